@@ -1,0 +1,77 @@
+# One door per chore, the same for people and CI.  make help
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+export BENTOML_HOME ?= $(CURDIR)/.bentoml
+export BENTOML_DO_NOT_TRACK ?= True
+export TF_CPP_MIN_LOG_LEVEL ?= 2
+export HOST ?= 127.0.0.1
+export PORT ?= 3000
+export PYTHONPATH := $(CURDIR)
+
+BIN := .venv/bin
+SERVE_READY := .venv/.serve
+DEV_READY := .venv/.dev
+
+help:  ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | while IFS=$$'\t' read -r name what; do printf '  %-12s %s\n' "$$name" "$$what"; done
+
+$(BIN)/python:
+	$(PYTHON) -m venv .venv
+
+# The first run installs what serving and training need; a later `make test` adds the rest.
+$(SERVE_READY): requirements/run.txt | $(BIN)/python
+	@echo "installing what serving and training need into .venv (about a minute) ..."
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements/run.txt
+	@touch $@
+
+$(DEV_READY): requirements/dev.txt | $(BIN)/python
+	@echo "installing everything, tools and load tests included, into .venv (about a minute) ..."
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements/dev.txt
+	@touch $@ $(SERVE_READY)
+
+setup: $(DEV_READY)  ## install everything into .venv
+
+serve: $(SERVE_READY)  ## train what is missing, then serve on HOST:PORT
+	@$(BIN)/python -m training run --if-missing
+	@exec $(BIN)/bentoml serve service.app:Unroll --host $(HOST) --port $(PORT)
+
+train: $(SERVE_READY)  ## train, gate and publish all three topologies  (ARGS="--seed 1 ...")
+	$(BIN)/python -m training run $(ARGS)
+
+test: $(DEV_READY)  ## every test
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(DEV_READY)  ## ruff and mypy, changing nothing
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: $(DEV_READY)  ## let ruff rewrite
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+load: $(DEV_READY)  ## load test, headless, every answer checked  (SHAPE=smoke|ramp|spike|soak  URL=...)
+	$(BIN)/python -m loadtests $(if $(SHAPE),--shape $(SHAPE)) $(if $(URL),--url $(URL)) $(ARGS)
+
+load-ui: $(DEV_READY)  ## Locust's page against a running or self-started service
+	$(BIN)/python -m loadtests --ui $(if $(URL),--url $(URL)) $(ARGS)
+
+bento: $(SERVE_READY)  ## build the bento, with the models that are in the store
+	$(BIN)/bentoml build
+
+bench-training: $(DEV_READY)  ## the tutorial's fit calls against the tutorial recipe
+	$(BIN)/python benchmarks/training.py
+
+lock: $(DEV_READY)  ## pin requirements/ anew from pyproject.toml
+	for target in "dev --extra serve --extra train --extra load --extra dev" "run --extra serve --extra train -c requirements/dev.txt" "serve --extra serve -c requirements/dev.txt"; do \
+	  set -- $$target; \
+	  $(BIN)/pip-compile -q --upgrade --strip-extras --no-annotate --no-header --no-emit-index-url --no-emit-find-links --no-emit-trusted-host "$${@:2}" -o requirements/$$1.txt pyproject.toml; \
+	done
+
+clean:  ## remove what make made, the models included
+	rm -rf .venv .bentoml runs reports .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+.PHONY: help setup serve train test lint format load load-ui bento bench-training lock clean

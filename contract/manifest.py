@@ -1,0 +1,70 @@
+"""What a published model says of itself. It lies beside the SavedModel as `manifest.json`, is written once, never changed."""
+
+from datetime import datetime
+from typing import Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from contract.topologies import TOPOLOGIES, Topology, TopologyName
+
+CONTRACT_VERSION: Final = 1
+"""Raised when training and serving stop understanding each other: shapes, signatures, this file. Others are not served."""
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Domain(_Frozen):
+    """The values on which a model was trained and gated: low <= value < high."""
+
+    low: float
+    high: float
+
+
+class Figure(_Frozen):
+    """One measurement of the gate: passed where value <= bar."""
+
+    name: str
+    value: float
+    bar: float
+
+    @property
+    def passed(self) -> bool:
+        return self.value <= self.bar  # NaN passes nothing
+
+
+class GoldenPair(_Frozen):
+    """One row and the answer that the exported model gave before publishing; float32 written in full."""
+
+    input: list[float] = Field(min_length=1)
+    output: list[float] = Field(min_length=1)
+
+
+class Manifest(_Frozen):
+    contract_version: int = CONTRACT_VERSION
+    name: str
+    version: str
+    topology: TopologyName
+    length: int = Field(ge=1, description="Trained on rows of this length; many_to_one takes no other.")
+    highest_length: int = Field(ge=1, description="The longest rows that the gate tried.")
+    units: int = Field(ge=1)
+    parameters: int
+    domain: Domain
+    recipe: str
+    seed: int
+    steps: int
+    run_id: str
+    created: datetime
+    commit: str = Field(description="Of the code that trained it; 'unknown' outside a checkout, '+' after uncommitted changes.")
+    libraries: dict[str, str]
+    signatures: tuple[Literal["serving_default", "step"], ...]
+    gate: list[Figure]
+    golden: list[GoldenPair] = Field(min_length=1)
+    golden_tolerance: float = Field(default=1e-5, description="Largest difference from a golden output on another machine.")
+    files: dict[str, str] = Field(default_factory=dict, description="Path in the version's folder -> SHA-256.")
+
+    @property
+    def shape(self) -> Topology:
+        """The topology's own row of the table."""
+        return TOPOLOGIES[self.topology]

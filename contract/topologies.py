@@ -1,0 +1,220 @@
+"""The three topologies as data: THE reshape, both ways, the parameter arithmetic and the shape errors.
+
+Training, serving and load tests all take their shapes from `TOPOLOGIES`, so they cannot drift apart.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal, NamedTuple, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+TopologyName = Literal["one_to_one", "many_to_one", "many_to_many"]
+Floats = npt.NDArray[np.float32]
+Ints = npt.NDArray[np.int64]
+
+
+class ShapeError(ValueError):
+    """Rows that a topology cannot take. Says what was expected, what came, and the likely slip."""
+
+    def __init__(self, topology: str, expected: str, received: str, hint: str) -> None:
+        super().__init__(f"{topology} expected {expected}; received {received}. {hint}")
+        self.topology, self.expected, self.received, self.hint = topology, expected, received, hint
+
+
+class Rows(NamedTuple):
+    """Rows of any lengths, end to end: the one form in which sequences travel from the door to the model and back.
+
+    `values` is (items,) float32, `lengths` is (rows,) int64 and sums to `items`. All three topologies answer with as
+    many values as they were given, so an answer is `values` again, under the same `lengths`.
+    """
+
+    values: Floats
+    lengths: Ints
+
+    @classmethod
+    def of(cls, sequences: Sequence[Sequence[float] | npt.NDArray[Any]]) -> "Rows":
+        """Rows from ordinary lists or 1-D arrays. Raises ValueError where an item is not a number."""
+        lengths = np.fromiter((len(s) for s in sequences), np.int64, len(sequences))
+        parts = [np.asarray(s, np.float32) for s in sequences]
+        return cls(np.concatenate(parts) if parts else np.zeros(0, np.float32), lengths)
+
+    @property
+    def uniform(self) -> int | None:
+        """The length that all rows share, or None where they differ (or there is no row)."""
+        lengths = self.lengths
+        return int(lengths[0]) if len(lengths) and bool((lengths == lengths[0]).all()) else None
+
+    @property
+    def starts(self) -> Ints:
+        """(rows,): where each row begins in `values`."""
+        return np.cumsum(self.lengths) - self.lengths
+
+    def split(self, values: Floats | None = None) -> list[Floats]:
+        """`values` (by default these rows' own) cut back into one array a row."""
+        return np.split(self.values if values is None else values, np.cumsum(self.lengths)[:-1])
+
+
+def _flatten(rows: Rows, time: int) -> Floats:
+    return rows.values.reshape(-1, 1, 1)  # (items, 1, 1): each item is a sample of its own
+
+
+def _stack(rows: Rows, time: int) -> Floats:
+    return rows.values.reshape(-1, time, 1)  # (rows, time, 1): all rows are `time` long
+
+
+def _pad(rows: Rows, time: int) -> Floats:
+    if rows.uniform == time:
+        return _stack(rows, time)
+    # (rows, time, 1), zeros on the right: the network is causal, so the prefix is exact
+    padded = np.zeros((len(rows.lengths), time), np.float32)
+    padded[np.arange(time) < rows.lengths[:, None]] = rows.values
+    return padded[..., None]
+
+
+def _ravel(outputs: Floats, rows: Rows) -> Floats:
+    return outputs.reshape(-1)
+
+
+def _unpad(outputs: Floats, rows: Rows) -> Floats:
+    time = outputs.shape[1]
+    if rows.uniform == time:
+        return outputs.reshape(-1)
+    return outputs[..., 0][np.arange(time) < rows.lengths[:, None]]
+
+
+@dataclass(frozen=True)
+class Topology:
+    """One way to lay sequences out for an LSTM, and to read its answer."""
+
+    name: TopologyName
+    any_length: bool  # one model serves every length; otherwise it is made for one
+    return_sequences: bool  # of the LSTM layer
+    head: str  # the output layer, as Keras would have it written
+    model_input: str
+    model_output: str
+    _to_model: Callable[[Rows, int], Floats]
+    _from_model: Callable[[Floats, Rows], Floats]
+
+    def model_name(self, length: int) -> str:
+        """The name in the store: lengths live side by side where a model is made for one."""
+        return self.name if self.any_length else f"{self.name}_{length}"
+
+    def to_model(self, rows: Rows, time: int | None = None) -> Floats:
+        """Rows -> the model's input. `time` pads to the right and is for `many_to_many` alone; default the longest."""
+        return self._to_model(rows, time or int(rows.lengths.max()))
+
+    def from_model(self, outputs: Floats, rows: Rows) -> Floats:
+        """The model's output for `to_model(rows)` -> (items,) float32, in the order of `rows.values`."""
+        return self._from_model(outputs, rows)
+
+    def input_shape(self, rows: Rows) -> tuple[int, ...]:
+        """The shape of `to_model(rows)`, without making it; the time of ragged rows is their longest."""
+        if self.name == "one_to_one":
+            return (int(rows.lengths.sum()), 1, 1)
+        return (len(rows.lengths), int(rows.lengths.max()), 1)
+
+    def output_shape(self, rows: Rows) -> tuple[int, ...]:
+        """The shape in which the model answers `to_model(rows)`."""
+        shape = self.input_shape(rows)
+        return shape if self.name == "many_to_many" else shape[:1] + shape[1:2]
+
+    def outputs(self, length: int) -> int:
+        """Width of the output layer."""
+        return 1 if self.any_length else length
+
+    def parameters(self, units: int, length: int) -> "ParameterCount":
+        """How many weights a model of this topology has."""
+        outputs = self.outputs(length)
+        return ParameterCount(
+            lstm=4 * ((1 + 1) * units + units**2),
+            dense=units * outputs + outputs,
+            lstm_worked=f"4 * ((1 + 1) * {units} + {units}^2)",
+            dense_worked=f"{units} * {outputs} + {outputs}",
+        )
+
+    def check(self, rows: Rows, length: int | None = None) -> None:
+        """Raise ShapeError unless a model of this topology (made for `length`, where it matters) can take `rows`."""
+        if len(rows.lengths) == 0:
+            raise ShapeError(self.name, "at least one row", "none", "An empty list has nothing to echo.")
+        empty = np.flatnonzero(rows.lengths == 0)
+        if len(empty):
+            hint = "Leave empty rows out."
+            raise ShapeError(self.name, "at least one item in each row", f"an empty row at {empty[0]}", hint)
+        if self.any_length:
+            return
+        seen = np.unique(rows.lengths)
+        if len(seen) > 1:
+            listed = ", ".join(map(str, seen[:8])) + (", ..." if len(seen) > 8 else "")
+            hint = "Send one request per length: a many_to_one model is made for one, and padding would change its answer."
+            raise ShapeError(self.name, "rows of one length", f"rows of lengths {listed}", hint)
+        if length is not None and seen[0] != length:
+            hint = f"Train one with: python -m training run --topology {self.name} --length {seen[0]}"
+            raise ShapeError(self.name, f"rows of length {length}", f"rows of length {seen[0]}", hint)
+
+
+class ParameterCount(NamedTuple):
+    """Weights per layer, with the sums written out.
+
+    LSTM: four gates, each with a kernel, a recurrent kernel and a bias: 4 * ((inputs + 1) * units + units^2), inputs = 1.
+    Dense: inputs * outputs + outputs.
+    """
+
+    lstm: int
+    dense: int
+    lstm_worked: str
+    dense_worked: str
+
+    @property
+    def total(self) -> int:
+        return self.lstm + self.dense
+
+
+TOPOLOGIES: Final[dict[TopologyName, Topology]] = {
+    topology.name: topology
+    for topology in (
+        Topology(
+            name="one_to_one",
+            any_length=True,
+            return_sequences=False,
+            head="Dense(1)",
+            model_input="(items, 1, 1)",
+            model_output="(items, 1)",
+            _to_model=_flatten,
+            _from_model=_ravel,
+        ),
+        Topology(
+            name="many_to_one",
+            any_length=False,
+            return_sequences=False,
+            head="Dense(length)",
+            model_input="(rows, length, 1)",
+            model_output="(rows, length)",
+            _to_model=_stack,
+            _from_model=_ravel,
+        ),
+        Topology(
+            name="many_to_many",
+            any_length=True,
+            return_sequences=True,
+            head="TimeDistributed(Dense(1))",
+            model_input="(rows, time, 1)",
+            model_output="(rows, time, 1)",
+            _to_model=_pad,
+            _from_model=_unpad,
+        ),
+    )
+}
+TOPOLOGY_NAMES: Final[tuple[TopologyName, ...]] = get_args(TopologyName)
+
+
+def parse_model_name(name: str) -> tuple[Topology, int | None] | None:
+    """The topology (and the length, where there is one) that a name in the store stands for; None for a foreign name."""
+    for topology in TOPOLOGIES.values():
+        if topology.any_length and name == topology.name:
+            return topology, None
+        prefix, _, length = name.rpartition("_")
+        if not topology.any_length and prefix == topology.name and length.isdecimal() and int(length) > 0:
+            return topology, int(length)
+    return None
