@@ -54,11 +54,14 @@ class ModelStore:
     def path(self, name: str, version: str) -> Path:
         return self.root / name / version
 
-    def preference(self, name: str) -> list[str]:
+    def preference(self, name: str, aliases: dict[str, str]) -> list[str]:
         """Versions in the order in which to try them: `production`, then from the newest to the oldest."""
         newest_first = self.versions(name)[::-1]
-        production = self.aliases(name).get(PRODUCTION)
-        return sorted(newest_first, key=lambda version: version != production)
+        return sorted(newest_first, key=lambda version: version != aliases.get(PRODUCTION))
+
+    def tags(self) -> list[str]:
+        """`name:version` of what is tried first, for every name."""
+        return [f"{name}:{self.preference(name, self.aliases(name))[0]}" for name in self.names()]
 
     def verify(self, name: str, version: str) -> Manifest:
         """The manifest of a version whose files are all there and unchanged. Raises BrokenVersion."""
@@ -87,15 +90,15 @@ class ModelStore:
         return manifest
 
     def publish(self, manifest: Manifest, fill: Callable[[Path], None]) -> Manifest:
-        """Make a version of what `fill` writes into the folder it is given; the manifest it returns names the files.
+        """Make a version of the folder `<name>/<version>` that `fill` makes below the empty folder it is given.
 
-        Raises OSError when the disk is full or not writable, and then nothing is published.
+        Returns the manifest with the files in it. Raises OSError when the disk is full or not writable, and then
+        nothing is published.
         """
         final = self.path(manifest.name, manifest.version)
         with self._staging() as staging:
-            folder = staging / manifest.version
-            folder.mkdir()
-            fill(folder)
+            fill(staging)
+            folder = staging / manifest.name / manifest.version
             whole = manifest.model_copy(update={"files": hash_files(folder)})
             (folder / MANIFEST).write_text(whole.model_dump_json(indent=2) + "\n")
             _sync_tree(folder)
@@ -138,20 +141,18 @@ class ModelStore:
         """A folder of this writer's own, locked while it lives; those whose writer died are swept away."""
         parent = self.root.parent / "staging"
         parent.mkdir(parents=True, exist_ok=True)
-        with open(parent / ".lock", "w") as sweep:
-            fcntl.flock(sweep, fcntl.LOCK_EX)  # nobody sweeps between our mkdir and our lock
-            for left in _folders(parent):
-                if not _owned(left):
-                    shutil.rmtree(left)
-            mine = parent / secrets.token_hex(8)
-            mine.mkdir()
-            lock = open(mine / ".owner", "w")
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        try:
+        with contextlib.ExitStack() as stack:
+            with open(parent / ".lock", "w") as sweep:
+                fcntl.flock(sweep, fcntl.LOCK_EX)  # nobody sweeps between our mkdir and our lock
+                for left in _folders(parent):
+                    if not _owned(left):
+                        shutil.rmtree(left)
+                mine = parent / secrets.token_hex(8)
+                mine.mkdir()
+                owner = stack.enter_context(open(mine / ".owner", "w"))
+                fcntl.flock(owner, fcntl.LOCK_EX)
+            stack.callback(shutil.rmtree, mine)
             yield mine
-        finally:
-            shutil.rmtree(mine)
-            lock.close()
 
 
 def new_version(now: datetime | None = None) -> str:

@@ -56,7 +56,7 @@ class Rows(NamedTuple):
         return np.split(self.values if values is None else values, np.cumsum(self.lengths)[:-1])
 
 
-def _flatten(rows: Rows, time: int) -> Floats:
+def _flatten(rows: Rows, _time: int) -> Floats:
     return rows.values.reshape(-1, 1, 1)  # (items, 1, 1): each item is a sample of its own
 
 
@@ -73,7 +73,7 @@ def _pad(rows: Rows, time: int) -> Floats:
     return padded[..., None]
 
 
-def _ravel(outputs: Floats, rows: Rows) -> Floats:
+def _ravel(outputs: Floats, _rows: Rows) -> Floats:
     return outputs.reshape(-1)
 
 

@@ -1,0 +1,58 @@
+"""The composition root: settings in, service out. Everything it wires is somewhere else."""
+
+import bentoml
+from bentoml.models import BentoModel
+
+from contract.store import ModelStore
+from service.engine import Engine
+from service.protocols.native import Native, render_error
+from service.registry import Registry
+from service.schemas import Prediction, Sequences
+from service.settings import Settings
+from service.transport import Outermost, Transport
+
+settings = Settings()
+store = ModelStore(settings.models_dir)
+transport = Transport(settings.max_body_bytes, render_error)
+
+
+@bentoml.service(name="unroll")
+class Unroll:
+    """LSTM sequence models in three topologies. Each takes `{"sequences": [[0.0, 0.2, 0.4, 0.6, 0.8], ...]}` and
+    answers with the same rows, as the model echoes them. What is served: `GET /models`."""
+
+    @bentoml.on_deployment
+    @staticmethod
+    def check_store() -> None:
+        """Once, before any worker starts."""
+        if not store.names():
+            raise SystemExit(f"No models in {store.root}. Train them with: python -m training run")
+
+    def __init__(self) -> None:
+        registry = Registry(store)
+        registry.load_all()
+        self._native = Native(Engine(registry), registry, settings.max_rows, settings.max_items)
+        transport.add(*self._native.routes)
+
+    # Over HTTP the transport answers these three routes first, through the same engine. What is declared here is
+    # their schema: for the OpenAPI page, for BentoML's client, and for calls inside the process.
+
+    @bentoml.api
+    async def one_to_one(self, sequences: Sequences) -> Prediction:
+        """Every item is a sample of its own: (items, 1, 1) -> (items, 1). Rows of any length."""
+        return await self._native.predict("one_to_one", sequences)
+
+    @bentoml.api
+    async def many_to_one(self, sequences: Sequences) -> Prediction:
+        """A row in, one vector out: (rows, length, 1) -> (rows, length). Rows of one length, for which a model is served."""
+        return await self._native.predict("many_to_one", sequences)
+
+    @bentoml.api
+    async def many_to_many(self, sequences: Sequences) -> Prediction:
+        """One item out per item in: (rows, time, 1) -> (rows, time, 1). Rows of any length."""
+        return await self._native.predict("many_to_many", sequences)
+
+
+Unroll.add_asgi_middleware(Outermost, transport=transport)  # type: ignore[attr-defined]  # the decorator made it a Service
+# What `bentoml build` puts into the bento: the models that this service would serve from the store now.
+Unroll.models.extend(BentoModel(tag) for tag in store.tags())  # type: ignore[attr-defined]

@@ -1,0 +1,73 @@
+"""Everything that can go wrong with a request, as one tree. No framework; each protocol renders it in its own way.
+
+UnrollError                         500  internal
+├── NotJSON                         400  not-json
+├── UnknownRoute                    404  unknown-route
+├── WrongMethod                     405  wrong-method
+├── BodyTooLarge                    413  body-too-large
+├── WrongContentType                415  wrong-content-type
+├── InvalidRequest                  422  invalid-request        the body is JSON, but not a request
+│   ├── InvalidShape                422  invalid-shape          rows that the topology cannot take
+│   ├── TooManyValues               422  too-many-values        more rows or items than one request may carry
+│   └── LengthNotServed             422  length-not-served      no many_to_one model of that length
+└── ModelNotServed                  503  model-not-served       nothing published for that topology passed its checks
+"""
+
+from typing import Any, ClassVar
+
+
+class UnrollError(Exception):
+    """`detail` is for the user: what was expected, what came, the likely slip. `extra` holds machine-readable facts."""
+
+    status: ClassVar[int] = 500
+    slug: ClassVar[str] = "internal"
+    title: ClassVar[str] = "Something went wrong on our side"
+
+    def __init__(self, detail: str, *, headers: dict[str, str] | None = None, **extra: Any) -> None:
+        super().__init__(detail)
+        self.detail, self.headers, self.extra = detail, headers or {}, extra
+
+    @property
+    def type(self) -> str:
+        """Stable identifier of this kind of error (RFC 9457, section 3.1.1)."""
+        return f"urn:unroll:error:{self.slug}"
+
+
+class NotJSON(UnrollError):
+    status, slug, title = 400, "not-json", "The body is not JSON"
+
+
+class UnknownRoute(UnrollError):
+    status, slug, title = 404, "unknown-route", "There is nothing at this path"
+
+
+class WrongMethod(UnrollError):
+    status, slug, title = 405, "wrong-method", "This path takes another method"
+
+
+class BodyTooLarge(UnrollError):
+    status, slug, title = 413, "body-too-large", "The body is larger than this service takes"
+
+
+class WrongContentType(UnrollError):
+    status, slug, title = 415, "wrong-content-type", "This path takes application/json"
+
+
+class InvalidRequest(UnrollError):
+    status, slug, title = 422, "invalid-request", "The request does not follow its schema"
+
+
+class InvalidShape(InvalidRequest):
+    slug, title = "invalid-shape", "The topology cannot take rows of this shape"
+
+
+class TooManyValues(InvalidRequest):
+    slug, title = "too-many-values", "The request carries more than one request may"
+
+
+class LengthNotServed(InvalidRequest):
+    slug, title = "length-not-served", "No many_to_one model of this length is served"
+
+
+class ModelNotServed(UnrollError):
+    status, slug, title = 503, "model-not-served", "No model of this topology is served"

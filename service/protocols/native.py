@@ -1,0 +1,157 @@
+"""The native protocol: `POST /<topology>` with `{"sequences": [[...], ...]}`, `GET /models`, errors as RFC 9457.
+
+A body is read by msgspec straight into lists of numbers and written by orjson straight from arrays; only a body that
+does not fit is read again, by pydantic, to say what is wrong with it.
+"""
+
+import json
+from functools import partial
+from typing import Any
+
+import msgspec
+import numpy as np
+import orjson
+from pydantic import ValidationError
+
+from contract.topologies import TOPOLOGY_NAMES, Rows, TopologyName
+from service.engine import Echo, Engine
+from service.errors import InvalidRequest, NotJSON, TooManyValues, UnrollError
+from service.registry import Registry
+from service.schemas import ModelInfo, Models, Prediction, PredictionRequest, Problem, RefusedVersion
+from service.transport import Answer, Route
+
+
+class _Body(msgspec.Struct, forbid_unknown_fields=True):
+    sequences: list[list[float]]
+
+
+_decode = msgspec.json.Decoder(_Body).decode
+
+
+class Native:
+    def __init__(self, engine: Engine, registry: Registry, max_rows: int, max_items: int) -> None:
+        self._engine, self._registry = engine, registry
+        self._max_rows, self._max_items = max_rows, max_items
+
+    @property
+    def routes(self) -> list[Route]:
+        predictions = [Route(f"/{name}", "POST", partial(self._predict, name), render_error) for name in TOPOLOGY_NAMES]
+        return [*predictions, Route("/models", "GET", self._models, render_error)]
+
+    async def predict(self, topology: TopologyName, sequences: list[list[float]]) -> Prediction:
+        """The same, for callers inside the process."""
+        return Prediction.model_validate_json(render(await self._engine.predict(topology, self._rows(sequences))))
+
+    async def _predict(self, topology: TopologyName, body: bytes) -> Answer:
+        return Answer(render(await self._engine.predict(topology, self._rows(parse(body)))))
+
+    async def _models(self, _body: bytes) -> Answer:
+        models = Models(
+            models=[ModelInfo.of(model.manifest, list(model.aliases)) for model in self._registry.models],
+            refused=[RefusedVersion(name=r.name, version=r.version, reason=r.reason) for r in self._registry.refusals],
+        )
+        return Answer(models.model_dump_json().encode())
+
+    def _rows(self, sequences: list[list[float]]) -> Rows:
+        counts = {"rows": (len(sequences), self._max_rows), "items": (sum(map(len, sequences)), self._max_items)}
+        for what, (received, most) in counts.items():
+            if received > most:
+                detail = f"expected at most {most} {what} in one request; received {received}. Send several requests."
+                raise TooManyValues(detail, expected=most, received=received)
+        with np.errstate(over="ignore"):  # 1e39 becomes infinite, and is refused below
+            rows = Rows.of(sequences)
+        if not np.isfinite(rows.values).all():
+            raise _not_finite(rows, sequences)
+        return rows
+
+
+def parse(body: bytes) -> list[list[float]]:
+    """The rows of a request's body. Raises NotJSON or InvalidRequest, which say what is wrong with it."""
+    try:
+        return _decode(body).sequences
+    except (msgspec.MsgspecError, RecursionError, ValueError):
+        return _read_again(body)
+
+
+def render(echo: Echo) -> bytes:
+    """A Prediction as JSON; float32 values in as few digits as give them back."""
+    manifest, rows = echo.model.manifest, echo.rows
+    uniform = rows.uniform
+    answer = {
+        "topology": manifest.topology,
+        "model": manifest.name,
+        "version": manifest.version,
+        "sequences": echo.values.reshape(-1, uniform) if uniform else rows.split(echo.values),
+        "model_input_shape": echo.input_shape,
+        "model_output_shape": echo.output_shape,
+        "in_domain": echo.in_domain,
+    }
+    return orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+def render_error(error: UnrollError) -> Answer:
+    """RFC 9457, the problem's own facts beside the standard members."""
+    problem = Problem(type=error.type, title=error.title, status=error.status, detail=error.detail, **error.extra)
+    headers = tuple((name.encode(), value.encode("latin-1", "replace")) for name, value in error.headers.items())
+    return Answer(problem.model_dump_json().encode(), error.status, b"application/problem+json", headers)
+
+
+def _read_again(body: bytes) -> list[list[float]]:
+    """What the fast reader refused: the reason why, or the rows after all, should pydantic find nothing wrong."""
+    if not body:
+        raise NotJSON('expected a JSON object such as {"sequences": [[0.0, 0.2]]}; received an empty body.')
+    try:
+        document = json.loads(body)  # takes NaN and Infinity too, which are not JSON but a known slip
+    except RecursionError:
+        raise _wrong_depth("hundreds of lists, one in another") from None
+    except ValueError as error:
+        raise NotJSON(f"expected a JSON object; received something else: {error}.") from error
+    try:
+        return PredictionRequest.model_validate(document).sequences
+    except ValidationError as error:
+        raise _explain(error, document) from error
+
+
+def _explain(error: ValidationError, document: Any) -> InvalidRequest:
+    fault = error.errors(include_url=False)[0]
+    path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in fault["loc"]).lstrip(".")
+    value, received = fault["input"], f"{_shown(fault['input'])} at {path}"
+    numeric = isinstance(value, int | float) and not isinstance(value, bool)
+    match fault["type"]:
+        case "model_type":
+            return _invalid('an object {"sequences": [[...], ...]}', _shown(value))
+        case "missing" | "extra_forbidden":
+            return _invalid("one field, sequences", ", ".join(map(str, document)) or "none", "Is the name spelt right?")
+        case "too_short":
+            return _invalid("at least one row" if path == "sequences" else "at least one item in each row", f"none at {path}")
+        case "list_type" if numeric and path != "sequences":
+            return _wrong_depth(f"the number {received}", "Put each row in a list of its own: [[0.0, 0.2]].")
+        case "list_type":
+            return _invalid("a list of rows" if path == "sequences" else "a row (a list of numbers)", received)
+        case "float_type" if isinstance(value, list):
+            return _wrong_depth(f"a list at {path}", "Items are plain numbers: [[0.0]], not [[[0.0]]]; the service adds axes.")
+        case _ if numeric:
+            return _invalid("finite numbers", received, "NaN, Infinity and numbers beyond float32 cannot be echoed.")
+    return _invalid("a number", received)
+
+
+def _not_finite(rows: Rows, sequences: list[list[float]]) -> InvalidRequest:
+    item = int(np.flatnonzero(~np.isfinite(rows.values))[0])
+    row = int(np.searchsorted(rows.starts, item, side="right")) - 1
+    place = item - int(rows.starts[row])
+    received = f"{_shown(sequences[row][place])} at sequences[{row}][{place}]"
+    return _invalid("numbers that are finite as float32 (up to 3.4e38)", received)
+
+
+def _wrong_depth(received: str, hint: str = "") -> InvalidRequest:
+    return _invalid("rows of numbers, [[...], ...]", received, hint)
+
+
+def _invalid(expected: str, received: str, hint: str = "") -> InvalidRequest:
+    detail = f"expected {expected}; received {received}. {hint}".rstrip()
+    return InvalidRequest(detail, expected=expected, received=received, hint=hint)
+
+
+def _shown(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -1,0 +1,72 @@
+"""The command line of training: `python -m training run`."""
+
+import os
+import re
+import sys
+from pathlib import Path
+
+import click
+
+from contract.store import ModelStore
+from contract.topologies import TOPOLOGY_NAMES, TopologyName
+from training.recipes import GENERAL, RECIPES, plan
+
+LENGTH = 5
+"""Of the tutorial's sequence."""
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def cli() -> None:
+    """Train LSTM models that echo sequences; publish those that pass the gate."""
+
+
+@cli.command()
+@click.option("--topology", "topologies", type=click.Choice(TOPOLOGY_NAMES), multiple=True, help="Repeatable. Default: all.")
+@click.option("--recipe", type=click.Choice(list(RECIPES)), default=GENERAL.name, show_default=True, help="How to teach.")
+@click.option("--length", type=click.IntRange(1, 1000), default=LENGTH, show_default=True, help="Items in a taught row.")
+@click.option("--units", type=click.IntRange(1, 1024), help="LSTM cells. Default: the recipe's choice for the length.")
+@click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=1, show_default=True, help="Of weights and rows.")
+@click.option("--steps", "--epochs", type=click.IntRange(1), help="Optimiser steps; one of the tutorial's is one epoch.")
+@click.option(
+    "--alias",
+    callback=lambda *given: _alias(given[-1]),
+    help="Name for the published version. Default: the recipe's (general: production).",
+)
+@click.option("--runs", type=click.Path(path_type=Path), default=Path("runs"), show_default=True, help="Where records go.")
+@click.option("--if-missing", is_flag=True, help="Train only what the store has no version of.")
+def run(
+    topologies: tuple[TopologyName, ...],
+    recipe: str,
+    length: int,
+    units: int | None,
+    seed: int,
+    steps: int | None,
+    alias: str | None,
+    runs: Path,
+    if_missing: bool,
+) -> None:
+    """Train, gate and publish.
+
+    Exit code 0: all published; 1: the gate refused one; 2: usage.
+
+    The store is $BENTOML_HOME/models (default ~/bentoml/models).
+    """
+    store = ModelStore(Path(os.environ.get("BENTOML_HOME") or Path.home() / "bentoml") / "models")
+    plans = [plan(RECIPES[recipe], name, length, seed, units, steps) for name in topologies or TOPOLOGY_NAMES]
+    if if_missing:
+        plans = [wanted for wanted in plans if not store.versions(wanted.name)]
+    if plans:
+        # Only now: TensorFlow takes three seconds to import, which `--help` and `--if-missing` need not wait for.
+        from training.job import train_all  # noqa: PLC0415
+
+        sys.exit(train_all(plans, store, alias, runs))
+
+
+def _alias(given: str | None) -> str | None:
+    if given is not None and not re.fullmatch(r"[a-z][a-z0-9_-]{0,62}", given):
+        raise click.BadParameter("an alias is a lower-case word such as production or candidate")
+    return given
+
+
+def main() -> None:
+    cli(prog_name="python -m training")

@@ -1,0 +1,97 @@
+"""What a training job shows: the parameter arithmetic, progress with loss and time left, the gate's figures, a table."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NamedTuple, Protocol
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from contract.manifest import Figure
+from training.recipes import Plan
+
+console = Console(highlight=False)
+LINES = 10
+"""Lines of progress where there is no terminal."""
+
+
+class Outcome(NamedTuple):
+    plan: Plan
+    version: str | None  # None: refused
+    seconds: float
+    gate: list[Figure]
+    run_dir: str
+
+    @property
+    def refused(self) -> list[Figure]:
+        return [figure for figure in self.gate if not figure.passed]
+
+    @property
+    def worst_error(self) -> float:
+        return max(figure.value for figure in self.gate if figure.name.startswith("error"))
+
+
+class Reporter(Protocol):
+    def __call__(self, step: int, loss: float) -> None: ...
+
+
+def show_plan(plan: Plan) -> None:
+    counted = plan.topology.parameters(plan.units, plan.length)
+    console.rule(f"{plan.name}: recipe {plan.recipe.name}, seed {plan.seed}")
+    console.print(f"teaches {plan.recipe.about}; length {plan.length}, {plan.units} units, {plan.steps:,} steps")
+    console.print(f"{plan.topology.model_input} -> LSTM({plan.units}) -> {plan.topology.head} -> {plan.topology.model_output}")
+    console.print(f"LSTM   4 * ((inputs + 1) * units + units^2) = {counted.lstm_worked} = {counted.lstm}")
+    console.print(f"Dense  inputs * outputs + outputs           = {counted.dense_worked} = {counted.dense}")
+    console.print(f"total  {counted.lstm} + {counted.dense} = {counted.total} parameters")
+
+
+@contextmanager
+def progress(name: str, steps: int) -> Iterator[Reporter]:
+    """A bar where there is a terminal, else a line for every tenth of the way."""
+    if not console.is_terminal:
+        tenths = 0
+
+        def line(step: int, loss: float) -> None:
+            nonlocal tenths
+            if step * LINES // steps > tenths or step == steps:
+                tenths = step * LINES // steps
+                console.print(f"{name}: step {step:,} of {steps:,}, loss {loss:.3g}")
+
+        yield line
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    with Progress(*columns, TextColumn("loss {task.fields[loss]}"), console=console) as bars:
+        task = bars.add_task(name, total=steps, loss="...")
+
+        def bar(step: int, loss: float) -> None:
+            bars.update(task, completed=step, loss=f"{loss:.3g}")
+
+        yield bar
+
+
+def show_figure(figure: Figure) -> None:
+    verdict = "[green]ok[/]" if figure.passed else "[bold red]TOO LARGE[/]"
+    console.print(f"  gate  {figure.name:<44} {figure.value:>10.3g}  bar {figure.bar:<8g} {verdict}")
+
+
+def show_answers(sequence: list[float], answers: list[float]) -> None:
+    """With one decimal, as the tutorial prints them."""
+    console.print("sequence  " + " ".join(f"{value:.1f}" for value in sequence))
+    console.print("answer    " + " ".join(f"{round(value, 1) + 0.0:.1f}" for value in answers))  # + 0.0: no -0.0
+
+
+def show_outcomes(outcomes: list[Outcome]) -> None:
+    table = Table(title="Trained")
+    for column in ("model", "recipe", "units", "parameters", "largest error", "time", "result"):
+        table.add_column(column)
+    for outcome in outcomes:
+        plan = outcome.plan
+        parameters = plan.topology.parameters(plan.units, plan.length).total
+        failed = ", ".join(f"{figure.name} {figure.value:.3g} > {figure.bar:g}" for figure in outcome.refused)
+        result = "published" if outcome.version else f"[bold red]REFUSED[/] {failed}"
+        figures = (str(plan.units), str(parameters), f"{outcome.worst_error:.4f}", f"{outcome.seconds:.1f} s")
+        table.add_row(plan.name, plan.recipe.name, *figures, result)
+    console.print(table)
+    for outcome in outcomes:
+        console.print(f"{outcome.plan.name}: {outcome.version or 'nothing published'}, record in {outcome.run_dir}")

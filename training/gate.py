@@ -1,0 +1,146 @@
+"""May this model be published? Every figure is measured on the exported SavedModel, the very files that will be served.
+
+accuracy      held-out random rows; the edges of the domain; every length from 1 to a stated highest
+the export    against the Keras model, over a grid of batch and length; parameters against the arithmetic
+company       a row alone against the same row in a batch, and padded
+step          the step endpoint, item by item, against the whole sequence
+"""
+
+import math
+from collections.abc import Iterator
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from contract.manifest import Figure
+from contract.topologies import Floats, Rows, Topology
+from training.data import edge_rows, random_rows, tutorial_sequence
+from training.recipes import Plan
+
+GRID = (1, 2, 3, 5, 6, 7, 8)
+"""Batches and lengths of the comparison with Keras: a batch below, at and above the length, and 1."""
+SAME = 1e-5
+"""Largest difference between two ways to compute the same thing in float32: sums in another order."""
+ALONE = 1e-6
+"""Largest difference that company may make to a row."""
+HELD_OUT_ROWS = 20_000
+
+
+class Exported:
+    """The SavedModel under test, called as the service calls it: rows in, values out."""
+
+    def __init__(self, folder: Path, topology: Topology) -> None:
+        self._loaded = tf.saved_model.load(str(folder))
+        self._topology = topology
+
+    def __call__(self, rows: Rows, time: int | None = None) -> Floats:
+        return self._topology.from_model(self.raw(self._topology.to_model(rows, time)), rows)
+
+    def raw(self, inputs: Floats) -> Floats:
+        outputs: Floats = next(iter(self._loaded.signatures["serving_default"](sequences=tf.constant(inputs)).values())).numpy()
+        return outputs
+
+    def step(self, **inputs: npt.NDArray[Any]) -> dict[str, npt.NDArray[Any]]:
+        answer = self._loaded.signatures["step"](**{name: tf.constant(value) for name, value in inputs.items()})
+        return {name: value.numpy() for name, value in answer.items()}
+
+
+def judge(model: keras.Model, folder: Path, plan: Plan) -> Iterator[Figure]:
+    """Every figure, one by one as it is measured; the model may be published if all of them pass."""
+    exported = Exported(folder, plan.topology)
+    expected = plan.topology.parameters(plan.units, plan.length).total
+    yield Figure(name="parameters off the arithmetic", value=abs(model.count_params() - expected), bar=0)
+    yield from _accuracy(exported, plan)
+    yield _against_keras(exported, model, plan)
+    yield _alone_against_batch(exported, plan)
+    if plan.topology.return_sequences:
+        yield _step_against_sequence(exported, plan)
+
+
+def _accuracy(exported: Exported, plan: Plan) -> Iterator[Figure]:
+    if plan.recipe.one_sequence:
+        error = _echo_error(exported, tutorial_sequence(plan.length)[None])
+        yield Figure(name="error, its one sequence", value=error, bar=plan.bars.random)
+        return
+    held_out = random_rows(plan.seed, HELD_OUT_ROWS, plan.length, plan.recipe.domain)
+    yield Figure(name="error, held-out rows", value=_echo_error(exported, held_out), bar=plan.bars.random)
+    for name, rows in edge_rows(plan.length, plan.recipe.domain):
+        yield Figure(name=f"error, {name}", value=_echo_error(exported, rows), bar=plan.bars.edges)
+    if plan.topology.any_length:
+        yield from _every_length(exported, plan)
+
+
+def _every_length(exported: Exported, plan: Plan) -> Iterator[Figure]:
+    random = edges = 0.0
+    for length in range(1, plan.highest_length + 1):
+        random = _worse(random, _echo_error(exported, random_rows(plan.seed, 8, length, plan.recipe.domain)))
+        corners = np.concatenate([rows for _, rows in edge_rows(length, plan.recipe.domain)])
+        edges = _worse(edges, _echo_error(exported, corners))
+    lengths = f"lengths 1 to {plan.highest_length}"
+    yield Figure(name=f"error, held-out rows, {lengths}", value=random, bar=plan.bars.random)
+    yield Figure(name=f"error, edges, {lengths}", value=edges, bar=plan.bars.edges)
+
+
+def _against_keras(exported: Exported, model: keras.Model, plan: Plan) -> Figure:
+    lengths = GRID if plan.topology.any_length else (plan.length,)
+    worst = 0.0
+    for batch, length in product(GRID, lengths):
+        rows = Rows.of(list(random_rows(plan.seed + batch, batch, length, plan.recipe.domain)))
+        inputs = plan.topology.to_model(rows)
+        wanted = model(inputs, training=False).numpy()  # eager: every axis is known, so TimeDistributed is right
+        try:
+            given = exported.raw(inputs)
+        except tf.errors.OpError:
+            return Figure(name="export against Keras", value=math.inf, bar=SAME)
+        worst = _worse(worst, float(np.abs(given - wanted).max()) if given.shape == wanted.shape else math.inf)
+    return Figure(name="export against Keras", value=worst, bar=SAME)
+
+
+def _alone_against_batch(exported: Exported, plan: Plan) -> Figure:
+    lengths = [plan.length] * 33
+    if plan.topology.return_sequences:
+        lengths = list(range(1, 34))  # so that all but one are padded
+    rows = [random_rows(plan.seed + number, 1, length, plan.recipe.domain)[0] for number, length in enumerate(lengths)]
+    together = Rows.of(rows)
+    try:
+        in_company = together.split(exported(together, time=max(lengths)))
+    except (tf.errors.OpError, ValueError, IndexError):  # an answer of another shape than the rows
+        return Figure(name="alone against in a batch", value=math.inf, bar=ALONE)
+    worst = 0.0
+    for row, beside_others in zip(rows, in_company, strict=True):
+        worst = _worse(worst, float(np.abs(exported(Rows.of([row])) - beside_others).max()))
+    return Figure(name="alone against in a batch", value=worst, bar=ALONE)
+
+
+def _step_against_sequence(exported: Exported, plan: Plan) -> Figure:
+    length = 2 * plan.length
+    rows = random_rows(plan.seed, 3, length, plan.recipe.domain)  # (3, length)
+    whole = exported.raw(rows[..., None])
+    h = c = np.zeros((len(rows), plan.units), np.float32)
+    worst = 0.0
+    for time in range(length):
+        answer = exported.step(item=rows[:, time, None], h=h, c=c)
+        h, c = answer["h"], answer["c"]
+        at_time = whole[:, time] if whole.shape == (*rows.shape, 1) else np.full((3, 1), np.nan)
+        worst = _worse(worst, float(np.abs(answer["item"] - at_time).max()))
+    return Figure(name="step against whole sequence", value=worst, bar=SAME)
+
+
+def _echo_error(exported: Exported, sequences: Floats) -> float:
+    """Largest |output - input|; infinite where the answer does not even have the rows' shape."""
+    rows = Rows(sequences.reshape(-1), np.full(len(sequences), sequences.shape[1], np.int64))
+    try:
+        values = exported(rows)
+    except tf.errors.OpError:
+        return math.inf
+    return float(np.abs(values - rows.values).max()) if values.shape == rows.values.shape else math.inf
+
+
+def _worse(a: float, b: float) -> float:
+    """The larger; NaN, which no bar lets pass, above all."""
+    return b if not b <= a else a

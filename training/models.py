@@ -1,0 +1,64 @@
+"""The three networks in Keras, and their export as SavedModels."""
+
+from pathlib import Path
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from contract.topologies import Topology
+
+
+def build(topology: Topology, units: int, length: int, seed: int) -> keras.Model:
+    """An untrained network; the same seed gives the same weights. Keeps Keras' own initialisers."""
+    keras.utils.set_random_seed(seed)
+    time = None if topology.return_sequences else length
+    if topology.name == "one_to_one":
+        time = 1  # every item is a sample of its own
+    head: keras.Layer = keras.layers.Dense(topology.outputs(length), name="head")
+    if topology.return_sequences:
+        head = keras.layers.TimeDistributed(head, name="head_at_each_step")
+    layers = [
+        keras.Input((time, 1), name="sequences"),
+        keras.layers.LSTM(units, return_sequences=topology.return_sequences, name="lstm"),
+        head,
+    ]
+    return keras.Sequential(layers, name=topology.name)
+
+
+def forward(model: keras.Model, inputs: tf.Tensor) -> tf.Tensor:
+    """The model's answer, right for a time axis that is only known when it runs.
+
+    Keras 3.14 to 3.15.1 trace `TimeDistributed` over such an axis wrongly, without a warning: (1, 5, 1) gives (1, 1, 1).
+    Its inner layer applied to the whole (batch, time, units) tensor has the same weights and does the same mathematics.
+    """
+    hidden = model.get_layer("lstm")(inputs)
+    head = model.layers[-1]
+    return head.layer(hidden) if isinstance(head, keras.layers.TimeDistributed) else head(hidden)
+
+
+def export(model: keras.Model, topology: Topology, folder: Path) -> None:
+    """Write a SavedModel with `serving_default` and, for many_to_many, `step`: (item, h, c) -> (item, h, c)."""
+    _, time, _ = model.input_shape  # None where any time is taken
+    archive = keras.export.ExportArchive()
+    archive.track(model)
+    archive.add_endpoint(
+        name="serving_default",
+        fn=lambda sequences: forward(model, sequences),
+        input_signature=[tf.TensorSpec((None, time, 1), tf.float32, name="sequences")],
+    )
+    if topology.return_sequences:
+        _add_step(archive, model)
+    archive.write_out(str(folder), verbose=False)
+
+
+def _add_step(archive: Any, model: keras.Model) -> None:
+    lstm, head = model.get_layer("lstm"), model.layers[-1].layer
+
+    def step(item: tf.Tensor, h: tf.Tensor, c: tf.Tensor) -> dict[str, tf.Tensor]:
+        output, (h, c) = lstm.cell(item, [h, c])
+        return {"item": head(output), "h": h, "c": c}
+
+    item = tf.TensorSpec((None, 1), tf.float32, name="item")  # (rows, 1)
+    state = [tf.TensorSpec((None, lstm.units), tf.float32, name=name) for name in ("h", "c")]  # (rows, units)
+    archive.add_endpoint(name="step", fn=step, input_signature=[item, *state])

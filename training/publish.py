@@ -1,0 +1,75 @@
+"""From a SavedModel that passed the gate to a version in the store, with a manifest that says everything about it."""
+
+import shutil
+import subprocess
+from datetime import UTC, datetime
+from importlib.metadata import version as installed
+from pathlib import Path
+
+import bentoml
+from bentoml._internal.models import ModelStore as BentoStore  # the one hook that lets a model be put together in staging
+
+from contract.manifest import Figure, GoldenPair, Manifest
+from contract.store import ModelStore
+from contract.topologies import Floats
+from training.data import edge_rows, random_rows, tutorial_sequence
+from training.recipes import Plan
+
+GOLDEN_PAIRS = 12
+
+
+def golden_inputs(plan: Plan) -> list[Floats]:
+    """A dozen rows: the tutorial's, the edges, random ones; of several lengths where the topology takes any."""
+    lengths = [plan.length] * GOLDEN_PAIRS if not plan.topology.any_length else [1, 2, 3, plan.length, 17, 64]
+    rows = [tutorial_sequence(plan.length), *(edge[0] for _, edge in edge_rows(plan.length, plan.recipe.domain))]
+    rows += [random_rows(plan.seed + n, 1, length, plan.recipe.domain)[0] for n, length in enumerate(lengths)]
+    return rows[:GOLDEN_PAIRS]
+
+
+def manifest_for(plan: Plan, version: str, run_id: str, gate: list[Figure], golden: list[GoldenPair]) -> Manifest:
+    return Manifest(
+        name=plan.name,
+        version=version,
+        topology=plan.topology.name,
+        length=plan.length,
+        highest_length=plan.highest_length,
+        units=plan.units,
+        parameters=plan.topology.parameters(plan.units, plan.length).total,
+        domain=plan.recipe.domain,
+        recipe=plan.recipe.name,
+        seed=plan.seed,
+        steps=plan.steps,
+        run_id=run_id,
+        created=datetime.now(UTC),
+        commit=code_commit(),
+        libraries={name: installed(name) for name in ("tensorflow", "keras", "numpy", "bentoml")},
+        signatures=("serving_default", "step") if plan.topology.return_sequences else ("serving_default",),
+        gate=gate,
+        golden=golden,
+    )
+
+
+def publish(store: ModelStore, manifest: Manifest, saved_model: Path, gate_json: Path) -> Manifest:
+    """Make the version appear in the store, whole or not at all. Raises OSError when the store cannot be written."""
+
+    def fill(staging: Path) -> None:
+        """BentoML writes its own part, into an empty store that nobody reads."""
+        labels = {"topology": manifest.topology, "recipe": manifest.recipe}
+        metadata = {figure.name: figure.value for figure in manifest.gate}
+        tag = f"{manifest.name}:{manifest.version}"
+        with bentoml.models.create(tag, labels=labels, metadata=metadata, _model_store=BentoStore(staging)) as model:
+            shutil.copytree(saved_model, model.path, dirs_exist_ok=True)
+            (Path(model.path) / gate_json.name).write_bytes(gate_json.read_bytes())
+
+    return store.publish(manifest, fill)
+
+
+def code_commit() -> str:
+    """The checkout's commit, `+` after uncommitted changes; 'unknown' outside a checkout or without git."""
+    root = Path(__file__).parent
+    try:
+        head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=root, capture_output=True, text=True, check=True)  # noqa: S607
+        state = subprocess.run(["git", "status", "--porcelain", "-uno"], cwd=root, capture_output=True, text=True, check=True)  # noqa: S607
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return head.stdout.strip() + ("+" if state.stdout.strip() else "")
