@@ -54,6 +54,7 @@ format: $(DEV_READY)  ## let ruff rewrite
 	$(BIN)/ruff check --fix .
 
 load: $(DEV_READY)  ## load test, headless, every answer checked  (SHAPE=smoke|ramp|spike|soak  URL=...)
+	$(if $(URL),,@$(BIN)/python -m training run --if-missing)
 	$(BIN)/python -m loadtests $(if $(SHAPE),--shape $(SHAPE)) $(if $(URL),--url $(URL)) $(ARGS)
 
 load-ui: $(DEV_READY)  ## Locust's page against a running or self-started service

@@ -1,0 +1,1 @@
+"""Load tests that read every answer: `python -m loadtests --help`. HTTP only: they know no code of the service."""

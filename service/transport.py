@@ -144,8 +144,9 @@ class _Gone(Exception):
 
 
 def _wrong_method(scope: Scope, allowed: str) -> WrongMethod:
-    detail = f"expected {allowed} at {scope['path']}; received {scope['method']}."
-    return WrongMethod(detail, headers={"allow": allowed}, allowed=allowed.split(", "))
+    methods = sorted(allowed.split(", "))  # Starlette keeps them in a set
+    detail = f"expected {' or '.join(methods)} at {scope['path']}; received {scope['method']}."
+    return WrongMethod(detail, headers={"allow": ", ".join(methods)}, allowed=methods)
 
 
 def _check_content_type(headers: dict[bytes, bytes]) -> None:

@@ -1,10 +1,10 @@
 """The three networks in Keras, and their export as SavedModels."""
 
 from pathlib import Path
-from typing import Any
 
 import keras
 import tensorflow as tf
+from keras.export import ExportArchive
 
 from contract.topologies import Topology
 
@@ -40,7 +40,7 @@ def forward(model: keras.Model, inputs: tf.Tensor) -> tf.Tensor:
 def export(model: keras.Model, topology: Topology, folder: Path) -> None:
     """Write a SavedModel with `serving_default` and, for many_to_many, `step`: (item, h, c) -> (item, h, c)."""
     _, time, _ = model.input_shape  # None where any time is taken
-    archive = keras.export.ExportArchive()
+    archive = ExportArchive()
     archive.track(model)
     archive.add_endpoint(
         name="serving_default",
@@ -52,7 +52,7 @@ def export(model: keras.Model, topology: Topology, folder: Path) -> None:
     archive.write_out(str(folder), verbose=False)
 
 
-def _add_step(archive: Any, model: keras.Model) -> None:
+def _add_step(archive: ExportArchive, model: keras.Model) -> None:
     lstm, head = model.get_layer("lstm"), model.layers[-1].layer
 
     def step(item: tf.Tensor, h: tf.Tensor, c: tf.Tensor) -> dict[str, tf.Tensor]:

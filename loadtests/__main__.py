@@ -1,0 +1,158 @@
+"""The load test's command line: find or start a service, run Locust on it, say what it found.
+
+    python -m loadtests --shape smoke
+
+Locust runs as a process of its own, since importing it patches sockets, threads and more in the process that does so.
+Exits 0 when every answer was right, 1 when one was wrong or failed, 2 when there was nothing to test, 130 after Ctrl-C.
+"""
+
+import argparse
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from rich.console import Console
+
+from contract.topologies import TOPOLOGY_NAMES
+from loadtests.report import Summary, print_files, print_summary
+from loadtests.shapes import LEAST_USERS, SHAPES, Shape
+from loadtests.target import ROOT, Served, TargetError, end, free_port, served, target
+
+INTERRUPTED = 130  # as shells count: 128 and the number of SIGINT
+OVERTIME = 60.0  # seconds that Locust may take on top of the shape before it is stopped
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a load test; the exit code."""
+    options = _parse(arguments)
+    console = Console()
+    # `make` and CI end programs with SIGTERM, and shells start those in the background with SIGINT ignored
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
+    folder: Path = options.reports.resolve() / f"{datetime.now():%Y%m%d-%H%M%S}-{os.getpid()}"
+    try:
+        if options.ui:
+            free_port(options.ui_port)  # told now, in one line, instead of by Locust's traceback
+        with target(options.url, options.port, folder / "service.log") as url:
+            what = served(url)
+            folder.mkdir(parents=True, exist_ok=True)
+            _announce(options, url, what, console)
+            code = _run_locust(options, url, what, folder)
+            return _tell(folder, code, options.ui, console)  # before a service of ours is ended, which takes a while
+    except TargetError as error:
+        print(f"loadtests: {error}", file=sys.stderr)  # noqa: T201
+        return 2
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def _shape(options: argparse.Namespace) -> Shape:
+    return SHAPES[options.shape].scaled(options.users, options.duration)
+
+
+def _announce(options: argparse.Namespace, url: str, what: Served, console: Console) -> None:
+    for name in TOPOLOGY_NAMES:
+        if name not in what.topologies:
+            console.print(f"{url} serves no {name} model: its users are left out", style="yellow", soft_wrap=True)
+    if options.ui:
+        console.print(f"Locust's page: http://127.0.0.1:{options.ui_port} asks {url}; Ctrl-C ends it", soft_wrap=True)
+        return
+    shape = _shape(options)
+    done = datetime.now() + timedelta(seconds=shape.seconds)
+    console.print(
+        f"{options.shape}: {shape.seconds:g} s, up to {shape.peak} users, against {url}; done at {done:%H:%M:%S}",
+        soft_wrap=True,
+    )
+    console.print(shape.why, style="dim", soft_wrap=True)
+
+
+def _run_locust(options: argparse.Namespace, url: str, what: Served, folder: Path) -> int:
+    """Locust's exit code; 130 when Ctrl-C or SIGTERM ended a shape early, which still leaves what was measured until then."""
+    command = [sys.executable, "-m", "locust", "-f", "loadtests/locustfile.py", "--host", url]
+    command += ["--html", str(folder / "report.html"), "--csv", str(folder / "report")]
+    command += ["--summary", str(folder / "summary.json"), "--stop-timeout", "10"]
+    command += ["--shape", options.shape, "--peak-users", str(options.users), "--shape-seconds", str(options.duration)]
+    command += ["--seed", str(options.seed), "--lengths", ",".join(map(str, what.lengths))]
+    if options.ui:
+        command += ["--web-host", "127.0.0.1", "--web-port", str(options.ui_port), "--loglevel", "WARNING"]
+    else:
+        command += ["--headless", "--only-summary", "--loglevel", "WARNING"]
+    command += [f"{name.title().replace('_', '')}User" for name in what.topologies]  # OneToOneUser ...
+    process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, start_new_session=True)  # noqa: S603
+    try:
+        return process.wait(None if options.ui else _shape(options).seconds + OVERTIME)
+    except KeyboardInterrupt:
+        return 0 if options.ui else INTERRUPTED  # the page has no other end
+    except subprocess.TimeoutExpired:
+        return 1
+    finally:
+        end(process, signal.SIGINT)  # at which Locust writes its reports
+
+
+def _tell(folder: Path, code: int, ui: bool, console: Console) -> int:
+    """Print what was measured; the exit code. On the page nobody has to press start, so nothing measured is no failure."""
+    path = folder / "summary.json"
+    if not path.exists():
+        console.print(f"Locust ended with {code} and left no figures", style="red")
+        return code or 1
+    summary = Summary.model_validate_json(path.read_bytes())
+    if ui and not any(f.requests for f in summary.figures):
+        return code
+    print_summary(summary, console)
+    print_files(folder, console)
+    if code == INTERRUPTED:
+        console.print("interrupted before the shape was over", style="yellow")
+    if any(f.failures for f in summary.figures):
+        return 1  # also after Ctrl-C
+    return code or int(not summary.passed)
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    shapes = "\n".join(
+        f"  {name:6} {shape.seconds:5g} s, up to {shape.peak:3} users  {shape.why}" for name, shape in SHAPES.items()
+    )
+    parser = argparse.ArgumentParser(
+        prog="python -m loadtests",
+        description="Load the service and read every answer: values must echo the input, a status of 200 is not enough.",
+        epilog=f"shapes:\n{shapes}\n\nexit code: 0 all right, 1 wrong answers or failures, 2 nothing to test, 130 Ctrl-C",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    port = int(os.environ.get("PORT", "3000"))
+    parser.add_argument("--shape", choices=list(SHAPES), default="smoke", help="see below; default: %(default)s")
+    parser.add_argument("--url", type=_url, help=f"a running service; default: the one on port {port} ($PORT), or start one")
+    parser.add_argument(
+        "--users", type=_at_least(LEAST_USERS), default=0, help="scale the shape to this many users at its peak"
+    )
+    parser.add_argument("--duration", type=_at_least(1), default=0, metavar="SECONDS", help="scale the shape to this long")
+    parser.add_argument("--seed", type=_at_least(0), default=0, help="of the payloads; default: %(default)s")
+    parser.add_argument("--ui", action="store_true", help="open Locust's page and start nothing until told to there")
+    parser.add_argument("--ui-port", type=_at_least(1), default=8089, metavar="PORT", help="of that page; default: %(default)s")
+    parser.add_argument("--reports", type=Path, default=ROOT / "reports", metavar="DIR", help="default: reports/")
+    parser.set_defaults(port=port)
+    return parser.parse_args(arguments)
+
+
+def _at_least(least: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        number = int(text)
+        if number < least:
+            raise argparse.ArgumentTypeError(f"{number} is below {least}")
+        return number
+
+    return parse
+
+
+def _url(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise argparse.ArgumentTypeError(f"{text!r} is not an address like http://127.0.0.1:3000")
+    return text.rstrip("/")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

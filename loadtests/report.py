@@ -1,0 +1,77 @@
+"""What a load test found: figures per topology, whether that is a pass, and the table that people read."""
+
+from pathlib import Path
+
+from pydantic import BaseModel
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from contract.topologies import TOPOLOGY_NAMES
+
+
+class Figures(BaseModel):
+    """One topology's requests. Times are milliseconds, from the first byte sent to the last byte read."""
+
+    topology: str
+    requests: int
+    per_second: float
+    p50: float
+    p95: float
+    p99: float
+    failures: int  # every request that was not answered right
+    wrong: int  # those among them that were answered 200, with a wrong answer
+
+
+class Failure(BaseModel):
+    """One kind of failure, and how often it happened."""
+
+    topology: str
+    what: str
+    times: int
+
+
+class Summary(BaseModel):
+    """Written by Locust's process when it ends, read by ours."""
+
+    figures: list[Figures]
+    failures: list[Failure]
+
+    @property
+    def passed(self) -> bool:
+        """Every topology was asked, and every answer was right. A load test that measured nothing has shown nothing."""
+        return bool(self.figures) and all(f.requests > 0 and f.failures == 0 for f in self.figures)
+
+
+def print_summary(summary: Summary, console: Console) -> None:
+    """The table, then each kind of failure, then one sentence."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, caption="p50, p95, p99: milliseconds", caption_justify="left")
+    table.add_column("topology", no_wrap=True, min_width=max(map(len, TOPOLOGY_NAMES)))
+    for header in ("requests", "req/s", "p50", "p95", "p99", "failures", "wrong"):
+        table.add_column(header, justify="right")
+    for f in summary.figures:
+        times = (f"{value:.2f}" for value in (f.p50, f.p95, f.p99))
+        row = (f"{f.requests:,}", f"{f.per_second:,.1f}", *times, f"{f.failures:,}", f"{f.wrong:,}")
+        table.add_row(f.topology, *row, style="red" if f.failures or not f.requests else None)
+    console.print(table)
+    for failure in summary.failures:
+        console.print(f"{failure.topology}: {failure.times:,} x {failure.what}", style="red", markup=False)
+    console.print(_sentence(summary))
+
+
+def print_files(folder: Path, console: Console) -> None:
+    """The paths of what lies in `folder`, one a line and never wrapped, so that they can be clicked and copied."""
+    for path in sorted(folder.iterdir()):
+        console.print(str(path), soft_wrap=True, highlight=False, markup=False)
+
+
+def _sentence(summary: Summary) -> str:
+    silent = [f.topology for f in summary.figures if not f.requests]
+    wrong = sum(f.wrong for f in summary.figures)
+    failed = sum(f.failures for f in summary.figures) - wrong
+    if summary.passed:
+        return f"passed: all {sum(f.requests for f in summary.figures):,} answers are right"
+    parts = [f"{wrong:,} wrong answers"] if wrong else []
+    parts += [f"{failed:,} failed requests"] if failed else []
+    parts += [f"nothing measured for {', '.join(silent)}"] if silent else []
+    return f"FAILED: {'; '.join(parts) or 'nothing measured'}"

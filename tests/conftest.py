@@ -1,0 +1,58 @@
+"""What several rooms of the tests share: a store, a manifest, and a tiny model to put into it."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from contract.manifest import Domain, Figure, GoldenPair, Manifest
+from contract.store import ModelStore, new_version
+from contract.topologies import TOPOLOGIES, TopologyName
+
+Publish = Callable[..., Manifest]
+
+
+def make_manifest(topology: TopologyName = "one_to_one", version: str | None = None, length: int = 5) -> Manifest:
+    return Manifest(
+        name=TOPOLOGIES[topology].model_name(length),
+        version=version or new_version(),
+        topology=topology,
+        length=length,
+        highest_length=1000,
+        units=5,
+        parameters=TOPOLOGIES[topology].parameters(5, length).total,
+        domain=Domain(low=0.0, high=1.0),
+        recipe="general",
+        seed=1,
+        steps=1,
+        run_id="run",
+        created=datetime.now(UTC),
+        commit="unknown",
+        libraries={},
+        signatures=("serving_default",),
+        gate=[Figure(name="error, held-out rows", value=0.01, bar=0.03)],
+        golden=[GoldenPair(input=[0.1] * length, output=[0.1] * length)],
+    )
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> ModelStore:
+    return ModelStore(tmp_path / "models")
+
+
+@pytest.fixture
+def publish(store: ModelStore) -> Publish:
+    """Publish a version that holds one small file, `weights`."""
+
+    def publish(topology: TopologyName = "one_to_one", version: str | None = None, length: int = 5) -> Manifest:
+        manifest = make_manifest(topology, version, length)
+
+        def fill(staging: Path) -> None:
+            folder = staging / manifest.name / manifest.version
+            folder.mkdir(parents=True)
+            (folder / "weights").write_bytes(b"0123")
+
+        return store.publish(manifest, fill)
+
+    return publish

@@ -1,0 +1,28 @@
+import math
+
+import pytest
+from pydantic import ValidationError
+
+from contract.manifest import Figure, Manifest
+from tests.conftest import make_manifest
+
+
+def test_a_manifest_survives_being_written() -> None:
+    manifest = make_manifest()
+    assert Manifest.model_validate_json(manifest.model_dump_json()) == manifest
+
+
+def test_golden_pairs_come_back_to_the_last_digit() -> None:
+    value = 0.1000000014901161  # the float32 nearest to 0.1, in full
+    written = make_manifest().model_dump_json().replace("0.1", str(value))
+    assert Manifest.model_validate_json(written).golden[0].input[0] == value
+
+
+def test_unknown_fields_are_refused() -> None:
+    with pytest.raises(ValidationError):
+        Manifest.model_validate({**make_manifest().model_dump(), "colour": "blue"})
+
+
+@pytest.mark.parametrize(("value", "passed"), [(0.03, True), (0.0301, False), (math.inf, False), (math.nan, False)])
+def test_a_figure_passes_up_to_its_bar(value: float, passed: bool) -> None:
+    assert Figure(name="error", value=value, bar=0.03).passed is passed

@@ -1,0 +1,69 @@
+"""The verdict on a run, and the words for it."""
+
+import io
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from loadtests.report import Failure, Figures, Summary, print_files, print_summary
+
+
+def figures(topology: str = "one_to_one", requests: int = 1200, failures: int = 0, wrong: int = 0) -> Figures:
+    return Figures(
+        topology=topology, requests=requests, per_second=99.5, p50=0.84, p95=2.0, p99=3.1, failures=failures, wrong=wrong
+    )
+
+
+def printed(summary: Summary) -> str:
+    console = Console(file=io.StringIO(), width=80)
+    print_summary(summary, console)
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("rows", "passed"),
+    [
+        ([figures()], True),
+        ([figures(), figures(failures=1)], False),
+        ([figures(), figures(failures=1, wrong=1)], False),
+        ([figures(), figures(requests=0)], False),
+        ([], False),
+    ],
+)
+def test_passed(rows: list[Figures], passed: bool) -> None:
+    summary = Summary(figures=rows, failures=[])
+    assert summary.passed is passed
+    assert ("passed: " in printed(summary)) is passed
+    assert ("FAILED: " in printed(summary)) is not passed
+
+
+def test_the_table_has_a_row_for_each_topology_and_fits_in_80_columns() -> None:
+    lines = printed(Summary(figures=[figures(), figures("many_to_many")], failures=[])).splitlines()
+    rows = [line.split() for line in lines if line.strip().startswith(("one_to_one", "many_to_many"))]
+    expected = ["1,200", "99.5", "0.84", "2.00", "3.10", "0", "0"]
+    assert rows == [["one_to_one", *expected], ["many_to_many", *expected]]
+    assert not any("…" in line for line in lines)
+    assert lines[-1] == "passed: all 2,400 answers are right"
+
+
+def test_what_failed_is_said() -> None:
+    text = printed(
+        Summary(
+            figures=[figures(failures=7, wrong=5), figures("many_to_one", requests=0)],
+            failures=[Failure(topology="one_to_one", what="wrong answer: [a] reason", times=5)],
+        )
+    )
+    assert "one_to_one: 5 x wrong answer: [a] reason" in text
+    assert "FAILED: 5 wrong answers; 2 failed requests; nothing measured for many_to_one" in text
+
+
+def test_paths_are_not_wrapped(tmp_path: Path) -> None:
+    folder = tmp_path / ("a" * 100)
+    folder.mkdir()
+    (folder / "report.html").touch()
+    console = Console(file=io.StringIO(), width=80)
+    print_files(folder, console)
+    assert isinstance(console.file, io.StringIO)
+    assert console.file.getvalue() == f"{folder}/report.html\n"

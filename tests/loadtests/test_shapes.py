@@ -1,0 +1,37 @@
+"""The table of load shapes, and the arithmetic on it."""
+
+import pytest
+
+from loadtests.shapes import LEAST_USERS, SHAPES, Shape, Stage
+
+TWO = Shape("", 0.0, (Stage(2, 3, 3), Stage(8, 12, 6)))
+
+
+@pytest.mark.parametrize(("elapsed", "users"), [(0, 3), (1.99, 3), (2, 12), (9.99, 12), (10, None), (1000, None)])
+def test_stage_at(elapsed: float, users: int | None) -> None:
+    stage = TWO.stage_at(elapsed)
+    assert (stage and stage.users) == users
+
+
+def test_unscaled_is_unchanged() -> None:
+    assert TWO.scaled() == TWO
+
+
+def test_scaled_in_height_and_length() -> None:
+    scaled = TWO.scaled(peak=24, seconds=5)
+    assert scaled.stages == (Stage(1, 6, 12), Stage(4, 24, 24))
+    assert (scaled.peak, scaled.seconds) == (24, 5)
+
+
+def test_scaling_down_leaves_a_user_for_every_topology() -> None:
+    assert [stage.users for stage in TWO.scaled(peak=3).stages] == [LEAST_USERS, LEAST_USERS]
+
+
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
+def test_every_shape_of_the_table_gives_a_reason_and_reaches_its_users(shape: Shape) -> None:
+    assert shape.why
+    before = 0
+    for stage in shape.stages:
+        assert stage.users >= LEAST_USERS
+        assert abs(stage.users - before) / stage.spawn_rate < stage.seconds
+        before = stage.users

@@ -1,0 +1,105 @@
+"""Finding, starting and ending the service under test; what is wrong with it is said in a line."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil  # type: ignore[import-untyped]
+import pytest
+
+from loadtests.target import TargetError, end, free_port, served, started, target, why_not_ready
+
+
+def test_what_is_served(fake: Callable[..., str]) -> None:
+    lengths = [{"topology": "many_to_one", "length": n, "name": f"many_to_one_{n}"} for n in (10, 5)]
+    found = served(fake(models=[*lengths, {"topology": "one_to_one", "length": 5}]))
+    assert found.topologies == ("one_to_one", "many_to_one")
+    assert found.lengths == (5, 10)
+
+
+@pytest.mark.parametrize(
+    ("models", "message"), [([], "serves no model"), ([{"topology": "rnn"}], "not a list of models"), (None, "not a list")]
+)
+def test_nothing_to_load(fake: Callable[..., str], models: object, message: str) -> None:
+    with pytest.raises(TargetError, match=message):
+        served(fake(models=models))
+
+
+def test_an_address_that_is_ready_is_used(fake: Callable[..., str], tmp_path: Path) -> None:
+    url = fake()
+    with target(url, port=1, log=tmp_path / "log") as found:
+        assert found == url
+
+
+def test_the_local_port_is_used_when_it_is_ready(fake: Callable[..., str], tmp_path: Path) -> None:
+    url = fake()
+    with target(None, port=int(url.rpartition(":")[2]), log=tmp_path / "log") as found:
+        assert found == url
+    assert not (tmp_path / "log").exists()
+
+
+def test_an_address_that_is_not_ready_is_not_replaced_by_another(fake: Callable[..., str], tmp_path: Path) -> None:
+    with pytest.raises(TargetError, match="/readyz answers 503"), target(fake(ready=503), port=1, log=tmp_path / "log"):
+        pass
+    with pytest.raises(TargetError, match="refused"), target(f"http://127.0.0.1:{free_port()}", port=1, log=tmp_path / "log"):
+        pass
+
+
+def test_a_port_that_is_taken(fake: Callable[..., str]) -> None:
+    port = int(fake().rpartition(":")[2])
+    with pytest.raises(TargetError, match=f"port {port} "):
+        free_port(port)
+
+
+def test_a_started_service_lives_as_long_as_the_block(tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    site.mkdir()
+    (site / "readyz").touch()
+    (site / "models").write_text(json.dumps({"models": [{"topology": "one_to_one", "length": 5}]}))
+    port = free_port()
+    command = [sys.executable, "-u", "-m", "http.server", "--bind", "127.0.0.1", "--directory", str(site), str(port)]
+    with started(command, f"http://127.0.0.1:{port}", tmp_path / "reports" / "log") as url:
+        assert served(url).topologies == ("one_to_one",)
+    assert why_not_ready(url) is not None
+    assert "Serving HTTP" in (tmp_path / "reports" / "log").read_text()
+
+
+def test_a_service_that_ends_early_shows_its_log(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", "raise SystemExit('no store')"]
+    with (
+        pytest.raises(TargetError, match=r"ended with 1 before it was ready.*\nno store"),
+        started(command, f"http://127.0.0.1:{free_port()}", tmp_path / "log"),
+    ):
+        pass
+
+
+def test_a_service_that_does_not_get_ready_is_ended(tmp_path: Path) -> None:
+    command = [
+        sys.executable,
+        "-c",
+        f"import os, time; open({str(tmp_path / 'pid')!r}, 'w').write(str(os.getpid())); time.sleep(60)",
+    ]
+    with (
+        pytest.raises(TargetError, match=r"not ready within 1 s: .*refused"),
+        started(command, f"http://127.0.0.1:{free_port()}", tmp_path / "log", patience=1),
+    ):
+        pass
+    assert not psutil.pid_exists(int((tmp_path / "pid").read_text()))
+
+
+def test_the_end_takes_stubborn_workers_along() -> None:
+    worker = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(60)"
+    parent = (
+        f"import subprocess, sys; w = subprocess.Popen([sys.executable, '-c', {worker!r}], start_new_session=True); w.wait()"
+    )
+    with subprocess.Popen([sys.executable, "-c", parent], stdout=subprocess.PIPE, start_new_session=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"up\n"
+        worker_process = psutil.Process(process.pid).children()[0]
+        end(process)
+        worker_process.wait(5)
+    with pytest.raises(ProcessLookupError):
+        os.killpg(process.pid, 0)

@@ -1,0 +1,104 @@
+import contextlib
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from contract.topologies import Rows
+from service.engine import Echo
+from service.errors import InvalidRequest, NotJSON
+from service.protocols.native import parse, render
+from service.registry import LoadedModel
+
+
+def test_numbers_of_every_spelling_are_read() -> None:
+    assert parse(b' {"sequences": [[0, 1.5, -2e-3], [1E2]]} ') == [[0.0, 1.5, -0.002], [100.0]]
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b"", "received an empty body"),
+        (b"{", "expected a JSON object"),
+        (b"sequences=1", "expected a JSON object"),
+        (b'{"sequences": [[0.1]]', "expected a JSON object"),
+        (b"\xff\xfe", "expected a JSON object"),
+    ],
+)
+def test_what_is_not_json_is_said_to_be_so(body: bytes, said: str) -> None:
+    with pytest.raises(NotJSON) as caught:
+        parse(body)
+    assert said in caught.value.detail
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("[]", 'expected an object {"sequences": [[...], ...]}; received []'),
+        ("null", "received null"),
+        ("{}", "expected one field, sequences; received none"),
+        ('{"sequence": [[1]]}', "received sequence. Is the name spelt right?"),
+        ('{"sequences": [[1]], "x": 1}', "received sequences, x"),
+        ('{"sequences": 3}', "expected a list of rows; received 3 at sequences"),
+        ('{"sequences": null}', "expected a list of rows; received null"),
+        ('{"sequences": [0.0, 0.2]}', "the number 0.0 at sequences[0]. Put each row in a list of its own: [[0.0, 0.2]]"),
+        ('{"sequences": [[0.1], [[0.0]]]}', "a list at sequences[1][0]. Items are plain numbers: [[0.0]], not [[[0.0]]]"),
+        ('{"sequences": ["abc"]}', 'expected a row (a list of numbers); received "abc" at sequences[0]'),
+        ('{"sequences": [[], [null]]}', "expected at least one item in each row; received none at sequences[0]"),
+        ('{"sequences": [[0.1, "a"]]}', 'expected a number; received "a" at sequences[0][1]'),
+        ('{"sequences": [["0.1"]]}', 'expected a number; received "0.1" at sequences[0][0]'),
+        ('{"sequences": [[null]]}', "expected a number; received null at sequences[0][0]"),
+        ('{"sequences": [[true]]}', "expected a number; received true at sequences[0][0]"),
+        ('{"sequences": [[0.1], [NaN]]}', "expected finite numbers; received NaN at sequences[1][0]"),
+        ('{"sequences": [[-Infinity]]}', "received -Infinity at sequences[0][0]"),
+        ('{"sequences": [[1e400]]}', "expected finite numbers; received Infinity"),
+        ('{"sequences": [[1' + 400 * "0" + "]]}", "expected finite numbers; received 1000"),
+        ("[" * 100_000, "hundreds of lists"),
+        ('{"sequences": ' + "[" * 500 + "]" * 500 + "}", "a list at sequences[0][0]"),
+    ],
+)
+def test_what_is_no_request_is_explained(body: str, said: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        parse(body.encode())
+    assert said in caught.value.detail
+    assert len(caught.value.detail) < 400  # a body is never echoed whole
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=5),
+    lambda children: (
+        st.lists(children, max_size=3) | st.dictionaries(st.sampled_from(["sequences", "x"]), children, max_size=2)
+    ),
+    max_leaves=8,
+)
+
+
+@given(json_values)
+def test_any_json_is_either_rows_of_numbers_or_explained(document: Any) -> None:
+    try:
+        rows = parse(json.dumps(document).encode())
+    except InvalidRequest:
+        return
+    assert rows == document["sequences"]
+
+
+@given(st.binary(max_size=60))
+def test_any_bytes_are_either_rows_or_explained(body: bytes) -> None:
+    with contextlib.suppress(InvalidRequest, NotJSON):
+        assert isinstance(parse(body), list)
+
+
+@pytest.mark.parametrize("sequences", [[[0.1, 0.2], [0.3, 0.4]], [[0.1, 0.2], [0.3]]], ids=["uniform", "ragged"])
+def test_an_answer_holds_float32_values_in_as_few_digits_as_give_them_back(
+    models: dict[str, LoadedModel], sequences: list[list[float]]
+) -> None:
+    rows = Rows.of(sequences)
+    answer = json.loads(render(Echo(models["many_to_many"], rows, rows.values, [True, False])))
+    assert answer["sequences"] == sequences
+    assert answer["model_input_shape"] == answer["model_output_shape"] == [2, 2, 1]
+    assert answer["in_domain"] == [True, False]
+    assert (answer["topology"], answer["model"]) == ("many_to_many", "many_to_many")
+    assert np.concatenate([np.float32(row) for row in answer["sequences"]]).tolist() == rows.values.tolist()

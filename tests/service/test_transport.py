@@ -1,0 +1,205 @@
+import asyncio
+import json
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route as StarletteRoute
+from starlette.types import Message, Scope
+
+from service.errors import InvalidRequest
+from service.protocols.native import render_error
+from service.transport import Answer, Outermost, Route, Transport
+
+LIMIT = 100
+
+
+async def echo(body: bytes) -> Answer:
+    return Answer(body, headers=((b"x-ours", b"1"),))
+
+
+async def refuse(_body: bytes) -> Answer:
+    raise InvalidRequest("expected this; received that.")
+
+
+async def fail(_body: bytes) -> Answer:
+    raise ZeroDivisionError
+
+
+async def theirs(_request: Request) -> PlainTextResponse:
+    return PlainTextResponse("theirs")
+
+
+def application() -> Starlette:
+    """As in the service: a Starlette application, the transport added as its innermost middleware."""
+    transport = Transport(LIMIT, render_error)
+    transport.add(
+        Route("/echo", "POST", echo, render_error),
+        Route("/refuse", "POST", refuse, render_error),
+        Route("/fail", "POST", fail, render_error),
+        Route("/read", "GET", echo, render_error),
+    )
+    routes = [StarletteRoute("/theirs", theirs), StarletteRoute("/echo", theirs, methods=["GET", "POST"])]
+    return Starlette(routes=routes, middleware=[Middleware(Outermost, transport=transport)])
+
+
+class Client:
+    """Speaks ASGI: starts the application, then sends one request in the chunks given and keeps what was answered."""
+
+    def __init__(self) -> None:
+        self.sent: list[Message] = []
+        self.chunks_read = 0
+
+    async def _run(self, method: str, path: str, headers: dict[str, str], chunks: list[bytes], gone: bool) -> None:
+        app = application()
+        started: list[Message] = []
+        events = iter([{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}])
+
+        async def lifespan_receive() -> Message:
+            return next(events)
+
+        async def lifespan_send(message: Message) -> None:
+            started.append(message)
+
+        await app({"type": "lifespan", "asgi": {"version": "3.0"}}, lifespan_receive, lifespan_send)
+        assert started[0]["type"] == "lifespan.startup.complete"
+
+        async def receive() -> Message:
+            if self.chunks_read == len(chunks):
+                return {"type": "http.disconnect"}
+            self.chunks_read += 1
+            return {
+                "type": "http.request",
+                "body": chunks[self.chunks_read - 1],
+                "more_body": gone or self.chunks_read < len(chunks),
+            }
+
+        async def send(message: Message) -> None:
+            self.sent.append(message)
+
+        scope: Scope = {
+            "type": "http",
+            "method": method,
+            "path": path,
+            "raw_path": path.encode(),
+            "root_path": "",
+            "query_string": b"",
+            "http_version": "1.1",
+            "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
+        }
+        await app(scope, receive, send)
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        headers: dict[str, str] | None = None,
+        chunks: Iterable[bytes] = (b"",),
+        gone: bool = False,
+    ) -> "Client":
+        asyncio.run(self._run(method, path, headers or {}, list(chunks), gone))
+        return self
+
+    @property
+    def status(self) -> int:
+        return int(self.sent[0]["status"])
+
+    @property
+    def headers(self) -> dict[bytes, bytes]:
+        return dict(self.sent[0]["headers"])
+
+    @property
+    def body(self) -> bytes:
+        return b"".join(message.get("body", b"") for message in self.sent[1:])
+
+    @property
+    def problem(self) -> dict[str, Any]:
+        assert self.headers[b"content-type"] == b"application/problem+json"
+        assert self.headers[b"content-length"] == b"%d" % len(self.body)
+        problem: dict[str, Any] = json.loads(self.body)
+        assert problem["status"] == self.status
+        return problem
+
+
+def test_our_route_answers_before_the_applications_own() -> None:
+    client = Client().request("POST", "/echo", chunks=[b"ab", b"", b"c"])
+    assert (client.status, client.body) == (200, b"abc")
+    assert client.headers == {b"content-type": b"application/json", b"content-length": b"3", b"x-ours": b"1"}
+
+
+def test_other_routes_pass_through_untouched() -> None:
+    client = Client().request("GET", "/theirs")
+    assert (client.status, client.body) == (200, b"theirs")
+
+
+def test_a_get_route_reads_no_body() -> None:
+    client = Client().request("GET", "/read", chunks=[b"ignored"])
+    assert (client.status, client.body, client.chunks_read) == (200, b"", 0)
+
+
+def test_an_error_of_ours_is_rendered() -> None:
+    problem = Client().request("POST", "/refuse").problem
+    assert (problem["type"], problem["status"]) == ("urn:unroll:error:invalid-request", 422)
+
+
+def test_a_fault_of_ours_is_answered_in_the_same_form_and_logged(caplog: pytest.LogCaptureFixture) -> None:
+    problem = Client().request("POST", "/fail").problem
+    assert (problem["type"], problem["status"]) == ("urn:unroll:error:internal", 500)
+    assert "ZeroDivisionError" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"), [("GET", "/echo", "POST"), ("POST", "/read", "GET"), ("POST", "/theirs", "GET, HEAD")]
+)
+def test_a_wrong_method_is_405_whoever_owns_the_route(method: str, path: str, allowed: str) -> None:
+    client = Client().request(method, path)
+    assert client.status == 405
+    assert client.headers[b"allow"].decode() == allowed
+    assert f"expected {allowed.replace(', ', ' or ')} at {path}; received {method}" in client.problem["detail"]
+
+
+def test_an_unknown_route_is_404_and_names_those_that_are_there() -> None:
+    client = Client().request("GET", "/nope")
+    assert client.status == 404
+    assert "There is: /echo, /fail, /read, /refuse" in client.problem["detail"]
+
+
+@pytest.mark.parametrize("stated", ["application/json", "Application/JSON; charset=utf-8", None])
+def test_json_may_be_stated_in_any_spelling_or_not_at_all(stated: str | None) -> None:
+    client = Client().request("POST", "/echo", {"content-type": stated} if stated else {})
+    assert client.status == 200
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{"content-type": "text/plain"}, {"content-type": "application/x-www-form-urlencoded"}, {"content-encoding": "gzip"}],
+)
+def test_other_content_is_415(headers: dict[str, str]) -> None:
+    client = Client().request("POST", "/echo", headers)
+    assert client.status == 415
+    assert next(iter(headers.values())) in client.problem["detail"]
+
+
+def test_a_body_of_exactly_the_limit_is_read() -> None:
+    assert Client().request("POST", "/echo", {"content-length": str(LIMIT)}, [bytes(LIMIT)]).status == 200
+
+
+def test_an_announced_body_over_the_limit_is_refused_before_it_is_read() -> None:
+    client = Client().request("POST", "/echo", {"content-length": str(LIMIT + 1)}, [bytes(LIMIT), b"1"])
+    assert client.status == 413
+    assert client.headers[b"connection"] == b"close"
+    assert f"at most {LIMIT} bytes; received {LIMIT + 1}" in client.problem["detail"]
+
+
+def test_an_unannounced_body_is_refused_once_it_passes_the_limit() -> None:
+    client = Client().request("POST", "/echo", chunks=[bytes(60)] * 5)
+    assert client.status == 413
+    assert client.problem["max_body_bytes"] == LIMIT
+
+
+def test_a_client_that_goes_away_gets_no_answer() -> None:
+    assert Client().request("POST", "/echo", chunks=[b"half"], gone=True).sent == []

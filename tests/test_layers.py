@@ -1,0 +1,103 @@
+"""Who may import whom, proven from the imports themselves (see docs/architecture.md)."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("contract", "training", "service", "loadtests")
+FILES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+MODULES = {".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path for path in FILES}
+
+# What may import what, by prefix, longest first. Anything outside the four packages is not looked at here.
+MAY_IMPORT = {
+    "contract.topologies": set(),
+    "contract.manifest": {"contract.topologies"},
+    "contract.store": {"contract.manifest", "contract.topologies"},
+    "service.errors": set(),
+    "service.settings": set(),
+    "service.schemas": {"contract"},
+    "service.runtime": {"contract"},
+    "service.registry": {"contract", "service.errors", "service.runtime"},
+    "service.engine": {"contract", "service.errors", "service.registry"},
+    "service.transport": {"service.errors"},
+    "service.protocols": {
+        "contract",
+        "service.engine",
+        "service.errors",
+        "service.registry",
+        "service.schemas",
+        "service.transport",
+    },
+    "service.app": {"contract", "service"},
+    "service": set(),
+    "training.recipes": {"contract"},
+    "training.data": {"contract"},
+    "training.models": {"contract"},
+    "training.console": {"contract", "training.recipes"},
+    "training.fit": {"contract", "training.data", "training.recipes"},
+    "training.gate": {"contract", "training.data", "training.recipes"},
+    "training.publish": {"contract", "training.data", "training.recipes"},
+    "training.job": {"contract", "training"},
+    "training.cli": {"contract", "training.recipes", "training.job"},
+    "training": {"training.cli"},
+    "loadtests": {"contract", "loadtests"},
+    "contract": set(),
+}
+ONLY_IN = {
+    "tensorflow": {"training.models", "training.fit", "training.gate", "service.runtime"},
+    "keras": {"training.models", "training.fit", "training.gate", "training.job"},
+    "bentoml": {"training.publish", "contract.store", "service.app", "service.protocols.native"},
+    "os.environ": {"service.settings", "training.cli"},
+}
+
+
+def imports(module: str) -> Iterator[str]:
+    """Every module that a module imports, those inside functions included."""
+    for node in ast.walk(ast.parse(MODULES[module].read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module} imports relatively"
+            assert node.module
+            for alias in node.names:
+                whole = f"{node.module}.{alias.name}"
+                yield whole if whole in MODULES else node.module
+
+
+def below(name: str, prefix: str) -> bool:
+    return name == prefix or name.startswith(prefix + ".")
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_imports_point_downwards(module: str) -> None:
+    rule = max((prefix for prefix in MAY_IMPORT if below(module, prefix)), key=len)
+    for imported in imports(module):
+        if imported.split(".")[0] in PACKAGES:
+            allowed = any(below(imported, prefix) for prefix in MAY_IMPORT[rule])
+            assert allowed, f"{module} imports {imported}"
+
+
+@pytest.mark.parametrize("library", ["tensorflow", "keras", "bentoml"])
+def test_heavy_libraries_stay_in_their_rooms(library: str) -> None:
+    rooms = {module for module in MODULES if any(below(imported, library) for imported in imports(module))}
+    assert rooms <= ONLY_IN[library]
+
+
+def test_the_environment_is_read_in_one_place_of_the_service() -> None:
+    readers = {module for module, path in MODULES.items() if "environ" in path.read_text() and not below(module, "loadtests")}
+    assert readers <= ONLY_IN["os.environ"]
+
+
+def test_no_import_is_circular() -> None:
+    edges = {module: {i for i in imports(module) if i in MODULES and i != module} for module in MODULES}
+    while leaves := {module for module, targets in edges.items() if not targets}:
+        edges = {module: targets - leaves for module, targets in edges.items() if module not in leaves}
+    assert edges == {}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_file_is_longer_than_300_lines(path: Path) -> None:
+    assert len(path.read_text().splitlines()) <= 300

@@ -1,0 +1,39 @@
+"""Models trained once for all tests of the room, by the real code."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import keras
+import pytest
+
+from contract.topologies import TopologyName
+from training.fit import fit
+from training.models import build, export
+from training.recipes import GENERAL, Plan, plan
+
+
+class Trained(NamedTuple):
+    plan: Plan
+    model: keras.Model
+    folder: Path  # of the SavedModel
+
+
+@pytest.fixture(scope="session", params=["one_to_one", "many_to_one", "many_to_many"])
+def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    """Each topology in turn, by the general recipe."""
+    return train(request.param, tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def many_to_many(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    return train("many_to_many", tmp_path_factory)
+
+
+def train(name: TopologyName, folders: pytest.TempPathFactory) -> Trained:
+    settled = plan(GENERAL, name, length=5, seed=1)
+    model = build(settled.topology, settled.units, settled.length, settled.seed)
+    for _ in fit(model, settled):
+        pass
+    folder = folders.mktemp(name) / "saved_model"
+    export(model, settled.topology, folder)
+    return Trained(settled, model, folder)

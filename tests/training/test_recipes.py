@@ -1,0 +1,31 @@
+import pytest
+
+from contract.topologies import TopologyName
+from training.recipes import GENERAL, RECIPES, TUTORIAL, plan
+
+
+@pytest.mark.parametrize("recipe", RECIPES.values(), ids=list(RECIPES))
+@pytest.mark.parametrize(("name", "parameters"), [("one_to_one", 146), ("many_to_one", 170), ("many_to_many", 146)])
+def test_both_recipes_train_the_tutorials_networks(recipe: object, name: TopologyName, parameters: int) -> None:
+    settled = plan(TUTORIAL if recipe is TUTORIAL else GENERAL, name, length=5, seed=1)
+    assert settled.topology.parameters(settled.units, settled.length).total == parameters
+
+
+def test_the_tutorials_epochs_and_cells() -> None:
+    assert [plan(TUTORIAL, name, 7, 1).steps for name in ("one_to_one", "many_to_one", "many_to_many")] == [1000, 500, 1000]
+    assert plan(TUTORIAL, "one_to_one", 7, 1).units == 7
+
+
+def test_what_the_user_says_goes_before_the_recipe() -> None:
+    settled = plan(GENERAL, "many_to_one", length=8, seed=3, units=9, steps=11)
+    assert (settled.units, settled.steps, settled.seed, settled.name) == (9, 11, 3, "many_to_one_8")
+
+
+def test_only_a_general_model_of_any_length_is_gated_beyond_its_own() -> None:
+    assert plan(GENERAL, "many_to_many", 5, 1).highest_length == 1000
+    assert plan(GENERAL, "many_to_one", 5, 1).highest_length == 5
+    assert plan(TUTORIAL, "many_to_many", 5, 1).highest_length == 5
+
+
+def test_a_tutorial_model_does_not_take_production() -> None:
+    assert (GENERAL.alias, TUTORIAL.alias) == ("production", "tutorial")
