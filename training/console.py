@@ -72,7 +72,7 @@ def progress(name: str, steps: int) -> Iterator[Reporter]:
 
 def show_figure(figure: Figure) -> None:
     verdict = "[green]ok[/]" if figure.passed else "[bold red]TOO LARGE[/]"
-    console.print(f"  gate  {figure.name:<44} {figure.value:>10.3g}  bar {figure.bar:<8g} {verdict}")
+    console.print(f"  {figure.name:<48} {figure.value:>9.3g}  bar {figure.bar:<6g} {verdict}")
 
 
 def show_answers(sequence: list[float], answers: list[float]) -> None:
@@ -84,14 +84,16 @@ def show_answers(sequence: list[float], answers: list[float]) -> None:
 def show_outcomes(outcomes: list[Outcome]) -> None:
     table = Table(title="Trained")
     for column in ("model", "recipe", "units", "parameters", "largest error", "time", "result"):
-        table.add_column(column)
+        table.add_column(column, no_wrap=column == "model")
     for outcome in outcomes:
         plan = outcome.plan
         parameters = plan.topology.parameters(plan.units, plan.length).total
-        failed = ", ".join(f"{figure.name} {figure.value:.3g} > {figure.bar:g}" for figure in outcome.refused)
-        result = "published" if outcome.version else f"[bold red]REFUSED[/] {failed}"
         figures = (str(plan.units), str(parameters), f"{outcome.worst_error:.4f}", f"{outcome.seconds:.1f} s")
-        table.add_row(plan.name, plan.recipe.name, *figures, result)
+        table.add_row(plan.name, plan.recipe.name, *figures, "published" if outcome.version else "[bold red]REFUSED[/]")
     console.print(table)
     for outcome in outcomes:
-        console.print(f"{outcome.plan.name}: {outcome.version or 'nothing published'}, record in {outcome.run_dir}")
+        for figure in outcome.refused:
+            console.print(f"[bold red]{outcome.plan.name} refused:[/] {figure.name} {figure.value:.3g}, bar {figure.bar:g}")
+    for outcome in outcomes:
+        what = f"{outcome.plan.name}:{outcome.version}" if outcome.version else f"{outcome.plan.name}: nothing published"
+        console.print(f"{what}  record in {outcome.run_dir}", soft_wrap=True)

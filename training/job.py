@@ -60,6 +60,7 @@ def train_one(plan: Plan, store: ModelStore, alias: str, runs: Path) -> console.
     answer = exported(Rows.of([tutorial_sequence(plan.length)]))
     console.show_answers(tutorial_sequence(plan.length).tolist(), answer.tolist())
 
+    console.console.print("gate")
     gate: list[Figure] = []
     for figure in judge(model, folder / "saved_model", plan):
         console.show_figure(figure)

@@ -1,0 +1,176 @@
+"""What a user of the service sees, over real HTTP."""
+
+from typing import Any
+
+import bentoml
+import httpx
+import numpy as np
+import pytest
+
+from contract.manifest import Domain
+from contract.topologies import TOPOLOGIES, TOPOLOGY_NAMES, Floats, TopologyName
+from training.data import edge_rows, tutorial_sequence
+
+ANY_LENGTH: tuple[TopologyName, ...] = ("one_to_one", "many_to_many")
+
+
+def ask(client: httpx.Client, topology: str, sequences: Any) -> dict[str, Any]:
+    answer = client.post(f"/{topology}", json={"sequences": sequences})
+    assert answer.status_code == 200, answer.text
+    body: dict[str, Any] = answer.json()
+    return body
+
+
+def worst(client: httpx.Client, topology: str, rows: Floats) -> float:
+    echoed = ask(client, topology, rows.tolist())["sequences"]
+    return float(np.abs(np.asarray(echoed, np.float32) - rows).max())
+
+
+def test_every_topology_answers_the_tutorials_sequence(client: httpx.Client) -> None:
+    sequence = [0.0, 0.2, 0.4, 0.6, 0.8]
+    shapes = {"one_to_one": ([5, 1, 1], [5, 1]), "many_to_one": ([1, 5, 1], [1, 5]), "many_to_many": ([1, 5, 1], [1, 5, 1])}
+    for name in TOPOLOGY_NAMES:
+        answer = ask(client, name, [sequence])
+        assert [round(value, 1) + 0.0 for value in answer["sequences"][0]] == sequence
+        assert (answer["topology"], answer["model"]) == (name, TOPOLOGIES[name].model_name(5))
+        assert (answer["model_input_shape"], answer["model_output_shape"]) == shapes[name]
+        assert answer["in_domain"] == [True]
+
+
+@pytest.mark.parametrize("name", TOPOLOGY_NAMES)
+def test_ten_thousand_random_rows_are_echoed(client: httpx.Client, name: TopologyName) -> None:
+    rows = np.random.default_rng(2026).random((10_000, 5), np.float32)
+    assert max(worst(client, name, part) for part in np.split(rows, 10)) < 0.03
+
+
+@pytest.mark.parametrize("name", ANY_LENGTH)
+@pytest.mark.parametrize("length", [1, 2, 17, 100, 1000])
+def test_rows_of_any_length_are_echoed(client: httpx.Client, name: TopologyName, length: int) -> None:
+    rows = np.random.default_rng(length).random((20, length), np.float32)
+    assert worst(client, name, rows) < 0.03
+
+
+@pytest.mark.parametrize("name", TOPOLOGY_NAMES)
+def test_the_edges_of_the_domain_are_echoed(client: httpx.Client, name: TopologyName) -> None:
+    domain = next(m for m in client.get("/models").json()["models"] if m["topology"] == name)["domain"]
+    assert domain == {"low": 0.0, "high": 1.0}
+    for length in (5,) if name == "many_to_one" else (1, 5, 100):
+        for kind, rows in edge_rows(length, Domain.model_validate(domain)):
+            assert worst(client, name, rows) < 0.05, kind
+
+
+@pytest.mark.parametrize("name", ANY_LENGTH)
+def test_ragged_rows_answer_as_they_do_alone(client: httpx.Client, name: TopologyName) -> None:
+    rng = np.random.default_rng(7)
+    rows = [rng.random(length).astype(np.float32).tolist() for length in (5, 1, 33, 2, 257)]
+    together = ask(client, name, rows)
+    assert together["in_domain"] == [True] * 5
+    for row, echoed in zip(rows, together["sequences"], strict=True):
+        alone = ask(client, name, [row])["sequences"][0]
+        np.testing.assert_allclose(echoed, alone, rtol=0, atol=1e-6)
+
+
+def test_values_outside_the_domain_are_answered_and_marked(client: httpx.Client) -> None:
+    answer = ask(client, "one_to_one", [[0.5], [1.0], [-0.1]])
+    assert answer["in_domain"] == [True, False, False]
+
+
+def test_bentomls_own_client_speaks_to_it(url: str) -> None:
+    with bentoml.SyncHTTPClient(url) as client:
+        answer = client.many_to_many(sequences=[[0.1, 0.3], [0.5]])
+        np.testing.assert_allclose(answer["sequences"][0], [0.1, 0.3], atol=0.03)
+        with pytest.raises(bentoml.exceptions.BentoMLException, match="expected rows of a length that is served: 5"):
+            client.many_to_one(sequences=[[0.1, 0.3]])
+
+
+def test_models_say_what_they_are(client: httpx.Client) -> None:
+    answer = client.get("/models").json()
+    assert answer["refused"] == []
+    models = {model["name"]: model for model in answer["models"]}
+    assert {name: model["parameters"] for name, model in models.items()} == {
+        "one_to_one": 146,
+        "many_to_one_5": 170,
+        "many_to_many": 146,
+    }
+    assert all(model["aliases"] == ["production"] for model in models.values())
+    assert models["many_to_many"]["signatures"] == ["serving_default", "step"]
+    assert models["many_to_many"]["gate"]["error, held-out rows"] < 0.03
+
+
+def test_the_page_documents_the_endpoints(client: httpx.Client) -> None:
+    assert client.get("/").status_code == 200
+    paths = client.get("/docs.json").json()["paths"]
+    for name in TOPOLOGY_NAMES:
+        schema = paths[f"/{name}"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+        assert list(schema["properties"]) == ["sequences"]
+        assert set(paths[f"/{name}"]["post"]["responses"]["200"]["content"]["application/json"]["schema"]["properties"]) == {
+            "topology",
+            "model",
+            "version",
+            "sequences",
+            "model_input_shape",
+            "model_output_shape",
+            "in_domain",
+        }
+
+
+@pytest.mark.parametrize("path", ["/livez", "/readyz", "/metrics"])
+def test_bentomls_own_routes_are_as_they_were(client: httpx.Client, path: str) -> None:
+    assert client.get(path).status_code == 200
+
+
+def problem(answer: httpx.Response) -> tuple[int, str]:
+    assert answer.headers["content-type"] == "application/problem+json"
+    body = answer.json()
+    assert body["status"] == answer.status_code
+    assert body["detail"]
+    return answer.status_code, body["type"].removeprefix("urn:unroll:error:")
+
+
+JSON = {"content-type": "application/json"}
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (b"", (400, "not-json")),
+        (b"{", (400, "not-json")),
+        (b'{"sequence": [[0.1]]}', (422, "invalid-request")),
+        (b'{"sequences": []}', (422, "invalid-shape")),
+        (b'{"sequences": [[]]}', (422, "invalid-shape")),
+        (b'{"sequences": [["a"]]}', (422, "invalid-request")),
+        (b'{"sequences": [[null]]}', (422, "invalid-request")),
+        (b'{"sequences": [[NaN]]}', (422, "invalid-request")),
+        (b'{"sequences": [[Infinity]]}', (422, "invalid-request")),
+        (b'{"sequences": [[1e39]]}', (422, "invalid-request")),
+        (b'{"sequences": [0.0, 0.2]}', (422, "invalid-request")),
+        (b'{"sequences": [[[0.0]]]}', (422, "invalid-request")),
+        (b'{"sequences": [[0.1, 0.2], [0.1]]}', (422, "invalid-shape")),
+        (b'{"sequences": [[0.1, 0.2]]}', (422, "length-not-served")),
+        (b'{"sequences": [' + b"[0.1]," * 10_000 + b"[0.1]]}", (422, "too-many-values")),
+        (b'{"sequences": [[' + b"0," * 500_000 + b"0]]}", (422, "too-many-values")),
+    ],
+)
+def test_bad_input_gets_a_clear_answer_and_the_next_request_a_right_one(
+    client: httpx.Client, body: bytes, expected: tuple[int, str]
+) -> None:
+    assert problem(client.post("/many_to_one", content=body, headers=JSON)) == expected
+    assert worst(client, "many_to_one", tutorial_sequence(5)[None]) < 0.03
+
+
+def test_routes_methods_and_content_types_that_are_not_there(client: httpx.Client) -> None:
+    assert problem(client.get("/nope")) == (404, "unknown-route")
+    assert problem(client.get("/many_to_many")) == (405, "wrong-method")
+    assert problem(client.post("/models")) == (405, "wrong-method")
+    assert problem(client.post("/livez")) == (405, "wrong-method")
+    assert problem(client.post("/many_to_many", content=b"x", headers={"content-type": "text/csv"})) == (
+        415,
+        "wrong-content-type",
+    )
+
+
+@pytest.mark.parametrize("announced", [True, False], ids=["announced", "chunked"])
+def test_a_huge_body_is_refused_and_the_client_gets_to_read_why(client: httpx.Client, announced: bool) -> None:
+    chunk = b" " * 2**16
+    content = chunk * 256 if announced else (chunk for _ in range(256))  # 16 MiB
+    assert problem(client.post("/one_to_one", content=content, headers=JSON)) == (413, "body-too-large")

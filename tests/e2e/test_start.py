@@ -1,0 +1,91 @@
+"""How the service starts: from an empty store, from a damaged one, from a bento."""
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import httpx
+import pytest
+
+from contract.store import ModelStore
+from tests.e2e.conftest import BENTOML, ROOT, environment, serving
+
+REQUEST = {"sequences": [[0.0, 0.2, 0.4, 0.6, 0.8]]}
+
+
+def test_an_empty_store_says_in_one_line_what_to_type(tmp_path: Path) -> None:
+    with environment(tmp_path):
+        command = [str(BENTOML), "serve", "service.app:Unroll", "--port", "0"]
+        ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == 1
+    assert (ended.stdout + ended.stderr).splitlines() == [
+        f"No models in {tmp_path / 'models'}. Train them with: python -m training run"
+    ]
+
+
+def test_a_damaged_newest_version_is_refused_and_the_one_before_it_served(home: Path, tmp_path: Path) -> None:
+    shutil.copytree(home / "models", tmp_path / "models")
+    store = ModelStore(tmp_path / "models")
+    (good,) = store.versions("many_to_many")
+    damaged = store.path("many_to_many", good).with_name("99999999-damaged")
+    shutil.copytree(store.path("many_to_many", good), damaged)
+    half = damaged.with_name("99999999-half")
+    shutil.copytree(damaged, half)
+    (half / "manifest.json").unlink()
+    (tmp_path / "models" / "many_to_many" / "aliases.json").unlink()
+    with serving(tmp_path) as url:
+        answer = httpx.post(f"{url}/many_to_many", json=REQUEST).json()
+        refused = httpx.get(f"{url}/models").json()["refused"]
+    assert answer["version"] == good
+    assert {r["version"]: r["reason"].split(":")[0] for r in refused} == {
+        "99999999-damaged": "manifest.json is that of many_to_many",
+        "99999999-half": "manifest.json cannot be read",
+    }
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What git would give a stranger: the files that are tracked, or would be."""
+    folder = tmp_path_factory.mktemp("clone")
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    for name in listed.stdout.splitlines():
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, folder / name)
+    return folder
+
+
+def build(clone: Path, home: Path) -> str:
+    with environment(home):
+        command = [str(BENTOML), "build", "--output", "tag"]
+        built = subprocess.run(command, cwd=clone, capture_output=True, text=True, timeout=120, check=False)
+    assert built.returncode == 0, built.stderr
+    return built.stdout.strip().splitlines()[-1].removeprefix("__tag__:")
+
+
+def test_a_bento_answers_the_same_elsewhere_and_holds_no_training(home: Path, url: str, clone: Path, tmp_path: Path) -> None:
+    tag = build(clone, home)
+    with environment(home):
+        exported = tmp_path / "unroll.bento"
+        subprocess.run([str(BENTOML), "export", tag, str(exported)], check=True, capture_output=True, timeout=120)
+    with environment(tmp_path / "elsewhere"):
+        subprocess.run([str(BENTOML), "import", str(exported)], check=True, capture_output=True, timeout=120)
+    name, _, version = tag.partition(":")
+    source = tmp_path / "elsewhere" / "bentos" / name / version / "src"
+    assert sorted(p.name for p in source.iterdir()) == ["README.md", "bentofile.yaml", "contract", "service"]
+
+    (tmp_path / "empty").mkdir()
+    with serving(tmp_path / "elsewhere", tag, tmp_path / "empty") as elsewhere:
+        for topology in ("one_to_one", "many_to_one", "many_to_many"):
+            here, there = (httpx.post(f"{at}/{topology}", json=REQUEST).json() for at in (url, elsewhere))
+            assert here == there
+
+
+def test_a_bento_builds_before_any_model_is_trained(clone: Path, tmp_path: Path) -> None:
+    tag = build(clone, tmp_path)
+    with environment(tmp_path):
+        shown = subprocess.run([str(BENTOML), "get", tag, "-o", "json"], capture_output=True, text=True, check=True, timeout=60)
+    assert json.loads(shown.stdout)["services"][0]["models"] == []

@@ -1,0 +1,57 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from contract.topologies import TOPOLOGY_NAMES, TopologyName
+from training.data import tutorial_sequence
+from training.fit import Progress, fit, tensorboard
+from training.models import build
+from training.recipes import GENERAL, TUTORIAL, plan
+
+
+@pytest.mark.parametrize("name", TOPOLOGY_NAMES)
+def test_the_same_seed_gives_the_same_weights_to_the_last_bit(name: TopologyName) -> None:
+    runs = []
+    for seed in (1, 1, 2):
+        settled = plan(GENERAL, name, length=5, seed=seed, steps=60)
+        model = build(settled.topology, settled.units, settled.length, seed)
+        list(fit(model, settled))
+        runs.append(model.get_weights())
+    first, again, other = runs
+    assert all((a == b).all() for a, b in zip(first, again, strict=True))
+    assert any((a != b).any() for a, b in zip(first, other, strict=True))
+
+
+def test_progress_ends_at_the_last_step_with_a_smaller_loss_and_no_rate_left() -> None:
+    settled = plan(GENERAL, "one_to_one", length=5, seed=1, steps=2_100)
+    progress = list(fit(build(settled.topology, 5, 5, 1), settled))
+    assert [p.step for p in progress][-1] == 2_100
+    assert [p.step for p in progress] == sorted({p.step for p in progress})
+    assert progress[-1].loss < progress[0].loss
+    assert progress[-1].learning_rate == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize("name", TOPOLOGY_NAMES)
+def test_the_tutorial_recipe_does_what_keras_fit_does(name: TopologyName) -> None:
+    """The tutorial's own call: the same weights after 30 epochs, up to float32 sums in another order."""
+    settled = plan(TUTORIAL, name, length=5, seed=1, steps=30)
+    model, reference = (build(settled.topology, 5, 5, 1) for _ in range(2))
+    list(fit(model, settled))
+
+    sequence = tutorial_sequence(5)
+    shapes = {"one_to_one": ((5, 1, 1), (5, 1)), "many_to_one": ((1, 5, 1), (1, 5)), "many_to_many": ((1, 5, 1), (1, 5, 1))}
+    inputs, targets = (sequence.reshape(shape) for shape in shapes[name])
+    reference.compile(optimizer="adam", loss="mean_squared_error")
+    reference.fit(inputs, targets, epochs=30, batch_size=5 if name == "one_to_one" else 1, verbose=0)
+    for ours, theirs in zip(model.get_weights(), reference.get_weights(), strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=2e-5)
+
+
+def test_tensorboard_finds_what_was_written(tmp_path: Path) -> None:
+    with tensorboard(tmp_path) as write:
+        write(Progress(step=500, steps=1000, loss=0.25, learning_rate=0.01, seconds=1.0))
+    events = EventAccumulator(str(tmp_path), size_guidance={"tensors": 0}).Reload()
+    assert set(events.Tags()["tensors"]) == {"loss", "learning_rate"}
+    assert [event.step for event in events.Tensors("loss")] == [500]

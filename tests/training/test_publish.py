@@ -1,0 +1,95 @@
+import re
+import shutil
+import signal
+from pathlib import Path
+
+import bentoml
+import pytest
+from bentoml._internal.models import ModelStore as BentoStore
+
+from contract.manifest import Figure, GoldenPair, Manifest
+from contract.store import ModelStore, new_version
+from contract.topologies import Rows
+from service.registry import Registry
+from tests.training.conftest import Trained
+from tests.victim import Victim
+from training.gate import Exported
+from training.publish import GOLDEN_PAIRS, code_commit, golden_inputs, manifest_for, publish
+
+GATE = [Figure(name="error, held-out rows", value=0.01, bar=0.03)]
+
+
+def manifest_of(trained: Trained, version: str | None = None) -> Manifest:
+    exported = Exported(trained.folder, trained.plan.topology)
+    golden = [GoldenPair(input=row.tolist(), output=exported(Rows.of([row])).tolist()) for row in golden_inputs(trained.plan)]
+    return manifest_for(trained.plan, version or new_version(), "run", GATE, golden)
+
+
+def published(trained: Trained, store: ModelStore) -> Manifest:
+    gate_json = trained.folder.parent / "gate.json"
+    gate_json.write_text("[]")
+    return publish(store, manifest_of(trained), trained.folder, gate_json)
+
+
+def test_a_published_model_is_served_from_its_files(trained: Trained, store: ModelStore) -> None:
+    manifest = published(trained, store)
+    registry = Registry(store)
+    registry.load_all()
+    assert [model.manifest for model in registry.models] == [manifest]
+    assert {"saved_model.pb", "gate.json", "model.yaml", "variables/variables.index"} <= manifest.files.keys()
+    assert len(manifest.golden) == GOLDEN_PAIRS
+    assert manifest.signatures == (
+        ("serving_default", "step") if trained.plan.topology.return_sequences else ("serving_default",)
+    )
+
+
+def test_bentoml_knows_the_model(many_to_many: Trained, store: ModelStore) -> None:
+    manifest = published(many_to_many, store)
+    model = bentoml.models.get("many_to_many:latest", _model_store=BentoStore(store.root))
+    assert model.tag.version == manifest.version
+    assert model.info.labels == {"topology": "many_to_many", "recipe": "general"}
+    assert model.info.metadata == {"error, held-out rows": 0.01}
+    assert [str(model.tag) for model in bentoml.models.list(_model_store=BentoStore(store.root))] == [str(model.tag)]
+
+
+def publish_prepared(root: Path) -> None:
+    """What the victim runs: everything but the network is ready, so no TensorFlow is needed to publish it."""
+    prepared = root.parent / "prepared"
+    manifest = Manifest.model_validate_json((prepared / "manifest.json").read_text())
+    fresh = manifest.model_copy(update={"version": new_version()})
+    publish(ModelStore(root), fresh, prepared / "saved_model", prepared / "gate.json")
+    ModelStore(root).set_alias(fresh.name, "production", fresh.version)
+
+
+def test_killed_at_any_write_what_was_published_before_is_served(many_to_many: Trained, store: ModelStore) -> None:
+    before = published(many_to_many, store)
+    prepared = store.root.parent / "prepared"
+    shutil.copytree(many_to_many.folder, prepared / "saved_model")
+    (prepared / "gate.json").write_text("[]")
+    (prepared / "manifest.json").write_text(manifest_of(many_to_many).model_dump_json())
+    kills = 0
+    with Victim("tests.training.test_publish:publish_prepared", store.root) as victim:
+        while True:
+            victim.start(kill_at=kills + 1)
+            code = victim.exit_code()
+            registry = Registry(store)
+            registry.load_all()
+            assert registry.refusals == []
+            (model,) = registry.models
+            assert model.manifest.version >= before.version
+            bentoml.models.list(_model_store=BentoStore(store.root))  # raises where BentoML finds half a version
+            if code == 0:
+                break
+            assert code == -signal.SIGKILL
+            kills += 1
+    assert kills > 25
+    assert model.manifest.version > before.version
+
+
+def test_the_commit_is_that_of_the_checkout() -> None:
+    assert re.fullmatch(r"[0-9a-f]{40}\+?|unknown", code_commit())
+
+
+def test_outside_a_checkout_the_commit_is_unknown(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("training.publish.__file__", str(tmp_path / "publish.py"))
+    assert code_commit() == "unknown"
