@@ -64,7 +64,7 @@ bento: $(SERVE_READY)  ## build the bento, with the models that are in the store
 	$(BIN)/bentoml build
 
 bench-training: $(DEV_READY)  ## the tutorial's fit calls against the tutorial recipe
-	$(BIN)/python benchmarks/training.py
+	$(BIN)/python -m benchmarks.training
 
 lock: $(DEV_READY)  ## pin requirements/ anew from pyproject.toml
 	for target in "dev --extra serve --extra train --extra load --extra dev" "run --extra serve --extra train -c requirements/dev.txt" "serve --extra serve -c requirements/dev.txt"; do \

@@ -72,7 +72,7 @@ def progress(name: str, steps: int) -> Iterator[Reporter]:
 
 def show_figure(figure: Figure) -> None:
     verdict = "[green]ok[/]" if figure.passed else "[bold red]TOO LARGE[/]"
-    console.print(f"  {figure.name:<48} {figure.value:>9.3g}  bar {figure.bar:<6g} {verdict}")
+    console.print(f"  {figure.name:<36} {figure.value:>9.3g}  bar {figure.bar:<6g} {verdict}")
 
 
 def show_answers(sequence: list[float], answers: list[float]) -> None:

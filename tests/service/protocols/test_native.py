@@ -1,3 +1,4 @@
+import asyncio
 import contextlib
 import json
 from typing import Any
@@ -7,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contract.topologies import Rows
-from service.engine import Echo
-from service.errors import InvalidRequest, NotJSON
-from service.protocols.native import parse, render
+from contract.topologies import Rows, Topology
+from service.engine import Echo, Engine
+from service.errors import InvalidRequest, NotJSON, TooManyValues
+from service.protocols.native import Native, parse, render
 from service.registry import LoadedModel
 
 
@@ -102,3 +103,18 @@ def test_an_answer_holds_float32_values_in_as_few_digits_as_give_them_back(
     assert answer["in_domain"] == [True, False]
     assert (answer["topology"], answer["model"]) == ("many_to_many", "many_to_many")
     assert np.concatenate([np.float32(row) for row in answer["sequences"]]).tolist() == rows.values.tolist()
+
+
+def test_callers_inside_the_process_get_the_same_answer(models: dict[str, LoadedModel]) -> None:
+    """BentoML's endpoint functions call this; over HTTP the transport answers first."""
+
+    class Registry:
+        def find(self, topology: Topology, length: int) -> LoadedModel:
+            return models[topology.model_name(length)]
+
+    native = Native(Engine(Registry()), registry=None, max_rows=2, max_items=4)  # type: ignore[arg-type]
+    prediction = asyncio.run(native.predict("many_to_one", [[0.1, 0.2, 0.3]]))
+    assert (prediction.model, prediction.sequences) == ("many_to_one_3", [[0.1, 0.2, 0.3]])
+    for too_many in ([[0.1]] * 3, [[0.1] * 5]):
+        with pytest.raises(TooManyValues, match="expected at most"):
+            asyncio.run(native.predict("one_to_one", too_many))

@@ -1,0 +1,1 @@
+"""Side-by-side measurements. Each prints its figures, and ends with one JSON line."""
