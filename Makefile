@@ -9,6 +9,9 @@ export BENTOML_DO_NOT_TRACK ?= True
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 export HOST ?= 127.0.0.1
 export PORT ?= 3000
+ifdef WORKERS
+export UNROLL_WORKERS := $(WORKERS)
+endif
 export PYTHONPATH := $(CURDIR)
 
 BIN := .venv/bin
@@ -34,7 +37,7 @@ $(DEV_READY): requirements/dev.txt | $(BIN)/python
 
 setup: $(DEV_READY)  ## install everything into .venv
 
-serve: $(SERVE_READY)  ## train what is missing, then serve on HOST:PORT
+serve: $(SERVE_READY)  ## train what is missing, then serve on HOST:PORT  (WORKERS=n)
 	@$(BIN)/python -m training run --if-missing
 	@exec $(BIN)/bentoml serve service.app:Unroll --host $(HOST) --port $(PORT)
 

@@ -5,6 +5,7 @@ Training, serving and load tests all take their shapes from `TOPOLOGIES`, so the
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Final, Literal, NamedTuple, get_args
 
 import numpy as np
@@ -26,30 +27,38 @@ class ShapeError(ValueError):
 class Rows(NamedTuple):
     """Rows of any lengths, end to end: the one form in which sequences travel from the door to the model and back.
 
-    `values` is (items,) float32, `lengths` is (rows,) int64 and sums to `items`. All three topologies answer with as
+    `values` is (items,) float32; `lengths` has a number a row and sums to `items`. All three topologies answer with as
     many values as they were given, so an answer is `values` again, under the same `lengths`.
     """
 
     values: Floats
-    lengths: Ints
+    lengths: list[int]  # a list, since most requests have one row, and NumPy takes a microsecond to look at it
 
     @classmethod
     def of(cls, sequences: Sequence[Sequence[float] | npt.NDArray[Any]]) -> "Rows":
-        """Rows from ordinary lists or 1-D arrays. Raises ValueError where an item is not a number."""
-        lengths = np.fromiter((len(s) for s in sequences), np.int64, len(sequences))
-        parts = [np.asarray(s, np.float32) for s in sequences]
-        return cls(np.concatenate(parts) if parts else np.zeros(0, np.float32), lengths)
+        """Rows from ordinary lists or 1-D arrays. Numbers beyond float32 become infinite."""
+        lengths = list(map(len, sequences))
+        return cls(np.fromiter(chain.from_iterable(sequences), np.float32, sum(lengths)), lengths)
+
+    @classmethod
+    def end_to_end(cls, parts: Sequence["Rows"]) -> "Rows":
+        """The rows of several requests as one batch."""
+        if len(parts) == 1:
+            return parts[0]
+        return cls(np.concatenate([part.values for part in parts]), [*chain.from_iterable(part.lengths for part in parts)])
 
     @property
     def uniform(self) -> int | None:
         """The length that all rows share, or None where they differ (or there is no row)."""
         lengths = self.lengths
-        return int(lengths[0]) if len(lengths) and bool((lengths == lengths[0]).all()) else None
+        if len(lengths) == 1:
+            return lengths[0]
+        return lengths[0] if len(set(lengths)) == 1 else None
 
     @property
     def starts(self) -> Ints:
         """(rows,): where each row begins in `values`."""
-        return np.cumsum(self.lengths) - self.lengths
+        return np.cumsum([0, *self.lengths[:-1]])
 
     def split(self, values: Floats | None = None) -> list[Floats]:
         """`values` (by default these rows' own) cut back into one array a row."""
@@ -69,7 +78,10 @@ def _pad(rows: Rows, time: int) -> Floats:
         return _stack(rows, time)
     # (rows, time, 1), zeros on the right: the network is causal, so the prefix is exact
     padded = np.zeros((len(rows.lengths), time), np.float32)
-    padded[np.arange(time) < rows.lengths[:, None]] = rows.values
+    if rows.uniform:
+        padded[:, : rows.uniform] = rows.values.reshape(-1, rows.uniform)
+    else:
+        padded[_filled(rows, time)] = rows.values
     return padded[..., None]
 
 
@@ -79,9 +91,14 @@ def _ravel(outputs: Floats, _rows: Rows) -> Floats:
 
 def _unpad(outputs: Floats, rows: Rows) -> Floats:
     time = outputs.shape[1]
-    if rows.uniform == time:
-        return outputs.reshape(-1)
-    return outputs[..., 0][np.arange(time) < rows.lengths[:, None]]
+    if rows.uniform:
+        return np.ascontiguousarray(outputs[:, : rows.uniform, 0]).reshape(-1)
+    return outputs[..., 0][_filled(rows, time)]
+
+
+def _filled(rows: Rows, time: int) -> npt.NDArray[np.bool_]:
+    """(rows, time): where an item is, and not padding."""
+    return np.arange(time) < np.asarray(rows.lengths)[:, None]
 
 
 @dataclass(frozen=True)
@@ -103,22 +120,18 @@ class Topology:
 
     def to_model(self, rows: Rows, time: int | None = None) -> Floats:
         """Rows -> the model's input. `time` pads to the right and is for `many_to_many` alone; default the longest."""
-        return self._to_model(rows, time or int(rows.lengths.max()))
+        return self._to_model(rows, time or max(rows.lengths))
 
     def from_model(self, outputs: Floats, rows: Rows) -> Floats:
         """The model's output for `to_model(rows)` -> (items,) float32, in the order of `rows.values`."""
         return self._from_model(outputs, rows)
 
-    def input_shape(self, rows: Rows) -> tuple[int, ...]:
-        """The shape of `to_model(rows)`, without making it; the time of ragged rows is their longest."""
+    def shapes(self, rows: Rows) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Of `to_model(rows)`, without making it, and of the answer; the time of ragged rows is their longest."""
         if self.name == "one_to_one":
-            return (int(rows.lengths.sum()), 1, 1)
-        return (len(rows.lengths), int(rows.lengths.max()), 1)
-
-    def output_shape(self, rows: Rows) -> tuple[int, ...]:
-        """The shape in which the model answers `to_model(rows)`."""
-        shape = self.input_shape(rows)
-        return shape if self.name == "many_to_many" else shape[:1] + shape[1:2]
+            return (len(rows.values), 1, 1), (len(rows.values), 1)
+        shape = (len(rows.lengths), max(rows.lengths), 1)
+        return shape, shape if self.return_sequences else shape[:2]
 
     def outputs(self, length: int) -> int:
         """Width of the output layer."""
@@ -136,22 +149,21 @@ class Topology:
 
     def check(self, rows: Rows, length: int | None = None) -> None:
         """Raise ShapeError unless a model of this topology (made for `length`, where it matters) can take `rows`."""
-        if len(rows.lengths) == 0:
+        if not rows.lengths:
             raise ShapeError(self.name, "at least one row", "none", "An empty list has nothing to echo.")
-        empty = np.flatnonzero(rows.lengths == 0)
-        if len(empty):
-            hint = "Leave empty rows out."
-            raise ShapeError(self.name, "at least one item in each row", f"an empty row at {empty[0]}", hint)
+        if 0 in rows.lengths:
+            place = rows.lengths.index(0)
+            raise ShapeError(self.name, "at least one item in each row", f"an empty row at {place}", "Leave empty rows out.")
         if self.any_length:
             return
-        seen = np.unique(rows.lengths)
-        if len(seen) > 1:
+        if rows.uniform is None:
+            seen = sorted(set(rows.lengths))
             listed = ", ".join(map(str, seen[:8])) + (", ..." if len(seen) > 8 else "")
             hint = "Send one request per length: a many_to_one model is made for one, and padding would change its answer."
             raise ShapeError(self.name, "rows of one length", f"rows of lengths {listed}", hint)
-        if length is not None and seen[0] != length:
-            hint = f"Train one with: python -m training run --topology {self.name} --length {seen[0]}"
-            raise ShapeError(self.name, f"rows of length {length}", f"rows of length {seen[0]}", hint)
+        if length is not None and rows.uniform != length:
+            hint = f"Train one with: python -m training run --topology {self.name} --length {rows.uniform}"
+            raise ShapeError(self.name, f"rows of length {length}", f"rows of length {rows.uniform}", hint)
 
 
 class ParameterCount(NamedTuple):

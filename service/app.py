@@ -1,22 +1,29 @@
 """The composition root: settings in, service out. Everything it wires is somewhere else."""
 
+import gc
+import logging
+
 import bentoml
 from bentoml.models import BentoModel
 
 from contract.store import ModelStore
+from service.admission import Admission
 from service.engine import Engine
 from service.protocols.native import Native, render_error
 from service.registry import Registry
+from service.runtime import use_threads
 from service.schemas import Prediction, Sequences
 from service.settings import Settings
-from service.transport import Outermost, Transport
+from service.transport import Limits, Outermost, Transport
 
 settings = Settings()
 store = ModelStore(settings.models_dir)
-transport = Transport(settings.max_body_bytes, render_error)
+limits = Limits(settings.max_body_bytes, settings.body_seconds, settings.timeout_ms / 1e3, settings.max_timeout_ms / 1e3)
+admission = Admission(settings.max_waiting_bytes, settings.max_waiting_ms / 1e3)
+transport = Transport(limits, admission, render_error)
 
 
-@bentoml.service(name="unroll")
+@bentoml.service(name="unroll", workers=settings.workers)
 class Unroll:
     """LSTM sequence models in three topologies. Each takes `{"sequences": [[0.0, 0.2, 0.4, 0.6, 0.8], ...]}` and
     answers with the same rows, as the model echoes them. What is served: `GET /models`."""
@@ -29,10 +36,17 @@ class Unroll:
             raise SystemExit(f"No models in {store.root}. Train them with: python -m training run")
 
     def __init__(self) -> None:
+        use_threads(settings.model_threads)
         registry = Registry(store)
         registry.load_all()
         self._native = Native(Engine(registry), registry, settings.max_rows, settings.max_items)
         transport.add(*self._native.routes)
+        # BentoML turns uvicorn's access log off, but not the work of putting its lines together.
+        logging.getLogger("uvicorn.access").propagate = False
+        # TensorFlow's half a million objects live as long as the process: without this the collector walks through all
+        # of them from time to time, and every request then waits 100 to 500 ms.
+        gc.collect()
+        gc.freeze()
 
     # Over HTTP the transport answers these three routes first, through the same engine. What is declared here is
     # their schema: for the OpenAPI page, for BentoML's client, and for calls inside the process.

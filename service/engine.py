@@ -1,13 +1,15 @@
-"""Look up, check, reshape, run, reshape back. Knows arrays and models; knows nothing of HTTP or BentoML."""
+"""Look up, check, batch. Knows arrays and models; knows nothing of HTTP or BentoML."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol
 
-import numpy as np
-
 from contract.topologies import TOPOLOGIES, Floats, Rows, ShapeError, Topology, TopologyName
+from service.batching import Batcher
+from service.buckets import MOST
+from service.caller import Caller
 from service.errors import InvalidShape
-from service.registry import LoadedModel
+from service.model import LoadedModel
 
 
 class Models(Protocol):
@@ -17,7 +19,7 @@ class Models(Protocol):
         """Raises LengthNotServed or ModelNotServed."""
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Echo:
     """The engine's answer: `values` are the model's, in the rows' own order and lengths."""
 
@@ -26,47 +28,29 @@ class Echo:
     values: Floats  # (items,)
     in_domain: list[bool]  # (rows,)
 
-    @property
-    def input_shape(self) -> tuple[int, ...]:
-        return self.model.manifest.shape.input_shape(self.rows)
-
-    @property
-    def output_shape(self) -> tuple[int, ...]:
-        return self.model.manifest.shape.output_shape(self.rows)
-
 
 class Engine:
+    """One for all protocols, so that their requests share batches."""
+
     def __init__(self, models: Models) -> None:
         self._models = models
+        self._executor = ThreadPoolExecutor(thread_name_prefix="model")
+        self._batchers: dict[LoadedModel, Batcher] = {}
 
-    async def predict(self, topology_name: TopologyName, rows: Rows) -> Echo:
-        """Raises InvalidShape, LengthNotServed or ModelNotServed."""
+    async def predict(self, topology_name: TopologyName, rows: Rows, caller: Caller) -> Echo:
+        """Raises InvalidShape, LengthNotServed, ModelNotServed or DeadlineExceeded."""
         topology = TOPOLOGIES[topology_name]
         try:
             topology.check(rows)
         except ShapeError as error:
             raise InvalidShape(str(error), expected=error.expected, received=error.received, hint=error.hint) from error
-        model = self._models.find(topology, int(rows.lengths[0]))
-        return Echo(model, rows, _run(model, rows), _in_domain(model, rows))
+        model = self._models.find(topology, rows.lengths[0])
+        values, in_domain = await self._batcher(model).run(rows, caller)
+        return Echo(model, rows, values, in_domain)
 
-
-def _run(model: LoadedModel, rows: Rows) -> Floats:
-    topology = model.manifest.shape
-    if not topology.return_sequences or rows.uniform:
-        return topology.from_model(model.runtime.predict(topology.to_model(rows)), rows)
-    # Ragged rows of many_to_many run in groups by the power of two above their length, so that padding at most
-    # doubles the work, and one long row among many short ones does not multiply it.
-    values = np.empty_like(rows.values)
-    octaves = np.ceil(np.log2(rows.lengths))
-    for octave in np.unique(octaves):
-        chosen = np.repeat(octaves == octave, rows.lengths)  # (items,)
-        group = Rows(rows.values[chosen], rows.lengths[octaves == octave])
-        values[chosen] = topology.from_model(model.runtime.predict(topology.to_model(group)), group)
-    return values
-
-
-def _in_domain(model: LoadedModel, rows: Rows) -> list[bool]:
-    domain = model.manifest.domain
-    inside = (rows.values >= domain.low) & (rows.values < domain.high)  # (items,)
-    verdicts: list[bool] = np.logical_and.reduceat(inside, rows.starts).tolist()
-    return verdicts
+    def _batcher(self, model: LoadedModel) -> Batcher:
+        try:
+            return self._batchers[model]
+        except KeyError:
+            labels = (model.manifest.name, model.manifest.version)
+            return self._batchers.setdefault(model, Batcher(model, self._executor, MOST, labels))

@@ -2,15 +2,19 @@
 
 UnrollError                         500  internal
 ├── NotJSON                         400  not-json
+├── InvalidTimeout                  400  invalid-timeout        the header x-request-timeout-ms is no number
 ├── UnknownRoute                    404  unknown-route
 ├── WrongMethod                     405  wrong-method
+├── SlowBody                        408  slow-body              the body did not arrive in time
 ├── BodyTooLarge                    413  body-too-large
 ├── WrongContentType                415  wrong-content-type
 ├── InvalidRequest                  422  invalid-request        the body is JSON, but not a request
 │   ├── InvalidShape                422  invalid-shape          rows that the topology cannot take
 │   ├── TooManyValues               422  too-many-values        more rows or items than one request may carry
 │   └── LengthNotServed             422  length-not-served      no many_to_one model of that length
-└── ModelNotServed                  503  model-not-served       nothing published for that topology passed its checks
+├── Overloaded                      429  overloaded             too much is waiting; `reason` says of what
+├── ModelNotServed                  503  model-not-served       nothing published for that topology passed its checks
+└── DeadlineExceeded                504  deadline-exceeded      the answer would have come too late, so the model was not run
 """
 
 from typing import Any, ClassVar
@@ -35,6 +39,14 @@ class UnrollError(Exception):
 
 class NotJSON(UnrollError):
     status, slug, title = 400, "not-json", "The body is not JSON"
+
+
+class InvalidTimeout(UnrollError):
+    status, slug, title = 400, "invalid-timeout", "The timeout is not a number of milliseconds"
+
+
+class SlowBody(UnrollError):
+    status, slug, title = 408, "slow-body", "The body did not arrive in time"
 
 
 class UnknownRoute(UnrollError):
@@ -69,5 +81,13 @@ class LengthNotServed(InvalidRequest):
     slug, title = "length-not-served", "No many_to_one model of this length is served"
 
 
+class Overloaded(UnrollError):
+    status, slug, title = 429, "overloaded", "Too much is waiting to be answered"
+
+
 class ModelNotServed(UnrollError):
     status, slug, title = 503, "model-not-served", "No model of this topology is served"
+
+
+class DeadlineExceeded(UnrollError):
+    status, slug, title = 504, "deadline-exceeded", "The answer would have come too late"

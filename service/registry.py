@@ -7,21 +7,14 @@ from pathlib import Path
 
 import numpy as np
 
-from contract.manifest import Manifest
 from contract.store import BrokenVersion, ModelStore
 from contract.topologies import Rows, Topology
 from service.errors import LengthNotServed, ModelNotServed
+from service.model import LoadedModel
 from service.runtime import Runtime, SavedModel
 
 logger = logging.getLogger(__name__)
-Loader = Callable[[Path], Runtime]
-
-
-@dataclass(frozen=True)
-class LoadedModel:
-    manifest: Manifest
-    runtime: Runtime
-    aliases: tuple[str, ...]
+Loader = Callable[[Path, Topology, int, tuple[str, str]], Runtime]
 
 
 @dataclass(frozen=True)
@@ -71,13 +64,13 @@ class Registry:
         for version in self._store.preference(name, aliases):
             try:
                 manifest = self._store.verify(name, version)
-                runtime = self._load(self._store.path(name, version))
-                check_golden(manifest, runtime)
+                runtime = self._load(self._store.path(name, version), manifest.shape, manifest.length, (name, version))
+                model = LoadedModel(manifest, runtime, tuple(sorted(a for a, target in aliases.items() if target == version)))
+                check_golden(model)
             except Exception as error:  # whatever a broken file makes TensorFlow raise: the others must still be served
                 self._refuse(name, version, str(error) or type(error).__name__)
                 continue
-            named = tuple(sorted(alias for alias, target in aliases.items() if target == version))
-            self._models[name] = LoadedModel(manifest, runtime, named)
+            self._models[name] = model
             logger.info("serving %s:%s", name, version)
             return
 
@@ -98,11 +91,11 @@ class Registry:
         )
 
 
-def check_golden(manifest: Manifest, runtime: Runtime) -> None:
+def check_golden(model: LoadedModel) -> None:
     """Raise BrokenVersion unless the model still gives the answers that it gave when it was published."""
+    manifest = model.manifest
     for number, pair in enumerate(manifest.golden):
-        rows = Rows.of([pair.input])
-        outputs = manifest.shape.from_model(runtime.predict(manifest.shape.to_model(rows)), rows)
-        worst = float(np.abs(outputs - np.asarray(pair.output, np.float32)).max())
+        values = model.run(Rows.of([pair.input])).values
+        worst = float(np.abs(values - np.asarray(pair.output, np.float32)).max())
         if not worst <= manifest.golden_tolerance:  # so that NaN fails too
             raise BrokenVersion(f"golden pair {number} differs by {worst:.3g}, allowed {manifest.golden_tolerance:g}")

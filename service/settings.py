@@ -23,6 +23,19 @@ class Settings(BaseSettings):
         default_factory=_models_dir,
         description="The model store. Default: the bento's own models folder if it has one, else `$BENTOML_HOME/models`.",
     )
+    workers: int = Field(1, ge=1, description="Processes that serve, each with all models; see docs/operations.md.")
+    model_threads: int = Field(
+        1, ge=1, description="Threads of one model call. One is fastest for models this small; use more workers instead."
+    )
     max_body_bytes: int = Field(8 * 2**20, ge=1, description="Largest request body, in bytes; beyond it 413.")
+    body_seconds: float = Field(10.0, gt=0, description="How long a body may take to arrive, in seconds; beyond it 408.")
+    max_waiting_bytes: int = Field(
+        64 * 2**20, ge=1, description="Most bytes of requests that may wait for their answers, in one worker; beyond it 429."
+    )
+    max_waiting_ms: int = Field(
+        25, ge=1, description="Longest that they may take at the rate at which requests were answered lately; beyond it 429."
+    )
+    timeout_ms: int = Field(10_000, ge=1, description="Deadline of a request without `x-request-timeout-ms`; beyond it 504.")
+    max_timeout_ms: int = Field(60_000, ge=1, description="Largest deadline that a request may ask for.")
     max_rows: int = Field(10_000, ge=1, description="Most rows in one request; beyond it 422.")
     max_items: int = Field(500_000, ge=1, description="Most items in one request, over all rows; beyond it 422.")

@@ -6,124 +6,219 @@ middleware inside of them. So the middleware added there only waits for the appl
 scope carries the application) and then puts the transport around the whole stack.
 """
 
+import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+from itertools import count
 from typing import Any, NamedTuple, Protocol
 
+from prometheus_client import Counter, Histogram
+from starlette.routing import BaseRoute, Match, Mount
+from starlette.routing import Route as StarletteRoute
+from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.errors import BodyTooLarge, UnknownRoute, UnrollError, WrongContentType, WrongMethod
+from service import metrics
+from service.admission import Admission
+from service.caller import Caller, CallerGone
+from service.errors import BodyTooLarge, InvalidTimeout, SlowBody, UnknownRoute, UnrollError, WrongContentType, WrongMethod
 
 logger = logging.getLogger(__name__)
 DRAIN_BYTES = 16 * 2**20
 """How much of a refused body is read and dropped after the answer, so that a client still sending gets to read it."""
+DRAIN_SECONDS = 5.0
 
 
-class Answer(NamedTuple):
+class Request(NamedTuple):
+    body: bytes
+    caller: Caller
+
+
+class Response(NamedTuple):
     body: bytes
     status: int = 200
     content_type: bytes = b"application/json"
     headers: tuple[tuple[bytes, bytes], ...] = ()
 
 
-class Route(NamedTuple):
+class ErrorRenderer(Protocol):
+    def __call__(self, error: UnrollError) -> Response: ...
+
+
+@dataclass(frozen=True)
+class Route:
     path: str
     method: str
-    handle: Callable[[bytes], Awaitable[Answer]]  # takes the body
-    render_error: "ErrorRenderer"
+    handle: Callable[[Request], Awaitable[Response]]
+    render_error: ErrorRenderer
+
+    @cached_property
+    def answered(self) -> Counter:
+        return metrics.requests.labels(self.path, "ok")
+
+    @cached_property
+    def seconds(self) -> Histogram:
+        return metrics.request_seconds.labels(self.path)
+
+    def count(self, outcome: str) -> None:
+        metrics.requests.labels(self.path, outcome).inc()
 
 
-class ErrorRenderer(Protocol):
-    def __call__(self, error: UnrollError) -> Answer: ...
+class Limits(NamedTuple):
+    """What the transport lets in; seconds and bytes."""
+
+    body_bytes: int
+    body_seconds: float  # for a body to arrive whole
+    timeout: float  # of a request that names none
+    most_timeout: float  # that a request may name
 
 
 class Transport:
     """`render_error` is for paths that no route of ours has."""
 
-    def __init__(self, max_body_bytes: int, render_error: ErrorRenderer) -> None:
-        self._max_body_bytes, self._render_error = max_body_bytes, render_error
+    def __init__(self, limits: Limits, admission: Admission, render_error: ErrorRenderer) -> None:
+        self._limits, self._admission, self._render_error = limits, admission, render_error
         self._routes: dict[str, Route] = {}
+        start = secrets.token_hex(6)  # of this process, so that ids differ across workers
+        self._ids = (f"{start}-{number:x}".encode() for number in count())
 
     def add(self, *routes: Route) -> None:
         self._routes |= {route.path: route for route in routes}
 
-    def around(self, app: ASGIApp) -> ASGIApp:
-        """`app` with our routes in front of it, and its bare 404 and 405 in the form of ours."""
+    def around(self, app: ASGIApp, routes: Sequence[BaseRoute]) -> ASGIApp:
+        """`app`, which has `routes`, with our routes in front of it.
+
+        What neither has is answered here, in our form: BentoML would keep metrics for every path ever asked for.
+        """
 
         async def outermost(scope: Scope, receive: Receive, send: Send) -> None:
             if scope["type"] != "http":
                 await app(scope, receive, send)
             elif (route := self._routes.get(scope["path"])) is not None:
                 await self._answer(route, scope, receive, send)
+            elif (error := self._not_there(scope, routes)) is not None:
+                metrics.requests.labels("other", error.slug).inc()
+                await _send(self._render_error(error), (b"x-request-id", next(self._ids)), send)
             else:
-                await app(scope, receive, self._with_our_errors(scope, send))
+                await app(scope, receive, send)
 
         return outermost
 
+    def _not_there(self, scope: Scope, routes: Sequence[BaseRoute]) -> UnrollError | None:
+        """Why none of `routes` would take a request; None if one does."""
+        for route in routes:
+            match, child = route.matches(scope)
+            if match is Match.PARTIAL and isinstance(route, StarletteRoute):
+                return _wrong_method(scope, ", ".join(route.methods or ()))
+            if match is Match.FULL:
+                if not isinstance(route, Mount) or not isinstance(route.app, StaticFiles):
+                    return None
+                if route.app.lookup_path(route.app.get_path({**scope, **child}))[1] is not None:
+                    return None
+        known = ", ".join(sorted(self._routes))
+        return UnknownRoute(f"nothing at {scope['path'][:200]}. There is: {known}, and the documentation at /.")
+
     async def _answer(self, route: Route, scope: Scope, receive: Receive, send: Send) -> None:
+        begun = time.perf_counter()
+        headers = dict(scope["headers"])
+        request_id = (b"x-request-id", headers.get(b"x-request-id", b"")[:128] or next(self._ids))
         try:
-            if scope["method"] != route.method:
-                raise _wrong_method(scope, route.method)
-            body = b""
-            if route.method == "POST":
-                headers = dict(scope["headers"])
-                _check_content_type(headers)
-                body = await self._read(headers, receive)
-            answer = await route.handle(body)
+            response = await self._handle(route, scope, headers, receive)
         except UnrollError as error:
-            await _send_error(route.render_error(error), receive, send)
-        except _Gone:
-            return
+            route.count(error.slug)
+            await self._refuse(route.render_error(error), request_id, receive, send)
+        except CallerGone:
+            route.count("caller-gone")
         except Exception:  # a fault of ours: the client gets an answer in the same form, the log gets the traceback
             logger.exception("%s %s failed", scope["method"], scope["path"])
-            await _send(route.render_error(UnrollError("the service failed to answer; its log says why.")), send)
+            route.count(UnrollError.slug)
+            fault = UnrollError("the service failed to answer; its log says why.")
+            await _send(route.render_error(fault), request_id, send)
         else:
-            await _send(answer, send)
+            route.answered.inc()
+            await _send(response, request_id, send)
+            route.seconds.observe(time.perf_counter() - begun)
 
-    async def _read(self, headers: dict[bytes, bytes], receive: Receive) -> bytes:
-        announced = headers.get(b"content-length", b"0")
-        if announced.isdigit() and int(announced) > self._max_body_bytes:  # before a byte of it is read
-            raise self._too_large(f"{int(announced)}")
+    async def _handle(self, route: Route, scope: Scope, headers: dict[bytes, bytes], receive: Receive) -> Response:
+        if scope["method"] != route.method:
+            raise _wrong_method(scope, route.method)
+        caller = Caller(time.monotonic() + self._timeout(headers), partial(_gone, receive))
+        if route.method != "POST":
+            return await route.handle(Request(b"", caller))
+        size = _announced(headers)
+        if size > self._limits.body_bytes:  # before a byte of it is read
+            raise self._too_large(f"{size}")
+        if headers.get(b"content-type") != b"application/json" or b"content-encoding" in headers:
+            _check_content_type(headers)
+        self._admission.enter(size)
+        try:
+            message = await receive()
+            whole = message["type"] == "http.request" and not message.get("more_body", False)  # nearly always
+            body = message.get("body", b"") if whole else await self._rest(message, receive)
+            if len(body) > self._limits.body_bytes:
+                raise self._too_large("more")
+            return await route.handle(Request(body, caller))
+        finally:
+            self._admission.leave(size)
+
+    async def _rest(self, message: Message, receive: Receive) -> bytes:
+        """A body that comes in several messages, of which this is the first. Raises BodyTooLarge, SlowBody or CallerGone."""
+        try:
+            async with asyncio.timeout(self._limits.body_seconds):
+                return await self._read_on(message, receive)
+        except TimeoutError:
+            raise SlowBody(f"expected the body within {self._limits.body_seconds:g} s; received a part of it.") from None
+
+    async def _read_on(self, message: Message, receive: Receive) -> bytes:
         chunks, size = [], 0
         while True:
-            message = await receive()
             if message["type"] == "http.disconnect":
-                raise _Gone
+                raise CallerGone
             chunks.append(message.get("body", b""))
             size += len(chunks[-1])
-            if size > self._max_body_bytes:
+            if size > self._limits.body_bytes:
                 raise self._too_large("more")
             if not message.get("more_body", False):
-                return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+                return b"".join(chunks)
+            message = await receive()
+
+    def _timeout(self, headers: dict[bytes, bytes]) -> float:
+        stated = headers.get(b"x-request-timeout-ms")
+        if stated is None:
+            return self._limits.timeout
+        if not stated.isdigit() or not int(stated):
+            shown = stated[:40].decode("latin-1")
+            raise InvalidTimeout(f"expected a whole number of milliseconds in x-request-timeout-ms; received {shown}.")
+        return min(int(stated) / 1e3, self._limits.most_timeout)
 
     def _too_large(self, received: str) -> BodyTooLarge:
-        return BodyTooLarge(
-            f"expected a body of at most {self._max_body_bytes} bytes; received {received}. Send the rows in several requests.",
-            max_body_bytes=self._max_body_bytes,
-        )
+        most = self._limits.body_bytes
+        detail = f"expected a body of at most {most} bytes; received {received}. Send the rows in several requests."
+        return BodyTooLarge(detail, max_body_bytes=most)
 
-    def _with_our_errors(self, scope: Scope, send: Send) -> Send:
-        replaced = False
+    async def _refuse(self, response: Response, request_id: tuple[bytes, bytes], receive: Receive, send: Send) -> None:
+        """Send an error. One that came before the body was read closes the connection, after dropping what is left of it:
 
-        async def wrapped(message: Message) -> None:
-            nonlocal replaced
-            if message["type"] == "http.response.start" and message["status"] in (404, 405):
-                headers = dict(message["headers"])
-                if headers.get(b"content-type", b"").startswith(b"text/plain"):  # Starlette's own
-                    replaced = True
-                    error: UnrollError = self._unknown_route(scope)
-                    if message["status"] == 405:
-                        error = _wrong_method(scope, headers.get(b"allow", b"").decode("latin-1"))
-                    await _send(self._render_error(error), send)
-            if not replaced:
-                await send(message)
-
-        return wrapped
-
-    def _unknown_route(self, scope: Scope) -> UnknownRoute:
-        known = ", ".join(sorted(self._routes))
-        return UnknownRoute(f"nothing at {scope['path']}. There is: {known}, and the documentation at /.")
+        closing at once would reset the connection under a client that is still sending, before it has read the answer.
+        """
+        closing = response._replace(headers=(*response.headers, (b"connection", b"close")))
+        if response.status != BodyTooLarge.status:
+            await _send(closing if response.status == SlowBody.status else response, request_id, send)
+            return
+        await _send(closing, request_id, send, more=True)
+        dropped, more = 0, True
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(DRAIN_SECONDS):
+                while more and dropped < DRAIN_BYTES:
+                    message = await receive()
+                    dropped += len(message.get("body", b""))
+                    more = message.get("more_body", False)
+        await send({"type": "http.response.body", "body": b""})
 
 
 class Outermost:
@@ -135,12 +230,25 @@ class Outermost:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             application: Any = scope["app"]
-            application.middleware_stack = self._transport.around(application.middleware_stack)
+            application.middleware_stack = self._transport.around(application.middleware_stack, application.routes)
         await self._app(scope, receive, send)
 
 
-class _Gone(Exception):
-    """The client went away; nobody is there to answer."""
+def _announced(headers: dict[bytes, bytes]) -> int:
+    """The body's bytes as the client announces them; 1 where it does not, since something is to come."""
+    stated = headers.get(b"content-length", b"")
+    return int(stated) if stated.isdigit() else 1
+
+
+def _gone(receive: Receive) -> bool:
+    """Whether a client whose request was read has disconnected, asked without waiting: one step of `receive`."""
+    asked: Any = receive()
+    try:
+        asked.send(None)
+    except StopIteration as answered:
+        return bool(answered.value["type"] == "http.disconnect")
+    asked.close()  # it would wait: nothing has happened
+    return False
 
 
 def _wrong_method(scope: Scope, allowed: str) -> WrongMethod:
@@ -159,34 +267,12 @@ def _check_content_type(headers: dict[bytes, bytes]) -> None:
         raise WrongContentType(f"expected a body without content encoding; received {encoding}. Send it uncompressed.")
 
 
-async def _send(answer: Answer, send: Send) -> None:
+async def _send(response: Response, request_id: tuple[bytes, bytes], send: Send, more: bool = False) -> None:
     headers = [
-        (b"content-type", answer.content_type),
-        (b"content-length", b"%d" % len(answer.body)),
-        *answer.headers,
+        (b"content-type", response.content_type),
+        (b"content-length", b"%d" % len(response.body)),
+        request_id,
+        *response.headers,
     ]
-    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    await send({"type": "http.response.body", "body": answer.body})
-
-
-async def _send_error(answer: Answer, receive: Receive, send: Send) -> None:
-    """Send an answer that may come before the body was read, and close: what is left of the body is dropped first.
-
-    Closing at once would reset the connection under a client that is still sending, before it has read the answer.
-    """
-    if answer.status != BodyTooLarge.status:
-        await _send(answer, send)
-        return
-    closing = answer._replace(headers=(*answer.headers, (b"connection", b"close")))
-
-    async def hold_open(message: Message) -> None:
-        await send({**message, "more_body": True} if message["type"] == "http.response.body" else message)
-
-    await _send(closing, hold_open)
-    dropped, more = 0, True
-    while more and dropped < DRAIN_BYTES:
-        message = await receive()
-        dropped += len(message.get("body", b""))
-        more = message.get("more_body", False)
-    with contextlib.suppress(OSError):
-        await send({"type": "http.response.body", "body": b""})
+    await send({"type": "http.response.start", "status": response.status, "headers": headers})
+    await send({"type": "http.response.body", "body": response.body, "more_body": more})

@@ -1,6 +1,10 @@
-"""What several rooms of the tests share: a store, a manifest, and a tiny model to put into it."""
+"""What several rooms of the tests share: a store with a tiny model in it, and one with models that were really trained."""
 
-from collections.abc import Callable
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,6 +14,7 @@ from contract.manifest import Domain, Figure, GoldenPair, Manifest
 from contract.store import ModelStore, new_version
 from contract.topologies import TOPOLOGIES, TopologyName
 
+ROOT = Path(__file__).parents[1]
 Publish = Callable[..., Manifest]
 
 
@@ -56,3 +61,30 @@ def publish(store: ModelStore) -> Publish:
         return store.publish(manifest, fill)
 
     return publish
+
+
+@contextmanager
+def environment(home: Path) -> Iterator[None]:
+    """Child processes started in this block take `home` for their BENTOML_HOME."""
+    settings = {"BENTOML_HOME": str(home), "BENTOML_DO_NOT_TRACK": "True", "TF_CPP_MIN_LOG_LEVEL": "2"}
+    before = {name: os.environ.get(name) for name in settings}
+    os.environ.update(settings)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+@pytest.fixture(scope="session")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A BENTOML_HOME in which all three topologies have been trained, gated and published."""
+    folder = tmp_path_factory.mktemp("home")
+    with environment(folder):
+        command = [sys.executable, "-m", "training", "run", "--runs", str(folder / "runs")]
+        trained = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=240, check=False)
+    assert trained.returncode == 0, trained.stdout + trained.stderr
+    return folder

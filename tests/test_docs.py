@@ -5,8 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from prometheus_client import Counter
+from prometheus_client.metrics import MetricWrapperBase
 
-from service import errors
+from service import errors, metrics
 from service.protocols.native import Native
 from service.settings import Settings
 from training.cli import cli
@@ -40,6 +42,14 @@ def test_every_documented_setting_exists() -> None:
 @pytest.mark.parametrize("kind", list(kinds()), ids=lambda kind: kind.slug)
 def test_every_error_is_documented_with_its_status(kind: type[errors.UnrollError]) -> None:
     assert f"| `urn:unroll:error:{kind.slug}` | {kind.status} |" in DOCS["protocols.md"]
+
+
+def test_every_metric_is_documented_with_its_labels() -> None:
+    declared = [metric for metric in vars(metrics).values() if isinstance(metric, MetricWrapperBase)]
+    assert len(declared) > 5
+    for metric in declared:
+        name = metric._name + ("_total" if isinstance(metric, Counter) else "")
+        assert f"| `{name}` | {', '.join(metric._labelnames)} |" in DOCS["operations.md"]
 
 
 def test_every_route_is_documented() -> None:

@@ -133,7 +133,7 @@ def _step_against_sequence(exported: Exported, plan: Plan) -> Figure:
 
 def _echo_error(exported: Exported, sequences: Floats) -> float:
     """Largest |output - input|; infinite where the answer does not even have the rows' shape."""
-    rows = Rows(sequences.reshape(-1), np.full(len(sequences), sequences.shape[1], np.int64))
+    rows = Rows(sequences.reshape(-1), [sequences.shape[1]] * len(sequences))
     try:
         values = exported(rows)
     except tf.errors.OpError:

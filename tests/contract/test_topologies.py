@@ -13,17 +13,17 @@ def test_the_table_has_every_name_once() -> None:
 def test_one_to_one_makes_every_item_a_sample() -> None:
     topology = TOPOLOGIES["one_to_one"]
     inputs = topology.to_model(RAGGED)
-    assert inputs.shape == topology.input_shape(RAGGED) == (6, 1, 1)
+    assert inputs.shape == topology.shapes(RAGGED)[0] == (6, 1, 1)
     assert inputs.ravel().tolist() == RAGGED.values.tolist()
-    assert topology.output_shape(RAGGED) == (6, 1)
+    assert topology.shapes(RAGGED)[1] == (6, 1)
     assert topology.from_model(inputs[..., 0], RAGGED).tolist() == RAGGED.values.tolist()
 
 
 def test_many_to_one_stacks_rows_and_reads_vectors() -> None:
     topology = TOPOLOGIES["many_to_one"]
     inputs = topology.to_model(UNIFORM)
-    assert inputs.shape == topology.input_shape(UNIFORM) == (2, 3, 1)
-    assert topology.output_shape(UNIFORM) == (2, 3)
+    assert inputs.shape == topology.shapes(UNIFORM)[0] == (2, 3, 1)
+    assert topology.shapes(UNIFORM)[1] == (2, 3)
     assert topology.from_model(inputs[..., 0], UNIFORM).tolist() == UNIFORM.values.tolist()
 
 
@@ -33,7 +33,7 @@ def test_many_to_many_pads_on_the_right_and_cuts_it_off_again(rows: Rows, time: 
     topology = TOPOLOGIES["many_to_many"]
     inputs = topology.to_model(rows, time)
     assert inputs.shape == (len(rows.lengths), time or 3, 1)
-    assert topology.input_shape(rows) == topology.output_shape(rows) == (len(rows.lengths), 3, 1)
+    assert topology.shapes(rows) == ((len(rows.lengths), 3, 1), (len(rows.lengths), 3, 1))
     for row, length, padded in zip(rows.split(), rows.lengths, inputs[..., 0], strict=True):
         assert padded[:length].tolist() == row.tolist()
         assert not padded[length:].any()

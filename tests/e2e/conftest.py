@@ -1,7 +1,5 @@
-"""The real thing, once for the room: models trained by the command line, a real `bentoml serve`, real sockets on loopback."""
+"""The real thing, once for the room: a real `bentoml serve` and real sockets on loopback."""
 
-import os
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,25 +9,9 @@ import httpx
 import pytest
 
 from loadtests.target import free_port, started
+from tests.conftest import ROOT, environment
 
-ROOT = Path(__file__).parents[2]
 BENTOML = Path(sys.executable).with_name("bentoml")
-
-
-@contextmanager
-def environment(home: Path) -> Iterator[None]:
-    """Child processes started in this block take `home` for their BENTOML_HOME."""
-    settings = {"BENTOML_HOME": str(home), "BENTOML_DO_NOT_TRACK": "True", "TF_CPP_MIN_LOG_LEVEL": "2"}
-    before = {name: os.environ.get(name) for name in settings}
-    os.environ.update(settings)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
 
 
 @contextmanager
@@ -39,17 +21,6 @@ def serving(home: Path, target: str = "service.app:Unroll", folder: Path = ROOT)
     command = [str(BENTOML), "serve", target, "--host", "127.0.0.1", "--port", str(port), "--working-dir", str(folder)]
     with environment(home), started(command, f"http://127.0.0.1:{port}", home / "service.log") as url:
         yield url
-
-
-@pytest.fixture(scope="session")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A BENTOML_HOME in which all three topologies have been trained, gated and published."""
-    folder = tmp_path_factory.mktemp("home")
-    with environment(folder):
-        command = [sys.executable, "-m", "training", "run", "--runs", str(folder / "runs")]
-        trained = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=240, check=False)
-    assert trained.returncode == 0, trained.stdout + trained.stderr
-    return folder
 
 
 @pytest.fixture(scope="session")

@@ -174,3 +174,37 @@ def test_a_huge_body_is_refused_and_the_client_gets_to_read_why(client: httpx.Cl
     chunk = b" " * 2**16
     content = chunk * 256 if announced else (chunk for _ in range(256))  # 16 MiB
     assert problem(client.post("/one_to_one", content=content, headers=JSON)) == (413, "body-too-large")
+
+
+def series(text: str) -> dict[str, float]:
+    return {line.rsplit(" ", 1)[0]: float(line.rsplit(" ", 1)[1]) for line in text.splitlines() if not line.startswith("#")}
+
+
+def test_metrics_count_requests_by_route_and_outcome_and_never_by_path(client: httpx.Client) -> None:
+    before = series(client.get("/metrics").text)
+    for number in range(50):
+        assert client.get(f"/random/{number}").status_code == 404
+        assert client.get(f"/static_content/random{number}").status_code == 404
+    first = series(client.get("/metrics").text)
+    for number in range(50):
+        assert client.get(f"/another/{number}").status_code == 404
+    ask(client, "many_to_many", [[0.1, 0.2]])
+    second = series(client.get("/metrics").text)
+    assert second.keys() == first.keys()
+    assert not [name for name in second if "random" in name]
+
+    def grown(name: str) -> float:
+        return second[name] - before.get(name, 0.0)
+
+    assert grown('unroll_requests_total{outcome="unknown-route",route="other"}') == 150
+    assert grown('unroll_requests_total{outcome="ok",route="/many_to_many"}') == 1
+    assert grown('unroll_request_seconds_count{route="/many_to_many"}') == 1
+
+
+def test_a_deadline_may_be_named(client: httpx.Client) -> None:
+    answer = client.post("/many_to_many", json={"sequences": [[0.1]]}, headers={"x-request-timeout-ms": "60000"})
+    assert answer.status_code == 200
+    assert problem(client.post("/many_to_many", json={"sequences": [[0.1]]}, headers={"x-request-timeout-ms": "x"})) == (
+        400,
+        "invalid-timeout",
+    )

@@ -1,6 +1,7 @@
 """How the service starts: from an empty store, from a damaged one, from a bento."""
 
 import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -9,7 +10,8 @@ import httpx
 import pytest
 
 from contract.store import ModelStore
-from tests.e2e.conftest import BENTOML, ROOT, environment, serving
+from tests.conftest import ROOT, environment
+from tests.e2e.conftest import BENTOML, serving
 
 REQUEST = {"sequences": [[0.0, 0.2, 0.4, 0.6, 0.8]]}
 
@@ -89,3 +91,13 @@ def test_a_bento_builds_before_any_model_is_trained(clone: Path, tmp_path: Path)
     with environment(tmp_path):
         shown = subprocess.run([str(BENTOML), "get", tag, "-o", "json"], capture_output=True, text=True, check=True, timeout=60)
     assert json.loads(shown.stdout)["services"][0]["models"] == []
+
+
+def test_workers_share_the_work_and_metrics_are_summed(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UNROLL_WORKERS", "2")
+    with serving(home) as url:
+        for _ in range(20):  # a new connection each, so that both workers get some
+            assert httpx.post(f"{url}/many_to_many", json=REQUEST).status_code == 200
+        metrics = httpx.get(f"{url}/metrics").text
+    (counted,) = re.findall(r'unroll_requests_total{outcome="ok",route="/many_to_many"} (\d+)', metrics)
+    assert int(counted) == 20

@@ -28,8 +28,8 @@ def echo(name: str, sequences: list[list[float]]) -> dict[str, Any]:
         "model": topology.model_name(5),
         "version": "1",
         "sequences": [row.tolist() for row in rows.split(outputs)],
-        "model_input_shape": topology.input_shape(rows),
-        "model_output_shape": topology.output_shape(rows),
+        "model_input_shape": topology.shapes(rows)[0],
+        "model_output_shape": topology.shapes(rows)[1],
         "in_domain": [True] * len(sequences),
     }
 

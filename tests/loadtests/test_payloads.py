@@ -15,7 +15,7 @@ def test_the_body_says_what_is_expected_back(topology: TopologyName) -> None:
     for payload in make_pool(topology, [5, 10], seed=1, size=100):
         sequences = json.loads(payload.body)["sequences"]
         assert payload.topology == topology
-        assert [len(row) for row in sequences] == payload.lengths == payload.expected.lengths.tolist()
+        assert [len(row) for row in sequences] == payload.lengths == payload.expected.lengths
         assert np.array_equal(np.concatenate(sequences).astype(np.float32), payload.expected.values)
         assert 0 <= min(map(min, sequences)) <= max(map(max, sequences)) < 1
         TOPOLOGIES[topology].check(payload.expected)

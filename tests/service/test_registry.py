@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 
 from contract.store import ModelStore
-from contract.topologies import TOPOLOGIES, Floats
+from contract.topologies import TOPOLOGIES, Floats, Topology
 from service.errors import LengthNotServed, ModelNotServed
 from service.registry import Registry
 from tests.conftest import Publish
 from tests.service.conftest import FakeRuntime
 
 
-def load(folder: Path) -> FakeRuntime:
+def load(folder: Path, _topology: Topology, _length: int, _labels: tuple[str, str]) -> FakeRuntime:
     """As the real one: from the files in the version's folder. `weights` of 9 bytes load into a model that errs."""
     return Off() if len((folder / "weights").read_bytes()) == 9 else FakeRuntime("one_to_one")
 

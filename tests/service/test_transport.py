@@ -1,47 +1,61 @@
 import asyncio
 import json
+import time
 from collections.abc import Iterable
+from functools import cached_property
 from typing import Any
 
 import pytest
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.requests import Request
+from starlette.requests import Request as StarletteRequest
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route as StarletteRoute
 from starlette.types import Message, Scope
 
-from service.errors import InvalidRequest
+from service.admission import Admission
+from service.errors import InvalidRequest, Overloaded
 from service.protocols.native import render_error
-from service.transport import Answer, Outermost, Route, Transport
+from service.transport import Limits, Outermost, Request, Response, Route, Transport
 
 LIMIT = 100
+LIMITS = Limits(body_bytes=LIMIT, body_seconds=30, timeout=10, most_timeout=60)
 
 
-async def echo(body: bytes) -> Answer:
-    return Answer(body, headers=((b"x-ours", b"1"),))
+async def echo(request: Request) -> Response:
+    return Response(request.body, headers=((b"x-ours", b"1"),))
 
 
-async def refuse(_body: bytes) -> Answer:
+async def refuse(_request: Request) -> Response:
     raise InvalidRequest("expected this; received that.")
 
 
-async def fail(_body: bytes) -> Answer:
+async def fail(_request: Request) -> Response:
     raise ZeroDivisionError
 
 
-async def theirs(_request: Request) -> PlainTextResponse:
+async def deadline(request: Request) -> Response:
+    return Response(str(request.caller.deadline).encode())
+
+
+async def gone(request: Request) -> Response:
+    return Response(str(request.caller.gone()).encode())
+
+
+async def theirs(_request: StarletteRequest) -> PlainTextResponse:
     return PlainTextResponse("theirs")
 
 
-def application() -> Starlette:
+def application(limits: Limits, admission: Admission) -> Starlette:
     """As in the service: a Starlette application, the transport added as its innermost middleware."""
-    transport = Transport(LIMIT, render_error)
+    transport = Transport(limits, admission, render_error)
     transport.add(
         Route("/echo", "POST", echo, render_error),
         Route("/refuse", "POST", refuse, render_error),
         Route("/fail", "POST", fail, render_error),
         Route("/read", "GET", echo, render_error),
+        Route("/deadline", "POST", deadline, render_error),
+        Route("/gone", "POST", gone, render_error),
     )
     routes = [StarletteRoute("/theirs", theirs), StarletteRoute("/echo", theirs, methods=["GET", "POST"])]
     return Starlette(routes=routes, middleware=[Middleware(Outermost, transport=transport)])
@@ -50,12 +64,14 @@ def application() -> Starlette:
 class Client:
     """Speaks ASGI: starts the application, then sends one request in the chunks given and keeps what was answered."""
 
-    def __init__(self) -> None:
+    def __init__(self, limits: Limits = LIMITS, admission: Admission | None = None) -> None:
         self.sent: list[Message] = []
         self.chunks_read = 0
+        self._app = application(limits, admission or Admission(10_000, 10.0))
 
-    async def _run(self, method: str, path: str, headers: dict[str, str], chunks: list[bytes], gone: bool) -> None:
-        app = application()
+    async def _run(self, method: str, path: str, headers: dict[str, str], chunks: list[bytes], more: bool, never: bool) -> None:
+        """`more`: the last chunk is not the end. `never`: nothing comes after it, instead of a disconnect."""
+        app = self._app
         started: list[Message] = []
         events = iter([{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}])
 
@@ -70,12 +86,14 @@ class Client:
 
         async def receive() -> Message:
             if self.chunks_read == len(chunks):
+                if never:
+                    await asyncio.get_running_loop().create_future()
                 return {"type": "http.disconnect"}
             self.chunks_read += 1
             return {
                 "type": "http.request",
                 "body": chunks[self.chunks_read - 1],
-                "more_body": gone or self.chunks_read < len(chunks),
+                "more_body": more or self.chunks_read < len(chunks),
             }
 
         async def send(message: Message) -> None:
@@ -100,15 +118,18 @@ class Client:
         headers: dict[str, str] | None = None,
         chunks: Iterable[bytes] = (b"",),
         gone: bool = False,
+        never: bool = False,
+        whole: bool = False,
     ) -> "Client":
-        asyncio.run(self._run(method, path, headers or {}, list(chunks), gone))
+        more = gone or (never and not whole)
+        asyncio.run(self._run(method, path, headers or {}, list(chunks), more, never))
         return self
 
     @property
     def status(self) -> int:
         return int(self.sent[0]["status"])
 
-    @property
+    @cached_property
     def headers(self) -> dict[bytes, bytes]:
         return dict(self.sent[0]["headers"])
 
@@ -128,6 +149,7 @@ class Client:
 def test_our_route_answers_before_the_applications_own() -> None:
     client = Client().request("POST", "/echo", chunks=[b"ab", b"", b"c"])
     assert (client.status, client.body) == (200, b"abc")
+    assert client.headers.pop(b"x-request-id")
     assert client.headers == {b"content-type": b"application/json", b"content-length": b"3", b"x-ours": b"1"}
 
 
@@ -165,7 +187,7 @@ def test_a_wrong_method_is_405_whoever_owns_the_route(method: str, path: str, al
 def test_an_unknown_route_is_404_and_names_those_that_are_there() -> None:
     client = Client().request("GET", "/nope")
     assert client.status == 404
-    assert "There is: /echo, /fail, /read, /refuse" in client.problem["detail"]
+    assert "There is: /deadline, /echo, /fail, /gone, /read, /refuse" in client.problem["detail"]
 
 
 @pytest.mark.parametrize("stated", ["application/json", "Application/JSON; charset=utf-8", None])
@@ -203,3 +225,53 @@ def test_an_unannounced_body_is_refused_once_it_passes_the_limit() -> None:
 
 def test_a_client_that_goes_away_gets_no_answer() -> None:
     assert Client().request("POST", "/echo", chunks=[b"half"], gone=True).sent == []
+
+
+def test_a_request_id_is_taken_or_made_and_sent_back() -> None:
+    taken = Client().request("POST", "/echo", {"x-request-id": "abc"})
+    assert taken.headers[b"x-request-id"] == b"abc"
+    assert len(Client().request("POST", "/echo", {"x-request-id": "a" * 500}).headers[b"x-request-id"]) == 128
+    made = Client().request("POST", "/refuse")
+    assert made.headers[b"x-request-id"]
+
+
+@pytest.mark.parametrize(("stated", "seconds"), [(None, 10), ("1500", 1.5), ("999999999", 60)])
+def test_the_deadline_is_what_the_client_names_within_bounds(stated: str | None, seconds: float) -> None:
+    begun = time.monotonic()
+    client = Client().request("POST", "/deadline", {"x-request-timeout-ms": stated} if stated else {})
+    assert begun + seconds <= float(client.body) <= time.monotonic() + seconds
+
+
+@pytest.mark.parametrize("stated", ["0", "-1", "1.5", "soon"])
+def test_a_deadline_that_is_no_number_is_400(stated: str) -> None:
+    client = Client().request("POST", "/echo", {"x-request-timeout-ms": stated})
+    assert client.problem["type"] == "urn:unroll:error:invalid-timeout"
+    assert stated in client.problem["detail"]
+
+
+def test_a_body_that_does_not_come_is_408() -> None:
+    client = Client(LIMITS._replace(body_seconds=0.01)).request("POST", "/echo", chunks=[b"half"], never=True)
+    assert client.problem["type"] == "urn:unroll:error:slow-body"
+    assert client.headers[b"connection"] == b"close"
+
+
+def test_beyond_what_may_wait_the_answer_is_429_with_the_body_unread() -> None:
+    client = Client(admission=Full())
+    client.request("POST", "/echo", {"content-length": "5"}, [b"12345"])
+    assert client.status == 429
+    assert client.headers[b"retry-after"] == b"3"
+    assert client.problem["reason"] == "bytes"
+    assert client.chunks_read == 0
+
+
+class Full(Admission):
+    def __init__(self) -> None:
+        super().__init__(1, 1.0)
+
+    def enter(self, size: int) -> None:
+        raise Overloaded("full", headers={"retry-after": "3"}, reason="bytes")
+
+
+def test_whether_a_client_has_gone_is_found_out_without_waiting() -> None:
+    assert Client().request("POST", "/gone", chunks=[b"x"]).body == b"True"
+    assert Client().request("POST", "/gone", chunks=[b"x"], never=True, whole=True).body == b"False"

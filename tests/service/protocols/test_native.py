@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from contract.topologies import Rows, Topology
 from service.engine import Echo, Engine
 from service.errors import InvalidRequest, NotJSON, TooManyValues
+from service.model import LoadedModel
 from service.protocols.native import Native, parse, render
-from service.registry import LoadedModel
 
 
 def test_numbers_of_every_spelling_are_read() -> None:

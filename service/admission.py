@@ -1,0 +1,52 @@
+"""How much may wait: beyond it a request is refused at once, so that those let in are answered as fast as ever.
+
+What waits is counted in bytes of requests, which is known before a body is read, and in the time that these will take at
+the rate at which bytes were answered lately. The rate is measured while there is always something to do.
+"""
+
+import math
+import time
+from collections.abc import Callable
+
+from service import metrics
+from service.errors import Overloaded
+
+WINDOW = 0.1
+"""Seconds over which a rate is measured."""
+
+
+class Admission:
+    def __init__(self, most_bytes: int, most_seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._most_bytes, self._most_seconds, self._clock = most_bytes, most_seconds, clock
+        self._waiting = 0  # bytes
+        self._rate: float | None = None  # bytes a second
+        self._since, self._answered = 0.0, 0
+
+    def enter(self, size: int) -> None:
+        """Let a request of `size` bytes in, to be followed by `leave`. Raises Overloaded."""
+        if self._waiting:
+            expected = self._waiting / self._rate if self._rate else 0.0
+            if expected > self._most_seconds:
+                raise self._overloaded("time", expected)
+            if self._waiting + size > self._most_bytes:
+                raise self._overloaded("bytes", expected)
+        else:
+            self._since, self._answered = self._clock(), 0
+        self._waiting += size
+
+    def leave(self, size: int) -> None:
+        """A request that was let in has been answered."""
+        self._waiting -= size
+        self._answered += size
+        elapsed = self._clock() - self._since
+        if elapsed > WINDOW:
+            rate = self._answered / elapsed
+            self._rate = rate if self._rate is None else 0.5 * (self._rate + rate)
+            self._since, self._answered = self._since + elapsed, 0
+
+    def _overloaded(self, reason: str, expected: float) -> Overloaded:
+        seconds = max(1, math.ceil(expected))  # Retry-After knows whole seconds only
+        detail = f"{self._waiting} bytes of requests are waiting, about {expected * 1e3:.0f} ms of work. Try again later."
+        metrics.shed.labels(reason).inc()
+        headers = {"retry-after": str(seconds)}
+        return Overloaded(detail, headers=headers, reason=reason, retry_after_ms=max(1, round(expected * 1e3)))

@@ -1,0 +1,138 @@
+"""The micro-batcher of one model: whatever has arrived when the model is free runs together. asyncio and NumPy only.
+
+It never waits for company: a lone request runs in the next turn of the event loop. Under load the loop's turns bring the
+requests of many connections, and they share a call. First come, first served; bounded in items.
+"""
+
+import asyncio
+import logging
+import time
+from collections import deque
+from concurrent.futures import Executor
+from itertools import accumulate
+from typing import NamedTuple, Protocol
+
+from contract.topologies import Rows
+from service import metrics
+from service.caller import Caller, CallerGone
+from service.errors import DeadlineExceeded
+from service.model import Answer
+
+logger = logging.getLogger(__name__)
+INLINE_SECONDS = 1e-3
+"""A run expected to take longer leaves the event loop free: it goes to a thread, which itself costs a tenth of that."""
+MORE_TURNS = 2
+"""Turns of the loop by which requests in company let those follow that are being read: batches more than double."""
+PATIENCE = 25e-3
+"""Seconds after which a waiting caller is asked whether it is still there: asking costs more than a row that never waited."""
+
+
+class Model(Protocol):
+    def run(self, rows: Rows) -> Answer: ...
+
+    def seconds(self, rows: Rows) -> float: ...
+
+
+_Outcomes = asyncio.Future[list[Answer | Exception]]
+
+
+class _Waiting(NamedTuple):
+    rows: Rows
+    answer: "asyncio.Future[Answer]"
+    caller: Caller
+    since: float
+
+
+class Batcher:
+    """`most_items` ends a batch; a single request may have more. `labels` are those of `metrics.MODEL`."""
+
+    def __init__(self, model: Model, executor: Executor, most_items: int, labels: tuple[str, str]) -> None:
+        self._waited, self._rows = metrics.queue_seconds.labels(*labels), metrics.batch_rows.labels(*labels)
+        self._ran, self._items = metrics.model_seconds.labels(*labels), metrics.items.labels(*labels)
+        self._model, self._executor, self._most_items = model, executor, most_items
+        self._queue: deque[_Waiting] = deque()
+        self._awake = False  # a turn is scheduled, or a run is under way
+        self.running = False  # in a thread
+
+    async def run(self, rows: Rows, caller: Caller) -> Answer:
+        """The model's answer for these rows. Raises DeadlineExceeded, or what the model raised for them."""
+        loop = asyncio.get_running_loop()
+        waiting = _Waiting(rows, loop.create_future(), caller, time.monotonic())
+        self._queue.append(waiting)
+        self._wake(loop)
+        return await waiting.answer
+
+    def _wake(self, loop: asyncio.AbstractEventLoop) -> None:
+        if not self._awake and self._queue:
+            self._awake = True
+            loop.call_soon(self._turn, loop, MORE_TURNS)
+
+    def _turn(self, loop: asyncio.AbstractEventLoop, more: int) -> None:
+        if more and len(self._queue) > 1:
+            loop.call_soon(self._turn, loop, more - 1)
+            return
+        batch = self._take(time.monotonic())
+        self._awake = False
+        if not batch:
+            return
+        rows = Rows.end_to_end([waiting.rows for waiting in batch])
+        self._waited.observe(time.monotonic() - batch[0].since)
+        self._rows.observe(len(rows.lengths))
+        self._items.inc(len(rows.values))
+        if self._model.seconds(rows) <= INLINE_SECONDS:
+            self._deliver(batch, self._run(batch, rows))
+            self._wake(loop)
+            return
+        self._awake = self.running = True
+        run = loop.run_in_executor(self._executor, self._run, batch, rows)
+        run.add_done_callback(lambda done: self._after(loop, batch, done))
+
+    def _after(self, loop: asyncio.AbstractEventLoop, batch: list[_Waiting], done: _Outcomes) -> None:
+        self._deliver(batch, done.result())
+        self._awake = self.running = False
+        self._wake(loop)
+
+    def _take(self, now: float) -> list[_Waiting]:
+        """The next batch; callers who left, or whose time is up, are not in it."""
+        batch: list[_Waiting] = []
+        items = 0
+        while self._queue and (not batch or items + len(self._queue[0].rows.values) <= self._most_items):
+            waiting = self._queue.popleft()
+            if waiting.answer.done():  # cancelled
+                continue
+            if now > waiting.caller.deadline:
+                waited = f"{(now - waiting.since) * 1e3:.0f} ms"
+                waiting.answer.set_exception(DeadlineExceeded(f"waited {waited} for the model, past its deadline; not run."))
+            elif now - waiting.since > PATIENCE and waiting.caller.gone():
+                waiting.answer.set_exception(CallerGone())
+            else:
+                batch.append(waiting)
+                items += len(waiting.rows.values)
+        return batch
+
+    def _run(self, batch: list[_Waiting], rows: Rows) -> list[Answer | Exception]:
+        """An outcome for each: when the batch fails, each runs alone, so that a bad one fails alone."""
+        try:
+            with self._ran.time():
+                whole = self._model.run(rows)
+        except Exception as error:
+            if len(batch) == 1:
+                return [error]
+            logger.warning("a batch of %d failed with %r; each of it runs alone", len(batch), error)
+            return [self._run([waiting], waiting.rows)[0] for waiting in batch]
+        if len(batch) == 1:
+            return [whole]
+        items = [0, *accumulate(len(waiting.rows.values) for waiting in batch)]
+        counts = [0, *accumulate(len(waiting.rows.lengths) for waiting in batch)]
+        values, in_domain = whole
+        return [Answer(values[items[n] : items[n + 1]], in_domain[counts[n] : counts[n + 1]]) for n in range(len(batch))]
+
+    @staticmethod
+    def _deliver(batch: list[_Waiting], outcomes: list[Answer | Exception]) -> None:
+        for waiting, outcome in zip(batch, outcomes, strict=True):
+            if waiting.answer.done():
+                continue
+            if isinstance(outcome, Exception):
+                waiting.answer.set_exception(outcome)
+            else:
+                waiting.answer.set_result(outcome)

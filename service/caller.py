@@ -1,0 +1,18 @@
+"""Who waits for an answer, and until when. Protocols make it, the batcher heeds it."""
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+
+def _stays() -> bool:
+    return False
+
+
+class Caller(NamedTuple):
+    deadline: float = math.inf  # of time.monotonic(), in seconds
+    gone: Callable[[], bool] = _stays  # whether nobody is there any more; costs a few microseconds
+
+
+class CallerGone(Exception):
+    """The client went away: there is nobody to answer, and nothing to report."""

@@ -1,0 +1,75 @@
+"""A loaded model: rows of any lengths in, their values out, laid out in the shapes that its runtime is compiled for."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from contract.manifest import Manifest
+from contract.topologies import Floats, Rows
+from service.buckets import TIMES, most_rows, time_bucket
+from service.runtime import Runtime
+
+
+class Answer(NamedTuple):
+    values: Floats  # (items,), under the lengths of the rows that were asked
+    in_domain: list[bool]  # (rows,): whether every item lies where the model was trained and gated
+
+
+@dataclass(frozen=True, eq=False)  # itself, not its equals: a version may be loaded twice
+class LoadedModel:
+    manifest: Manifest
+    runtime: Runtime
+    aliases: tuple[str, ...]
+
+    def run(self, rows: Rows) -> Answer:
+        """Every row's answer, the same whichever rows are beside it."""
+        longest = max(rows.lengths)
+        if self.manifest.topology == "many_to_many" and (longest > TIMES[-1] or not rows.uniform):
+            values = self._run_by_time(rows)
+        else:
+            values = self._run_at(rows, self._time(longest))
+        return Answer(values, self._in_domain(rows))
+
+    def seconds(self, rows: Rows) -> float:
+        """How long `run` is expected to take."""
+        time = self._time(max(rows.lengths))
+        samples = len(rows.values) if self.manifest.topology == "one_to_one" else len(rows.lengths)
+        most = most_rows(time)
+        return -(-samples // most) * self.runtime.seconds(min(samples, most), time)
+
+    def _time(self, length: int) -> int:
+        """The time axis of the calls that rows of this length, or less, take part in."""
+        if self.manifest.topology == "one_to_one":
+            return 1
+        return time_bucket(length) if self.manifest.shape.any_length else self.manifest.length
+
+    def _run_at(self, rows: Rows, time: int) -> Floats:
+        """Rows of at most `time` items, as many in a call as fit."""
+        topology, most = self.manifest.shape, most_rows(time)
+        inputs = topology.to_model(rows, time)
+        outputs = [self.runtime.predict(inputs[start : start + most]) for start in range(0, len(inputs), most)]
+        return topology.from_model(outputs[0] if len(outputs) == 1 else np.concatenate(outputs), rows)
+
+    def _run_by_time(self, rows: Rows) -> Floats:
+        """Rows of different lengths: those of one time together, so that padding at most doubles their work."""
+        values = np.empty_like(rows.values)
+        lengths = np.asarray(rows.lengths)
+        times = np.array([time_bucket(length) if length <= TIMES[-1] else 0 for length in rows.lengths])
+        for time in set(times.tolist()):
+            chosen = times == time  # (rows,)
+            items = np.repeat(chosen, lengths)  # (items,)
+            group = Rows(rows.values[items], lengths[chosen].tolist())
+            if time:
+                values[items] = self._run_at(group, time)
+            else:
+                values[items] = np.concatenate([self.runtime.predict_long(row) for row in group.split()])
+        return values
+
+    def _in_domain(self, rows: Rows) -> list[bool]:
+        domain = self.manifest.domain
+        inside = (rows.values >= domain.low) & (rows.values < domain.high)  # (items,)
+        if inside.all():
+            return [True] * len(rows.lengths)
+        verdicts: list[bool] = np.logical_and.reduceat(inside, rows.starts).tolist()
+        return verdicts

@@ -1,0 +1,51 @@
+import pytest
+
+from service.admission import WINDOW, Admission
+from service.errors import Overloaded
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_bytes_are_bounded_but_one_request_always_gets_in() -> None:
+    admission = Admission(most_bytes=100, most_seconds=1.0, clock=Clock())
+    admission.enter(500)
+    with pytest.raises(Overloaded) as caught:
+        admission.enter(1)
+    assert caught.value.extra["reason"] == "bytes"
+    admission.leave(500)
+    admission.enter(60)
+    admission.enter(40)
+
+
+def test_waiting_time_is_bounded_at_the_rate_that_was_measured() -> None:
+    clock = Clock()
+    admission = Admission(most_bytes=10_000, most_seconds=0.5, clock=clock)
+    for _ in range(20):
+        admission.enter(100)  # no rate is known yet
+    clock.now += 2 * WINDOW
+    admission.leave(100)
+    admission.leave(100)  # 100 bytes in two windows so far: 500 a second
+    with pytest.raises(Overloaded) as caught:
+        admission.enter(100)
+    assert caught.value.extra["reason"] == "time"
+    assert caught.value.extra["retry_after_ms"] == pytest.approx(1800 / 500 * 1000)
+    assert caught.value.headers["retry-after"] == "4"  # whole seconds, rounded up
+    for _ in range(17):
+        admission.leave(100)
+    admission.enter(100)  # 200 ms of work: welcome again
+
+
+def test_an_idle_spell_does_not_count_as_slowness() -> None:
+    clock = Clock()
+    admission = Admission(most_bytes=10_000, most_seconds=0.5, clock=clock)
+    for _ in range(5):  # a request every ten seconds, answered at once
+        admission.enter(100)
+        admission.leave(100)
+        clock.now += 10
+    for _ in range(50):
+        admission.enter(100)

@@ -1,0 +1,157 @@
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event, get_ident
+
+import numpy as np
+import pytest
+
+from contract.topologies import Rows
+from service.batching import Batcher
+from service.caller import Caller, CallerGone
+from service.errors import DeadlineExceeded
+from service.model import Answer
+
+POISON = -1.0
+
+
+class Model:
+    """Doubles; fails on poison; notes what it was given, and in which thread."""
+
+    def __init__(self, seconds: float = 0.0) -> None:
+        self.expected, self.batches, self.threads = seconds, [], []  # type: ignore[var-annotated]
+        self.free = Event()
+        self.free.set()
+
+    def run(self, rows: Rows) -> Answer:
+        self.free.wait(10)
+        self.batches.append(rows.lengths)
+        self.threads.append(get_ident())
+        if POISON in rows.values:
+            raise ValueError("poisoned")
+        return Answer(rows.values * 2, [True] * len(rows.lengths))
+
+    def seconds(self, rows: Rows) -> float:
+        return self.expected
+
+
+def row(*values: float) -> Rows:
+    return Rows.of([values])
+
+
+def batched(model: Model, scenario: Callable[[Batcher], Awaitable[None]], most_items: int = 100) -> None:
+    async def main() -> None:
+        await scenario(Batcher(model, executor, most_items, ("model", "version")))
+
+    with ThreadPoolExecutor(2) as executor:
+        asyncio.run(main())
+
+
+def test_what_arrived_together_runs_together_in_order() -> None:
+    model = Model()
+
+    async def scenario(batcher: Batcher) -> None:
+        answers = await asyncio.gather(*(batcher.run(Rows.of([[n], [n, n]]), Caller()) for n in range(1, 4)))
+        assert [answer.values.tolist() for answer in answers] == [[2, 2, 2], [4, 4, 4], [6, 6, 6]]
+        assert [answer.in_domain for answer in answers] == [[True, True]] * 3
+
+    batched(model, scenario)
+    assert model.batches == [[1, 2, 1, 2, 1, 2]]
+    assert model.threads == [get_ident()]  # a short run stays on the event loop
+
+
+def test_a_batch_is_cut_at_its_bound_first_come_first_served() -> None:
+    model = Model()
+
+    async def scenario(batcher: Batcher) -> None:
+        await asyncio.gather(*(batcher.run(row(*range(1, n + 1)), Caller()) for n in (4, 3, 2, 20, 1)))
+
+    batched(model, scenario, most_items=8)
+    assert model.batches == [[4, 3], [2], [20], [1]]
+
+
+def test_a_long_run_leaves_the_event_loop_free_and_gathers_company_meanwhile() -> None:
+    model = Model(seconds=1.0)
+    model.free.clear()
+
+    async def scenario(batcher: Batcher) -> None:
+        first = asyncio.ensure_future(batcher.run(row(1.0), Caller()))
+        while not batcher.running:
+            await asyncio.sleep(0)  # the loop turns while the model runs
+        others = [asyncio.ensure_future(batcher.run(row(float(n)), Caller())) for n in (2, 3)]
+        await asyncio.sleep(0)
+        model.free.set()
+        answers = await asyncio.gather(first, *others)
+        assert [answer.values.tolist() for answer in answers] == [[2], [4], [6]]
+
+    batched(model, scenario)
+    assert model.batches == [[1], [1, 1]]
+    assert get_ident() not in model.threads
+
+
+def test_a_bad_request_fails_alone() -> None:
+    model = Model()
+
+    async def scenario(batcher: Batcher) -> None:
+        requests = [row(1.0), row(POISON), row(3.0)]
+        outcomes = await asyncio.gather(*(batcher.run(rows, Caller()) for rows in requests), return_exceptions=True)
+        assert [o.values.tolist() for o in outcomes if isinstance(o, Answer)] == [[2], [6]]
+        assert isinstance(outcomes[1], ValueError)
+        assert (await batcher.run(row(4.0), Caller())).values.tolist() == [8]
+
+    batched(model, scenario)
+    assert model.batches == [[1, 1, 1], [1], [1], [1], [1]]
+
+
+def test_a_caller_past_the_deadline_is_told_so_and_never_run() -> None:
+    model = Model()
+
+    async def scenario(batcher: Batcher) -> None:
+        now = time.monotonic()
+        late, early = await asyncio.gather(
+            batcher.run(row(1.0), Caller(deadline=now - 1)),
+            batcher.run(row(2.0), Caller(deadline=now + 60)),
+            return_exceptions=True,
+        )
+        assert isinstance(late, DeadlineExceeded)
+        assert isinstance(early, Answer)
+
+    batched(model, scenario)
+    assert model.batches == [[1]]
+
+
+def test_a_caller_who_has_gone_costs_no_model_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("service.batching.PATIENCE", -1.0)  # ask at once, instead of after a wait
+    model = Model()
+
+    async def scenario(batcher: Batcher) -> None:
+        outcomes = await asyncio.gather(
+            batcher.run(row(1.0), Caller(gone=lambda: True)), batcher.run(row(2.0), Caller()), return_exceptions=True
+        )
+        assert isinstance(outcomes[0], CallerGone)
+        assert isinstance(outcomes[1], Answer)
+
+    batched(model, scenario)
+    assert model.batches == [[1]]
+
+
+def test_a_cancelled_caller_costs_no_model_time() -> None:
+    model = Model()
+
+    async def scenario(batcher: Batcher) -> None:
+        task = asyncio.ensure_future(batcher.run(row(1.0), Caller()))
+        await asyncio.sleep(0)
+        task.cancel()
+        await batcher.run(row(2.0), Caller())
+
+    batched(model, scenario)
+    assert model.batches == [[1]]
+
+
+def test_values_of_a_batch_are_not_shared() -> None:
+    async def scenario(batcher: Batcher) -> None:
+        one, other = await asyncio.gather(batcher.run(row(1.0, 2.0), Caller()), batcher.run(row(3.0), Caller()))
+        assert np.concatenate([one.values, other.values]).tolist() == [2, 4, 6]
+
+    batched(Model(), scenario)

@@ -1,0 +1,40 @@
+import pytest
+
+from service.buckets import LONE, MOST, ROWS, TILE, TIMES, Bucket, bucket_for, most_rows, time_bucket
+
+
+@pytest.mark.parametrize(("length", "time"), [(1, 8), (8, 8), (9, 16), (1000, 1024), (1024, 1024), (5000, 1024)])
+def test_time_goes_up_to_the_next_power_of_two(length: int, time: int) -> None:
+    assert time_bucket(length) == time
+
+
+@pytest.mark.parametrize("time", [1, 5, *TIMES])
+def test_a_call_never_takes_longer_than_its_turn(time: int) -> None:
+    assert most_rows(time) * time <= MOST
+    assert most_rows(time) in ROWS
+
+
+@pytest.mark.parametrize(
+    ("rows", "time", "bucket"),
+    [
+        (1, 8, Bucket(2, 8)),
+        (2, 8, Bucket(2, 8)),
+        (3, 8, Bucket(8, 8)),
+        (33, 8, Bucket(64, 8)),
+        (1, LONE, Bucket(2, LONE)),
+        (1, 2 * LONE, Bucket(1, 2 * LONE)),
+        (2, 2 * LONE, Bucket(2, 2 * LONE)),
+    ],
+)
+def test_rows_go_up_to_the_next_shape(rows: int, time: int, bucket: Bucket) -> None:
+    assert bucket_for(rows, time) == bucket
+
+
+def test_wide_models_never_have_fewer_rows_than_a_tile() -> None:
+    assert bucket_for(1, 8, least=TILE) == Bucket(TILE, 8)
+
+
+def test_padding_is_bounded() -> None:
+    for rows in range(TILE, ROWS[-1] + 1):
+        assert bucket_for(rows, 8).rows < 2 * rows + 1
+    assert all(rows % TILE == 0 for rows in ROWS if rows > TILE)

@@ -1,0 +1,108 @@
+"""The compiled shapes of really trained models: the same numbers as the signature, whoever shares the call."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from contract.store import ModelStore
+from contract.topologies import TOPOLOGIES, Floats, Rows, TopologyName
+from service.buckets import LONE, TILE
+from service.model import LoadedModel
+from service.registry import Registry
+from service.runtime import SavedModel
+from training.models import build, export
+
+
+@pytest.fixture(scope="module")
+def models(home: Path) -> dict[TopologyName, LoadedModel]:
+    registry = Registry(ModelStore(home / "models"))
+    registry.load_all()
+    return {model.manifest.topology: model for model in registry.models}
+
+
+def signature(home: Path, model: LoadedModel, inputs: Floats) -> Floats:
+    folder = ModelStore(home / "models").path(model.manifest.name, model.manifest.version)
+    loaded = tf.saved_model.load(str(folder))
+    (outputs,) = loaded.signatures["serving_default"](sequences=tf.constant(inputs)).values()
+    return np.asarray(outputs)
+
+
+def settled(model: LoadedModel) -> LoadedModel:
+    assert isinstance(model.runtime, SavedModel)
+    model.runtime.settle()
+    return model
+
+
+@pytest.mark.parametrize("name", TOPOLOGIES)
+@pytest.mark.parametrize("rows", [1, 2, 31, 33, 200])
+def test_compiled_answers_are_those_of_the_signature(
+    home: Path, models: dict[TopologyName, LoadedModel], name: TopologyName, rows: int
+) -> None:
+    model, topology = models[name], TOPOLOGIES[name]
+    asked = Rows.of(list(np.random.default_rng(rows).random((rows, 5), np.float32)))
+    expected = topology.from_model(signature(home, model, topology.to_model(asked)), asked)
+    for _ in range(2):  # while its shape is being compiled, and after
+        np.testing.assert_allclose(model.run(asked).values, expected, rtol=0, atol=5e-6)
+        settled(model)
+
+
+def test_two_thousand_companies_change_nothing(models: dict[TopologyName, LoadedModel]) -> None:
+    """Random rows, lengths and companies: alone and batched, to the last bit up to `LONE`, within 1e-6 beyond."""
+    rng = np.random.default_rng(2026)
+    names: list[TopologyName] = list(TOPOLOGIES)
+    for warm in (True, False):  # the first round asks for the shapes, the second finds them compiled
+        for _ in range(40 if warm else 2000):
+            model = models[names[rng.integers(3)]]
+            longest = int(rng.choice([4, 16, LONE, 2 * LONE]))
+            count = int(rng.choice([2, 5, 40]))
+            lengths = [5] * count if model.manifest.topology == "many_to_one" else rng.integers(1, longest + 1, count)
+            rows = [rng.random(length, np.float32) for length in lengths]
+            chosen = int(rng.integers(count))
+            together = Rows.of(rows).split(model.run(Rows.of(rows)).values)[chosen]
+            alone = model.run(Rows.of([rows[chosen]])).values
+            if warm or len(alone) > LONE:
+                np.testing.assert_allclose(together, alone, rtol=0, atol=1e-6)
+            else:
+                assert together.tolist() == alone.tolist()
+        for model in models.values():
+            settled(model)
+
+
+def test_a_poisoned_row_changes_no_other(models: dict[TopologyName, LoadedModel]) -> None:
+    model = models["many_to_many"]
+    rows = list(np.random.default_rng(3).random((8, 5), np.float32))
+    clean = Rows.of(rows).split(model.run(Rows.of(rows)).values)
+    rows[3] = np.full(5, np.nan, np.float32)
+    poisoned = Rows.of(rows).split(model.run(Rows.of(rows)).values)
+    assert np.isnan(poisoned[3]).all()
+    for number in {*range(8)} - {3}:
+        assert poisoned[number].tolist() == clean[number].tolist()
+
+
+def test_a_row_beyond_the_longest_time_carries_its_state_over(home: Path, models: dict[TopologyName, LoadedModel]) -> None:
+    model = models["many_to_many"]
+    row = np.random.default_rng(4).random(3000, np.float32)
+    expected = signature(home, model, row[None, :, None])[0, :, 0]
+    for _ in range(2):
+        np.testing.assert_allclose(model.run(Rows.of([row])).values, expected, rtol=0, atol=1e-6)
+        settled(model)
+
+
+def test_a_wide_model_is_computed_in_whole_tiles_where_fewer_rows_differ(tmp_path: Path) -> None:
+    topology = TOPOLOGIES["many_to_one"]
+    export(build(topology, 40, 20, seed=1), topology, tmp_path / "saved")
+    runtime = SavedModel(tmp_path / "saved", topology, 20, ("wide", "1"))
+    inputs = np.random.default_rng(5).random((TILE + 8, 20, 1), np.float32)
+    together = runtime.predict(inputs)
+    runtime.settle()
+    for number in range(len(inputs)):
+        assert runtime.predict(inputs[number : number + 1]).tolist() == together[number : number + 1].tolist()
+
+
+def test_time_is_expected_to_be_what_it_was(models: dict[TopologyName, LoadedModel]) -> None:
+    runtime = models["many_to_many"].runtime
+    runtime.predict(np.zeros((2, 8, 1), np.float32))
+    assert 0 < runtime.seconds(2, 8) < 1
+    assert runtime.seconds(4096, 16) > runtime.seconds(32, 16)
