@@ -1,12 +1,12 @@
 """The composition root: settings in, service out. Everything it wires is somewhere else."""
 
-import gc
 import logging
 
 import bentoml
 from bentoml.models import BentoModel
 
 from contract.store import ModelStore
+from service import memory
 from service.admission import Admission
 from service.engine import Engine
 from service.protocols.native import Native, render_error
@@ -43,10 +43,7 @@ class Unroll:
         transport.add(*self._native.routes)
         # BentoML turns uvicorn's access log off, but not the work of putting its lines together.
         logging.getLogger("uvicorn.access").propagate = False
-        # TensorFlow's half a million objects live as long as the process: without this the collector walks through all
-        # of them from time to time, and every request then waits 100 to 500 ms.
-        gc.collect()
-        gc.freeze()
+        memory.settle()
 
     # Over HTTP the transport answers these three routes first, through the same engine. What is declared here is
     # their schema: for the OpenAPI page, for BentoML's client, and for calls inside the process.

@@ -8,6 +8,7 @@ before the model is served, the others in the background when they are first ask
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -18,8 +19,10 @@ from service import metrics
 from service.buckets import ROWS, TILE, TIMES, Bucket, bucket_for
 
 Compiled = Callable[..., tuple[Floats, ...]]
-USUAL_ROWS = (2, 32, 64)
-"""Compiled before a model is served: a lone request, a handful, and what 64 connections bring at once."""
+USUAL_ROWS = (2, 32)
+"""Compiled before a model is served: a lone request, and a tile, of which larger calls can be made meanwhile."""
+NEXT_ROWS = (64, 128)
+"""Compiled right after, in the background."""
 
 
 def use_threads(number: int) -> None:
@@ -110,7 +113,7 @@ class SavedModel:
         """The rows of the compiled call to use: the bucket's own, else meanwhile a larger, else the largest there is."""
         if bucket in self._compiled:
             return bucket.rows
-        self._compile_soon(bucket, lambda: self._compile(bucket))
+        self._compile_soon(bucket, partial(self._compile, bucket))
         sizes = sorted(there.rows for there in self._compiled if there.time == bucket.time and there.rows > 1)
         return next((size for size in sizes if size >= bucket.rows), sizes[-1] if sizes else None)
 
@@ -130,19 +133,26 @@ class SavedModel:
         return np.asarray(outputs)
 
     def _warm_up(self, time_: int) -> None:
-        """Compile the usual shapes, two at a time, and find the fewest rows that are computed as a whole tile is."""
+        """Compile the usual shapes side by side, and find the fewest rows that are computed as a whole tile is."""
         usual = [Bucket(rows, time_) for rows in USUAL_ROWS]
-        with ThreadPoolExecutor(2) as pool:
+        with ThreadPoolExecutor(len(usual)) as pool:
             list(pool.map(self._compile, usual))
+        self._least = self._find_least(time_)
+        for rows in NEXT_ROWS:
+            bucket = Bucket(rows, time_)
+            self._compile_soon(bucket, partial(self._compile, bucket))
+
+    def _find_least(self, time_: int) -> int:
         probe = np.random.default_rng(0).random((TILE, time_, 1), np.float32)
         tile = self._padded(probe, Bucket(TILE, time_))
-        for least in ROWS[: ROWS.index(TILE) + 1]:
-            if Bucket(least, time_) not in self._compiled:
-                self._compile(Bucket(least, time_))
-            if np.array_equal(self._padded(probe[:least], Bucket(least, time_)), tile[:least]):
-                self._least = least
-                return
-            del self._compiled[Bucket(least, time_)]  # wide layers: few rows are multiplied in another way
+        for least in ROWS[: ROWS.index(TILE)]:
+            bucket = Bucket(least, time_)
+            if bucket not in self._compiled:
+                self._compile(bucket)
+            if np.array_equal(self._padded(probe[:least], bucket), tile[:least]):
+                return least
+            del self._compiled[bucket]  # wide layers: few rows are multiplied in another way
+        return TILE
 
     def _compile_soon(self, what: Bucket | str, compile_: Callable[[], None]) -> None:
         if what not in self._wanted:

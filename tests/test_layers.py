@@ -21,6 +21,7 @@ MAY_IMPORT = {
     "service.schemas": {"contract"},
     "service.buckets": set(),
     "service.caller": set(),
+    "service.memory": set(),
     "service.metrics": set(),
     "service.admission": {"service.errors", "service.metrics"},
     "service.runtime": {"contract", "service.buckets", "service.metrics"},

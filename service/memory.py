@@ -1,0 +1,19 @@
+"""What start-up leaves in memory, put out of the way before requests come."""
+
+import ctypes
+import gc
+import sys
+
+
+def settle() -> None:
+    """Take what is loaded out of the collector's sight, and give free memory back to the system.
+
+    TensorFlow's half a million objects live as long as the process: otherwise the collector walks through all of them
+    from time to time, and every request then waits 100 to 500 ms. Compiling leaves some 60 MB of freed memory behind.
+    """
+    gc.collect()
+    gc.freeze()
+    if sys.platform == "linux":
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc has it, musl does not
+        if trim is not None:
+            trim(0)
