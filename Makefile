@@ -66,6 +66,13 @@ load-ui: $(DEV_READY)  ## Locust's page against a running or self-started servic
 bento: $(SERVE_READY)  ## build the bento, with the models that are in the store
 	$(BIN)/bentoml build
 
+bench: $(DEV_READY)  ## measure the service against its peers, about 20 minutes  (ARGS=--quick)
+	@$(BIN)/python -m training run --if-missing
+	$(BIN)/python -m benchmarks.serving $(ARGS)
+
+bench-setup: $(DEV_READY)  ## install the peers into .venv-bench (some GB)
+	$(BIN)/python -m benchmarks.setup
+
 bench-training: $(DEV_READY)  ## the tutorial's fit calls against the tutorial recipe
 	$(BIN)/python -m benchmarks.training
 
@@ -78,4 +85,4 @@ lock: $(DEV_READY)  ## pin requirements/ anew from pyproject.toml
 clean:  ## remove what make made, the models included
 	rm -rf .venv .bentoml runs reports .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-.PHONY: help setup serve train test lint format load load-ui bento bench-training lock clean
+.PHONY: help setup serve train test lint format load load-ui bento bench bench-setup bench-training lock clean

@@ -9,6 +9,8 @@ right where the topology allows it. Two rules keep every answer the same, to the
   way is three times as fast there, and differs by less than 3e-7.
 """
 
+from bisect import bisect_left
+from functools import cache
 from typing import Final, NamedTuple
 
 TILE: Final = 32
@@ -16,7 +18,10 @@ TILE: Final = 32
 ROWS: Final = (2, 8, 32, 64, 128, 256, 512, 1024, 2048, 4096)
 """Below a tile padding costs next to nothing, so steps are wide; above, it at most doubles the work."""
 TIMES: Final = (8, 16, 32, 64, 128, 256, 512, 1024)
-"""Longer rows run in pieces of the longest, with the state carried over."""
+"""For rows of different lengths: few, so that they share calls. Longer rows run in pieces of the longest, with the state
+carried over."""
+FINE_TIMES: Final = tuple(sorted({*range(1, 9), *(eighth * 2**octave for octave in range(1, 8) for eighth in range(5, 9))}))
+"""For rows of one length: exact up to 8, then four an octave, so that padding is a quarter at most."""
 LONE: Final = 64
 """A row alone in a call, and longer than this, is not padded to two."""
 MOST: Final = 2**16
@@ -32,11 +37,13 @@ class Bucket(NamedTuple):
         return self.rows * self.time
 
 
-def time_bucket(length: int) -> int:
+def time_bucket(length: int, times: tuple[int, ...] = TIMES) -> int:
     """The shortest time that holds `length` items, up to the longest there is."""
-    return next((time for time in TIMES if time >= length), TIMES[-1])
+    place = bisect_left(times, length)
+    return times[place] if place < len(times) else times[-1]
 
 
+@cache
 def most_rows(time: int) -> int:
     """How many rows of that time one call may have."""
     return max(rows for rows in ROWS if rows * time <= MOST or rows == ROWS[0])
@@ -46,4 +53,4 @@ def bucket_for(rows: int, time: int, least: int = ROWS[0]) -> Bucket:
     """The smallest shape for `rows` (at most `most_rows`) of exactly `time`, with no fewer rows than `least`."""
     if rows == 1 and time > LONE:
         return Bucket(1, time)
-    return Bucket(next(size for size in ROWS if size >= max(rows, least)), time)
+    return Bucket(ROWS[bisect_left(ROWS, max(rows, least))], time)

@@ -7,7 +7,7 @@ import numpy as np
 
 from contract.manifest import Manifest
 from contract.topologies import Floats, Rows
-from service.buckets import TIMES, most_rows, time_bucket
+from service.buckets import FINE_TIMES, TIMES, most_rows, time_bucket
 from service.runtime import Runtime
 
 
@@ -28,21 +28,21 @@ class LoadedModel:
         if self.manifest.topology == "many_to_many" and (longest > TIMES[-1] or not rows.uniform):
             values = self._run_by_time(rows)
         else:
-            values = self._run_at(rows, self._time(longest))
+            values = self._run_at(rows, self._time(longest, FINE_TIMES))
         return Answer(values, self._in_domain(rows))
 
     def seconds(self, rows: Rows) -> float:
         """How long `run` is expected to take."""
-        time = self._time(max(rows.lengths))
+        time = self._time(max(rows.lengths), FINE_TIMES if rows.uniform else TIMES)
         samples = len(rows.values) if self.manifest.topology == "one_to_one" else len(rows.lengths)
         most = most_rows(time)
         return -(-samples // most) * self.runtime.seconds(min(samples, most), time)
 
-    def _time(self, length: int) -> int:
+    def _time(self, length: int, times: tuple[int, ...]) -> int:
         """The time axis of the calls that rows of this length, or less, take part in."""
         if self.manifest.topology == "one_to_one":
             return 1
-        return time_bucket(length) if self.manifest.shape.any_length else self.manifest.length
+        return time_bucket(length, times) if self.manifest.shape.any_length else self.manifest.length
 
     def _run_at(self, rows: Rows, time: int) -> Floats:
         """Rows of at most `time` items, as many in a call as fit."""

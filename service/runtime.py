@@ -15,14 +15,14 @@ from typing import Any, Protocol
 import numpy as np
 
 from contract.topologies import Floats, Topology
-from service import metrics
+from service import memory, metrics
 from service.buckets import ROWS, TILE, TIMES, Bucket, bucket_for
 
 Compiled = Callable[..., tuple[Floats, ...]]
 USUAL_ROWS = (2, 32)
 """Compiled before a model is served: a lone request, and a tile, of which larger calls can be made meanwhile."""
 NEXT_ROWS = (64, 128)
-"""Compiled right after, in the background."""
+"""Compiled right after, in the background; and the usual ones for rows of different lengths."""
 
 
 def use_threads(number: int) -> None:
@@ -69,7 +69,7 @@ class SavedModel:
         self._compiler = ThreadPoolExecutor(1, thread_name_prefix="compile")
         self._took: dict[Bucket, float] = {}  # seconds, smoothed
         self._least = ROWS[0]
-        self._warm_up(1 if topology.name == "one_to_one" else TIMES[0] if topology.any_length else length)
+        self._warm_up(1 if topology.name == "one_to_one" else length, ragged=topology.return_sequences)
 
     def predict(self, inputs: Floats) -> Floats:
         rows, time_ = inputs.shape[:2]
@@ -132,14 +132,16 @@ class SavedModel:
         (outputs,) = self._signature(sequences=self._tf.constant(inputs)).values()
         return np.asarray(outputs)
 
-    def _warm_up(self, time_: int) -> None:
+    def _warm_up(self, time_: int, ragged: bool) -> None:
         """Compile the usual shapes side by side, and find the fewest rows that are computed as a whole tile is."""
         usual = [Bucket(rows, time_) for rows in USUAL_ROWS]
         with ThreadPoolExecutor(len(usual)) as pool:
             list(pool.map(self._compile, usual))
         self._least = self._find_least(time_)
-        for rows in NEXT_ROWS:
-            bucket = Bucket(rows, time_)
+        for bucket in [
+            *(Bucket(rows, time_) for rows in NEXT_ROWS),
+            *(Bucket(rows, TIMES[0]) for rows in USUAL_ROWS if ragged),
+        ]:
             self._compile_soon(bucket, partial(self._compile, bucket))
 
     def _find_least(self, time_: int) -> int:
@@ -202,6 +204,7 @@ class SavedModel:
             return tuple(tensor.numpy() for tensor in flat(*[borrow(array.__dlpack__()) for array in arrays], *captured))
 
         call(*(np.zeros(shape, np.float32) for shape in shapes))
+        memory.trim()
         self._compilations.inc()
         self._compile_seconds.inc(time.perf_counter() - begun)
         return call

@@ -43,7 +43,7 @@ DRAIN_BYTES = 16 * 2**20
 DRAIN_SECONDS = 5.0
 
 
-SHED_SECONDS = 0.01
+SHED_SECONDS = 0.005
 """How long a 429 is held back. Clients that ask again at once would otherwise keep the event loop busy with refusing them:
 16 of them took 85 % of the goodput."""
 

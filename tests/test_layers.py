@@ -24,7 +24,7 @@ MAY_IMPORT = {
     "service.memory": set(),
     "service.metrics": set(),
     "service.admission": {"service.errors", "service.metrics"},
-    "service.runtime": {"contract", "service.buckets", "service.metrics"},
+    "service.runtime": {"contract", "service.buckets", "service.memory", "service.metrics"},
     "service.model": {"contract", "service.buckets", "service.runtime"},
     "service.batching": {"contract", "service.caller", "service.errors", "service.metrics", "service.model"},
     "service.registry": {"contract", "service.errors", "service.model", "service.runtime"},

@@ -1,11 +1,18 @@
 import pytest
 
-from service.buckets import LONE, MOST, ROWS, TILE, TIMES, Bucket, bucket_for, most_rows, time_bucket
+from service.buckets import FINE_TIMES, LONE, MOST, ROWS, TILE, TIMES, Bucket, bucket_for, most_rows, time_bucket
 
 
 @pytest.mark.parametrize(("length", "time"), [(1, 8), (8, 8), (9, 16), (1000, 1024), (1024, 1024), (5000, 1024)])
 def test_time_goes_up_to_the_next_power_of_two(length: int, time: int) -> None:
     assert time_bucket(length) == time
+
+
+def test_rows_of_one_length_are_padded_by_a_quarter_at_most() -> None:
+    for length in range(1, TIMES[-1] + 1):
+        time = time_bucket(length, FINE_TIMES)
+        assert length <= time <= max(length, 1.25 * length)
+    assert time_bucket(5000, FINE_TIMES) == TIMES[-1]
 
 
 @pytest.mark.parametrize("time", [1, 5, *TIMES])
