@@ -13,12 +13,14 @@ from service.errors import Overloaded
 
 WINDOW = 0.1
 """Seconds over which a rate is measured."""
+FEW = 4
+"""Requests that may always wait: so few are no overload, whatever a slow spell before them says of the rate."""
 
 
 class Admission:
     def __init__(self, most_bytes: int, most_seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._most_bytes, self._most_seconds, self._clock = most_bytes, most_seconds, clock
-        self._waiting = 0  # bytes
+        self._waiting, self._requests = 0, 0  # bytes, and in how many requests
         self._rate: float | None = None  # bytes a second
         self._since, self._answered = 0.0, 0
 
@@ -26,17 +28,19 @@ class Admission:
         """Let a request of `size` bytes in, to be followed by `leave`. Raises Overloaded."""
         if self._waiting:
             expected = self._waiting / self._rate if self._rate else 0.0
-            if expected > self._most_seconds:
+            if expected > self._most_seconds and self._requests >= FEW:
                 raise self._overloaded("time", expected)
             if self._waiting + size > self._most_bytes:
                 raise self._overloaded("bytes", expected)
         else:
             self._since, self._answered = self._clock(), 0
         self._waiting += size
+        self._requests += 1
 
     def leave(self, size: int) -> None:
         """A request that was let in has been answered."""
         self._waiting -= size
+        self._requests -= 1
         self._answered += size
         elapsed = self._clock() - self._since
         if elapsed > WINDOW:

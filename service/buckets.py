@@ -20,8 +20,8 @@ ROWS: Final = (2, 8, 32, 64, 128, 256, 512, 1024, 2048, 4096)
 TIMES: Final = (8, 16, 32, 64, 128, 256, 512, 1024)
 """For rows of different lengths: few, so that they share calls. Longer rows run in pieces of the longest, with the state
 carried over."""
-FINE_TIMES: Final = tuple(sorted({*range(1, 9), *(eighth * 2**octave for octave in range(1, 8) for eighth in range(5, 9))}))
-"""For rows of one length: exact up to 8, then four an octave, so that padding is a quarter at most."""
+FINE_TIMES: Final = (*range(1, 9), *(eighth * 2**octave for octave in range(7) for eighth in range(9, 17)))
+"""For rows of one length: exact up to 16, then eight an octave, so that padding is an eighth at most."""
 LONE: Final = 64
 """A row alone in a call, and longer than this, is not padded to two."""
 MOST: Final = 2**16

@@ -5,9 +5,10 @@ takes a tenth to a fortieth of that (../benchmarks/RESULTS.md), so every shape i
 before the model is served, the others in the background when they are first asked for, and the signature answers meanwhile.
 """
 
+import logging
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,11 +19,17 @@ from contract.topologies import Floats, Topology
 from service import memory, metrics
 from service.buckets import ROWS, TILE, TIMES, Bucket, bucket_for
 
+logger = logging.getLogger(__name__)
 Compiled = Callable[..., tuple[Floats, ...]]
 USUAL_ROWS = (2, 32)
 """Compiled before a model is served: a lone request, and a tile, of which larger calls can be made meanwhile."""
 NEXT_ROWS = (64, 128)
 """Compiled right after, in the background; and the usual ones for rows of different lengths."""
+
+
+def _log_failure(compiling: "Future[None]") -> None:
+    if (error := compiling.exception()) is not None:
+        logger.error("compiling failed, and what is uncompiled answers instead", exc_info=error)
 
 
 def use_threads(number: int) -> None:
@@ -159,7 +166,7 @@ class SavedModel:
     def _compile_soon(self, what: Bucket | str, compile_: Callable[[], None]) -> None:
         if what not in self._wanted:
             self._wanted.add(what)
-            self._compiler.submit(compile_)
+            self._compiler.submit(compile_).add_done_callback(_log_failure)
 
     def _compile(self, bucket: Bucket) -> None:
         tf, tiles = self._tf, max(1, bucket.rows // TILE)

@@ -1,6 +1,6 @@
 import pytest
 
-from service.admission import WINDOW, Admission
+from service.admission import FEW, WINDOW, Admission
 from service.errors import Overloaded
 
 
@@ -48,4 +48,16 @@ def test_an_idle_spell_does_not_count_as_slowness() -> None:
         admission.leave(100)
         clock.now += 10
     for _ in range(50):
+        admission.enter(100)
+
+
+def test_a_slow_spell_does_not_keep_a_few_requests_out() -> None:
+    clock = Clock()
+    admission = Admission(most_bytes=10_000, most_seconds=0.5, clock=clock)
+    admission.enter(100)
+    clock.now += 100  # one byte a second
+    admission.leave(100)
+    for _ in range(FEW):
+        admission.enter(100)
+    with pytest.raises(Overloaded):
         admission.enter(100)

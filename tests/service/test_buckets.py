@@ -8,10 +8,10 @@ def test_time_goes_up_to_the_next_power_of_two(length: int, time: int) -> None:
     assert time_bucket(length) == time
 
 
-def test_rows_of_one_length_are_padded_by_a_quarter_at_most() -> None:
+def test_rows_of_one_length_are_padded_by_an_eighth_at_most() -> None:
     for length in range(1, TIMES[-1] + 1):
         time = time_bucket(length, FINE_TIMES)
-        assert length <= time <= max(length, 1.25 * length)
+        assert length <= time <= 1.125 * length
     assert time_bucket(5000, FINE_TIMES) == TIMES[-1]
 
 

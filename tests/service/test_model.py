@@ -27,7 +27,7 @@ def test_many_to_many_is_padded_to_the_next_compiled_time() -> None:
     assert model.run(rows).values.tolist() == rows.values.tolist()
     ragged = Rows.of([[0.1] * 9, [0.2] * 11])
     assert model.run(ragged).values.tolist() == ragged.values.tolist()
-    assert shown(model) == [(2, 10, 1), (2, 16, 1)]
+    assert shown(model) == [(2, 9, 1), (2, 16, 1)]
 
 
 def test_ragged_rows_come_back_in_their_order_and_padding_is_bounded() -> None:

@@ -1,0 +1,142 @@
+"""An HTTP/1.1 client for open-loop load: arrivals at a constant rate, whether or not earlier ones have been answered.
+
+An arrival takes an idle connection, or opens one; latency counts from when the request was due, not from when the client
+got round to sending it, so a slow server (or client) cannot hide by slowing the arrivals down.
+"""
+
+import asyncio
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, cast
+
+SOCKET_ERROR: Final = 0
+"""In place of a status: the connection broke, or could not be made."""
+_HEAD: Final = re.compile(rb"HTTP/1\.1 (\d{3})")
+_LENGTH: Final = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
+_CLOSE: Final = re.compile(rb"\r\nconnection: *close", re.IGNORECASE)
+_RETRY: Final = re.compile(rb"\r\nretry-after: *\d+", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    status: int
+    due: float  # on the loop's clock
+    late: float  # seconds after `due` when it was sent
+    took: float  # seconds from `due` to the answer's last byte
+    retry_after: bool
+    right: bool  # the body is the one expected
+
+
+class Connection(asyncio.Protocol):
+    """One request at a time."""
+
+    def __init__(self, load: "OpenLoop", due: float) -> None:
+        self._load, self._due, self._late = load, due, 0.0
+        self._chunks: list[bytes] = []
+        self._size, self._missing = 0, -1  # -1: the head is not whole yet
+        self._head, self._busy = b"", True
+        self.transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)  # uvloop's is none by its class
+        self.send(self._due)
+
+    def send(self, due: float) -> None:
+        assert self.transport is not None
+        self._due, self._busy, self._missing, self._chunks = due, True, -1, []
+        self._late = self._load.now() - due
+        self.transport.write(self._load.request)
+
+    def data_received(self, data: bytes) -> None:
+        self._chunks.append(data)
+        if self._missing < 0:
+            head, found, rest = b"".join(self._chunks).partition(b"\r\n\r\n")
+            if not found:
+                return
+            length = _LENGTH.search(head)
+            self._head, self._chunks, self._missing = head, [rest], int(length[1]) if length else 0
+            data = rest
+        self._missing -= len(data)
+        if self._missing <= 0:
+            self._answered()
+
+    def _answered(self) -> None:
+        status = _HEAD.match(self._head)
+        self._done(int(status[1]) if status else SOCKET_ERROR, b"".join(self._chunks))
+        assert self.transport is not None
+        if _CLOSE.search(self._head):
+            self.transport.close()
+        else:
+            self._load.idle.append(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's
+        self._load.lost(self)
+        if self._busy:
+            self._done(SOCKET_ERROR, b"")
+
+    def _done(self, status: int, body: bytes) -> None:
+        self._busy = False
+        took = self._load.now() - self._due
+        right = status != 200 or body == self._load.expected
+        self._load.outcomes.append(Outcome(status, self._due, self._late, took, bool(_RETRY.search(self._head)), right))
+
+
+class OpenLoop:
+    """Sends one request over and over to a local port, and collects the outcomes."""
+
+    def __init__(self, port: int, path: str, body: bytes, expected: bytes, most_connections: int) -> None:
+        head = f"POST {path} HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\ncontent-type: application/json\r\n"
+        self.request = f"{head}content-length: {len(body)}\r\n\r\n".encode() + body
+        self.expected, self.outcomes = expected, list[Outcome]()
+        self.idle: list[Connection] = []  # the last used first, so that as few as needed are used
+        self.unsent = 0  # arrivals for which no connection was free
+        self._open, self._port, self._most = 0, port, most_connections
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.now: Callable[[], float] = asyncio.get_running_loop().time
+
+    async def offer(self, rate: float, seconds: float) -> float:
+        """Arrivals at `rate` a second for so long, then what is under way gets two seconds to end. When it began."""
+        begun, number = self.now(), 0
+        arrivals = round(rate * seconds)
+        while number < arrivals:
+            due = begun + number / rate
+            if (wait := due - self.now()) > 0:
+                await asyncio.sleep(wait)
+                continue
+            self._arrive(due)
+            number += 1
+            if number % 16 == 0:
+                await asyncio.sleep(0)  # when behind: answers are read too
+        deadline = self.now() + 2
+        while len(self.outcomes) + self.unsent < arrivals and self.now() < deadline:
+            await asyncio.sleep(0.02)
+        return begun
+
+    def _arrive(self, due: float) -> None:
+        if self.idle:
+            self.idle.pop().send(due)
+        elif self._open < self._most:
+            self._open += 1
+            task = asyncio.get_running_loop().create_task(self._connect(due))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        else:
+            self.unsent += 1
+
+    async def _connect(self, due: float) -> None:
+        try:
+            await asyncio.get_running_loop().create_connection(lambda: Connection(self, due), "127.0.0.1", self._port)
+        except OSError:
+            self._open -= 1
+            self.outcomes.append(Outcome(SOCKET_ERROR, due, self.now() - due, self.now() - due, False, True))
+
+    def lost(self, connection: Connection) -> None:
+        self._open -= 1
+        if connection in self.idle:
+            self.idle.remove(connection)
+
+    def close(self) -> None:
+        for connection in list(self.idle):
+            if connection.transport is not None:
+                connection.transport.close()

@@ -1,0 +1,44 @@
+"""What the figures were measured on, and what the processes of a server take."""
+
+import platform
+import subprocess
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import psutil  # type: ignore[import-untyped]
+
+from loadtests.target import ROOT
+
+
+def facts() -> dict[str, str]:
+    return {
+        "date": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+        "commit": _commit(),
+        "cpu": _cpu(),
+        "cores": str(psutil.cpu_count()),
+        "memory": f"{psutil.virtual_memory().total / 2**30:.0f} GiB",
+        "python": platform.python_version(),
+        **{name: version(name) for name in ("tensorflow", "keras", "bentoml", "uvicorn")},
+    }
+
+
+def memory(pid: int) -> list[float]:
+    """MB resident in a process and in each of its descendants, the largest first."""
+    leader = psutil.Process(pid)
+    family = [leader, *leader.children(recursive=True)]
+    return sorted((process.memory_info().rss / 1e6 for process in family if process.is_running()), reverse=True)
+
+
+def _commit() -> str:
+    try:
+        commit = subprocess.check_output(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, text=True).strip()
+        changed = subprocess.check_output(["git", "status", "--porcelain", "--", "service", "contract"], cwd=ROOT, text=True)
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return commit + (" and changes not committed" if changed else "")
+
+
+def _cpu() -> str:
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.processor())

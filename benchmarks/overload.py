@@ -1,0 +1,131 @@
+"""What the service does when it is offered more than it can do: 0.8, 2 and 5 times its capacity, open loop.
+
+    python -m benchmarks.overload [--seconds 30] [--rows 1000]
+
+The default request has 1,000 rows. Of requests with a single row no Python client on the same two cores can offer five
+times what the service answers: the client would be what is overloaded; `late` shows by how much it fell behind.
+Capacity is the best closed-loop rate of good answers that wrk gets just before, with 2, 4 or 8 connections.
+Ends with one JSON line.
+"""
+
+import argparse
+import asyncio
+import gc
+import json
+import statistics
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import uvloop
+
+from benchmarks import machine, wrk
+from benchmarks.client import OpenLoop, Outcome
+from benchmarks.commands import interruptible, model_folder
+from benchmarks.payloads import rows_body, rows_items
+from benchmarks.servers import Server, ask, check, running
+from benchmarks.targets import OURS, TARGETS
+
+FACTORS = (0.8, 2.0, 5.0)
+CONNECTIONS = 1024
+CAPACITY_CONNECTIONS = (2, 4, 8)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=30, help="at each rate (default: %(default)s)")
+    parser.add_argument("--rows", type=int, default=1000, help="in each request, of five items (default: %(default)s)")
+    options = parser.parse_args(arguments)
+    return interruptible("benchmarks.overload", lambda: measure(options.seconds, options.rows))
+
+
+def measure(seconds: float, rows: int) -> int:
+    target = next(target for target in TARGETS if target.name == OURS)
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder, running(target, model_folder(), Path(folder)) as server:
+        body = rows_body(rows)
+        _, expected = ask(server.port, "POST", target.path, body)
+        check(expected, [item for row in rows_items(rows) for item in row])
+        capacity = _capacity(server, body, expected, Path(folder), max(3.0, seconds / 2))
+        print(f"{rows} rows a request; capacity {capacity:.0f} requests/s", file=sys.stderr)
+        phases = []
+        for factor in FACTORS:
+            before = machine.memory(server.pid)
+            figures = uvloop.run(_offer(server, body, expected, factor * capacity, seconds))
+            figures = {"factor": factor, **figures, "rss_mb": [sum(before), sum(machine.memory(server.pid))]}
+            phases.append(figures)
+            print(line(figures, capacity), file=sys.stderr)
+    print(json.dumps({"rows": rows, "seconds": seconds, "capacity_rps": capacity, "phases": phases}))
+    return 0
+
+
+def _capacity(server: Server, body: bytes, expected: bytes, folder: Path, seconds: float) -> float:
+    (folder / "body").write_bytes(body)
+    (folder / "expected").write_bytes(expected)
+    for connections in CAPACITY_CONNECTIONS:  # what these bring is compiled on the way
+        checked = wrk.run(server.url, connections, 2, folder / "body", folder / "expected")
+        print(f"{connections} connections: {checked.wrong} of {checked.checked} answers wrong", file=sys.stderr)
+    loads = [wrk.run(server.url, connections, seconds / 3, folder / "body") for connections in CAPACITY_CONNECTIONS]
+    return max(load.rps for load in loads)
+
+
+async def _offer(server: Server, body: bytes, expected: bytes, rate: float, seconds: float) -> dict[str, Any]:
+    load = OpenLoop(server.port, server.target.path, body, expected, CONNECTIONS)
+    gc.collect()
+    gc.disable()  # the client's own pauses are no one's latency
+    try:
+        begun = await load.offer(rate, seconds)
+    finally:
+        gc.enable()
+        load.close()
+    await asyncio.sleep(0.1)
+    return summary(load.outcomes, load.unsent, begun, rate, seconds)
+
+
+def summary(outcomes: Sequence[Outcome], unsent: int, begun: float, rate: float, seconds: float) -> dict[str, Any]:
+    """Of one rate. Goodput counts right answers that came while requests were still arriving."""
+    accepted = [outcome for outcome in outcomes if outcome.status == 200]
+    shed = [outcome for outcome in outcomes if outcome.status == 429]
+    good = sum(outcome.right and outcome.due + outcome.took <= begun + seconds for outcome in accepted)
+    arrivals = round(rate * seconds)
+    return {
+        "offered_rps": rate,
+        "sent_rps": len(outcomes) / seconds,
+        "goodput_rps": good / seconds,
+        "accepted": len(accepted),
+        "shed": len(shed),
+        "other": len(outcomes) - len(accepted) - len(shed),
+        "unsent": unsent,
+        "unanswered": max(0, arrivals - unsent - len(outcomes)),
+        "wrong": sum(not outcome.right for outcome in accepted),
+        "without_retry_after": sum(not outcome.retry_after for outcome in shed),
+        "p50_ms": percentile([outcome.took for outcome in accepted], 50),
+        "p99_ms": percentile([outcome.took for outcome in accepted], 99),
+        "shed_p99_ms": percentile([outcome.took for outcome in shed], 99),
+        "late_p99_ms": percentile([outcome.late for outcome in outcomes], 99),
+    }
+
+
+def percentile(seconds: Sequence[float], number: int) -> float | None:
+    """Milliseconds; None of nothing."""
+    if len(seconds) < 2:
+        return seconds[0] * 1e3 if seconds else None
+    return statistics.quantiles(seconds, n=100, method="inclusive")[number - 1] * 1e3
+
+
+def line(phase: dict[str, Any], capacity: float) -> str:
+    def shown(name: str) -> str:
+        return "-" if phase[name] is None else f"{phase[name]:.1f} ms"
+
+    return (
+        f"{phase['factor']:g} x capacity: goodput {phase['goodput_rps']:.0f}/s ({phase['goodput_rps'] / capacity:.2f}), "
+        f"200 {phase['accepted']}, 429 {phase['shed']} ({phase['without_retry_after']} without Retry-After), "
+        f"other {phase['other']}, unsent {phase['unsent']}, unanswered {phase['unanswered']}, wrong {phase['wrong']}; "
+        f"accepted p50 {shown('p50_ms')}, p99 {shown('p99_ms')}; 429 p99 {shown('shed_p99_ms')}; "
+        f"late p99 {shown('late_p99_ms')}; RSS {phase['rss_mb'][0]:.0f} -> {phase['rss_mb'][1]:.0f} MB"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,18 @@
+"""Requests of many rows: five items each, whole ten-thousandths in [0, 1), the same every time."""
+
+import json
+
+import numpy as np
+
+from loadtests.payloads import GRID
+
+ITEMS = 5
+
+
+def rows_items(rows: int) -> list[list[float]]:
+    grid = np.random.default_rng(0).integers(0, GRID, (rows, ITEMS))
+    return [[int(item) / GRID for item in row] for row in grid]
+
+
+def rows_body(rows: int) -> bytes:
+    return json.dumps({"sequences": rows_items(rows)}).encode()

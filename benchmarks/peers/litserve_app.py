@@ -1,0 +1,29 @@
+"""LitServe: `python -m benchmarks.peers.litserve_app PORT`."""
+
+# mypy: disable-error-code="import-not-found,misc"
+
+import sys
+from typing import Any
+
+import litserve
+
+from benchmarks.peers.model import load
+
+
+class EchoAPI(litserve.LitAPI):
+    def setup(self, device: str) -> None:  # noqa: ARG002 - its name is LitServe's
+        self.echo = load()
+
+    def decode_request(self, request: dict[str, Any]) -> Any:
+        return request["sequences"]
+
+    def predict(self, sequences: Any) -> Any:
+        return self.echo(sequences)
+
+    def encode_response(self, output: Any) -> dict[str, Any]:
+        return {"sequences": output.tolist()}
+
+
+if __name__ == "__main__":
+    server = litserve.LitServer(EchoAPI(), accelerator="cpu", workers_per_device=1)
+    server.run(host="127.0.0.1", port=int(sys.argv[1]), num_api_servers=1, generate_client_file=False, access_log=False)

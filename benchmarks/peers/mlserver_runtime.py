@@ -1,0 +1,20 @@
+"""MLServer's custom runtime, for `mlserver start`; its settings come as MLSERVER_... variables (see targets.py)."""
+
+# mypy: disable-error-code="import-not-found,misc,untyped-decorator"
+
+from mlserver import MLModel
+from mlserver.codecs import NumpyCodec
+from mlserver.types import InferenceRequest, InferenceResponse
+
+from benchmarks.peers.model import load
+
+
+class EchoModel(MLModel):
+    async def load(self) -> bool:
+        self.echo = load(self.settings.parameters.uri)
+        return True
+
+    async def predict(self, payload: InferenceRequest) -> InferenceResponse:
+        sequences = self.decode(payload.inputs[0], default_codec=NumpyCodec)  # (rows, time)
+        output = NumpyCodec.encode_output("sequences", self.echo(sequences))
+        return InferenceResponse(id=payload.id, model_name=self.name, outputs=[output])

@@ -1,0 +1,145 @@
+"""The servers that are measured: how each is started, what it is asked, and how its answer reads."""
+
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from loadtests.payloads import TUTORIAL_ROW
+from loadtests.target import ROOT, free_port
+
+PEERS: Final = ROOT / ".venv-bench"
+OURS: Final = "unroll"
+ECHO: Final = "echo"
+ROW: Final = list(TUTORIAL_ROW)
+SEQUENCES: Final = json.dumps({"sequences": [ROW]}).encode()
+V2: Final = json.dumps(
+    {"id": "1", "inputs": [{"name": "sequences", "shape": [1, len(ROW)], "datatype": "FP32", "data": ROW}]}
+).encode()
+
+
+@dataclass(frozen=True)
+class Target:
+    name: str
+    label: str
+    how: str  # as its documentation would have it, in a few words
+    command: Callable[[Path, int, Path], list[str]]  # of the environment's bin, a port and an empty folder
+    path: str = "/predict"
+    body: bytes = SEQUENCES
+    environment: str | None = None  # under PEERS; None is the project's own
+    environ: Callable[[Path, Path], Mapping[str, str]] = field(default=lambda _model, _folder: {})
+
+    @property
+    def bin(self) -> Path:
+        return Path(sys.executable).parent if self.environment is None else PEERS / self.environment / "bin"
+
+    @property
+    def installed(self) -> bool:
+        return (self.bin / "python").exists()
+
+
+def models_folder() -> Path:
+    """The store that the service would read."""
+    return Path(os.environ.get("BENTOML_HOME") or ROOT / ".bentoml") / "models"
+
+
+def numbers(answer: bytes) -> list[float]:
+    """The items of an answer in any of the forms. Raises ValueError for anything else."""
+    document: Any = json.loads(answer)
+    if isinstance(document, dict):
+        outputs = document.get("outputs")
+        document = outputs[0]["data"] if outputs else document.get("sequences")
+    rows = document if isinstance(document, list) else []
+    items = [item for row in rows for item in (row if isinstance(row, list) else [row])]
+    if not items or not all(isinstance(item, int | float) for item in items):
+        raise ValueError(f"not an answer: {answer[:200]!r}")
+    return [float(item) for item in items]
+
+
+def environ(target: Target, model: Path, folder: Path) -> dict[str, str]:
+    """A server's whole environment; `folder` is its own to write in."""
+    common = {
+        "BENTOML_HOME": str(models_folder().parent),
+        "MODEL": str(model),
+        "PYTHONPATH": str(ROOT),
+        "TF_CPP_MIN_LOG_LEVEL": "2",
+        "BENTOML_DO_NOT_TRACK": "True",
+        "RAY_USAGE_STATS_ENABLED": "0",
+    }
+    return {**os.environ, **common, **target.environ(model, folder)}
+
+
+def _bentoml(service: str) -> Callable[[Path, int, Path], list[str]]:
+    return lambda bin_, port, _folder: [str(bin_ / "bentoml"), "serve", service, "--host", "127.0.0.1", "--port", str(port)]
+
+
+def _uvicorn(app: str, *options: str) -> Callable[[Path, int, Path], list[str]]:
+    common = ["--host", "127.0.0.1", "--no-access-log", *options]
+    return lambda bin_, port, _folder: [str(bin_ / "python"), "-m", "uvicorn", app, "--port", str(port), *common]
+
+
+def _module(name: str) -> Callable[[Path, int, Path], list[str]]:
+    return lambda bin_, port, _folder: [str(bin_ / "python"), "-m", name, str(port)]
+
+
+def _mlserver(model: Path, folder: Path) -> dict[str, str]:
+    settings = {"DEBUG": "false", "HOST": "127.0.0.1", "GRPC_PORT": str(free_port()), "METRICS_PORT": str(free_port())}
+    folders = {"METRICS_DIR": str(folder / "metrics"), "ENVIRONMENTS_DIR": str(folder / "environments")}
+    implementation = "benchmarks.peers.mlserver_runtime.EchoModel"
+    of_model = {"MODEL_NAME": "many_to_many", "MODEL_IMPLEMENTATION": implementation, "MODEL_URI": str(model)}
+    return {f"MLSERVER_{name}": value for name, value in {**settings, **folders, **of_model}.items()}
+
+
+def _mlserver_command(bin_: Path, port: int, folder: Path) -> list[str]:
+    return ["/usr/bin/env", f"MLSERVER_HTTP_PORT={port}", str(bin_ / "mlserver"), "start", str(folder)]
+
+
+def _own_store(_model: Path, folder: Path) -> dict[str, str]:
+    return {"BENTOML_HOME": str(folder)}  # `bentoml serve` empties its metrics folder there, which others may be using
+
+
+TARGETS: Final = (
+    Target(
+        ECHO,
+        "bare ASGI echo",
+        "json.loads, json.dumps; uvicorn with uvloop and httptools; no model: the limit",
+        _uvicorn("benchmarks.peers.asgi_echo:app", "--loop", "uvloop", "--http", "httptools"),
+    ),
+    Target(OURS, "unroll (ours)", "bentoml serve service.app:Unroll", _bentoml("service.app:Unroll"), "/many_to_many"),
+    Target(
+        "bentoml",
+        "BentoML, typed endpoint",
+        "list[list[float]] in and out",
+        _bentoml("benchmarks.peers.bentoml_plain:Plain"),
+        environ=_own_store,
+    ),
+    Target(
+        "bentoml_batched",
+        "BentoML, batchable",
+        "arrays, max_batch_size=32, max_latency_ms=1000",
+        _bentoml("benchmarks.peers.bentoml_batched:Batched"),
+        environ=_own_store,
+    ),
+    Target(
+        "fastapi",
+        "FastAPI",
+        "pydantic in and out, def endpoint, uvicorn[standard]",
+        _uvicorn("benchmarks.peers.fastapi_app:app"),
+        environment="fastapi",
+    ),
+    Target("litserve", "LitServe", "LitAPI, one worker", _module("benchmarks.peers.litserve_app"), environment="litserve"),
+    Target(
+        "mlserver",
+        "MLServer",
+        "custom runtime, V2 request, one inference worker",
+        _mlserver_command,
+        "/v2/models/many_to_many/infer",
+        V2,
+        "mlserver",
+        _mlserver,
+    ),
+    Target("ray", "Ray Serve", "one replica", _module("benchmarks.peers.ray_app"), environment="ray"),
+)
