@@ -75,6 +75,13 @@ class Batcher:
         self._awake = False
         if not batch:
             return
+        try:
+            self._start(batch, loop)
+        except Exception as error:  # whatever went wrong, nobody must wait for ever
+            self._deliver(batch, [error] * len(batch))
+            self._wake(loop)
+
+    def _start(self, batch: list[_Waiting], loop: asyncio.AbstractEventLoop) -> None:
         rows = Rows.end_to_end([waiting.rows for waiting in batch])
         self._waited.observe(time.monotonic() - batch[0].since)
         self._rows.observe(len(rows.lengths))
@@ -83,8 +90,8 @@ class Batcher:
             self._deliver(batch, self._run(batch, rows))
             self._wake(loop)
             return
-        self._awake = self.running = True
         run = loop.run_in_executor(self._executor, self._run, batch, rows)
+        self._awake = self.running = True
         run.add_done_callback(lambda done: self._after(loop, batch, done))
 
     def _after(self, loop: asyncio.AbstractEventLoop, batch: list[_Waiting], done: _Outcomes) -> None:

@@ -39,6 +39,8 @@ class Registry:
         if not self._models:
             reasons = "; ".join(f"{r.name}:{r.version}: {r.reason}" for r in self._refusals) or "it is empty"
             raise ModelNotServed(f"no model in {self._store.root} can be served: {reasons}")
+        for model in self._models.values():
+            model.runtime.serve()
 
     def find(self, topology: Topology, length: int) -> LoadedModel:
         """The model that serves rows of this length. Raises LengthNotServed or ModelNotServed."""

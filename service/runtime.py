@@ -52,6 +52,9 @@ class Runtime(Protocol):
     def seconds(self, rows: int, time: int) -> float:
         """How long `predict` is expected to take, from how long it took."""
 
+    def serve(self) -> None:
+        """From now on compile in the background what is asked for; before, that would only slow the other models' loading."""
+
 
 class SavedModel:
     """The exported signatures, and what was compiled of them so far. `labels` are those of `metrics.MODEL`."""
@@ -72,7 +75,8 @@ class SavedModel:
         self._step = self._loaded.signatures.get("step")
         self._compiled: dict[Bucket, Compiled] = {}
         self._long: Compiled | None = None
-        self._wanted: set[Bucket | str] = set()
+        self._wanted: dict[Bucket | str, Callable[[], None]] = {}
+        self._serving = False
         self._compiler = ThreadPoolExecutor(1, thread_name_prefix="compile")
         self._took: dict[Bucket, float] = {}  # seconds, smoothed
         self._least = ROWS[0]
@@ -111,6 +115,11 @@ class SavedModel:
     def seconds(self, rows: int, time: int) -> float:
         bucket = bucket_for(rows, time, self._least)
         return self._took.get(bucket, 1e-4 + 1e-7 * bucket.items)
+
+    def serve(self) -> None:
+        self._serving = True
+        for compile_ in self._wanted.values():
+            self._compiler.submit(compile_).add_done_callback(_log_failure)
 
     def settle(self) -> None:
         """Wait until every shape that was asked for so far is compiled."""
@@ -165,8 +174,9 @@ class SavedModel:
 
     def _compile_soon(self, what: Bucket | str, compile_: Callable[[], None]) -> None:
         if what not in self._wanted:
-            self._wanted.add(what)
-            self._compiler.submit(compile_).add_done_callback(_log_failure)
+            self._wanted[what] = compile_
+            if self._serving:
+                self._compiler.submit(compile_).add_done_callback(_log_failure)
 
     def _compile(self, bucket: Bucket) -> None:
         tf, tiles = self._tf, max(1, bucket.rows // TILE)

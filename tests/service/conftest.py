@@ -21,6 +21,9 @@ class FakeRuntime:
         self.shown.append(row.shape)
         return row
 
+    def serve(self) -> None:
+        pass
+
     def seconds(self, rows: int, time: int) -> float:
         return self.expected_seconds
 

@@ -155,3 +155,21 @@ def test_values_of_a_batch_are_not_shared() -> None:
         assert np.concatenate([one.values, other.values]).tolist() == [2, 4, 6]
 
     batched(Model(), scenario)
+
+
+def test_when_a_run_cannot_even_start_nobody_waits_for_ever() -> None:
+    model = Model(seconds=1.0)
+
+    async def scenario(batcher: Batcher) -> None:
+        executor.shutdown()
+        with pytest.raises(RuntimeError, match="shutdown"):
+            await batcher.run(row(1.0), Caller())
+        model.expected = 0.0
+        assert (await batcher.run(row(2.0), Caller())).values.tolist() == [4]
+
+    executor = ThreadPoolExecutor(1)
+    asyncio.run(_with(executor, model, scenario))
+
+
+async def _with(executor: ThreadPoolExecutor, model: Model, scenario: Callable[[Batcher], Awaitable[None]]) -> None:
+    await scenario(Batcher(model, executor, 100, ("model", "version")))

@@ -94,6 +94,7 @@ def test_a_wide_model_is_computed_in_whole_tiles_where_fewer_rows_differ(tmp_pat
     topology = TOPOLOGIES["many_to_one"]
     export(build(topology, 40, 20, seed=1), topology, tmp_path / "saved")
     runtime = SavedModel(tmp_path / "saved", topology, 20, ("wide", "1"))
+    runtime.serve()
     inputs = np.random.default_rng(5).random((TILE + 8, 20, 1), np.float32)
     together = runtime.predict(inputs)
     runtime.settle()

@@ -231,6 +231,7 @@ def test_a_request_id_is_taken_or_made_and_sent_back() -> None:
     taken = Client().request("POST", "/echo", {"x-request-id": "abc"})
     assert taken.headers[b"x-request-id"] == b"abc"
     assert len(Client().request("POST", "/echo", {"x-request-id": "a" * 500}).headers[b"x-request-id"]) == 128
+    assert b"\x7f" not in Client().request("POST", "/echo", {"x-request-id": "a\x7fb"}).headers[b"x-request-id"]
     made = Client().request("POST", "/refuse")
     assert made.headers[b"x-request-id"]
 
