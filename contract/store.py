@@ -60,8 +60,22 @@ class ModelStore:
         return sorted(newest_first, key=lambda version: version != aliases.get(PRODUCTION))
 
     def tags(self) -> list[str]:
-        """`name:version` of what is tried first, for every name."""
-        return [f"{name}:{self.preference(name, self.aliases(name))[0]}" for name in self.names()]
+        """`name:version` of the first that is whole, for every name that has one, in the order in which they are tried."""
+        found = []
+        for name in self.names():
+            for version in self.preference(name, self.readable_aliases(name)):
+                with contextlib.suppress(BrokenVersion):
+                    self.verify(name, version)
+                    found.append(f"{name}:{version}")
+                    break
+        return found
+
+    def readable_aliases(self, name: str) -> dict[str, str]:
+        """`aliases`, or none where the file is not ours."""
+        try:
+            return self.aliases(name)
+        except BrokenVersion:
+            return {}
 
     def verify(self, name: str, version: str) -> Manifest:
         """The manifest of a version whose files are all there and unchanged. Raises BrokenVersion."""
@@ -105,6 +119,7 @@ class ModelStore:
             final.parent.mkdir(parents=True, exist_ok=True)
             folder.rename(final)
             _sync(final.parent)
+            _sync(self.root)
         with self._locked(manifest.name):  # a slower writer of an older version must not take `latest` back
             write_atomically(final.parent / "latest", self.versions(manifest.name)[-1])
         return whole

@@ -147,8 +147,8 @@ class Topology:
             dense_worked=f"{units} * {outputs} + {outputs}",
         )
 
-    def check(self, rows: Rows, length: int | None = None) -> None:
-        """Raise ShapeError unless a model of this topology (made for `length`, where it matters) can take `rows`."""
+    def check(self, rows: Rows) -> None:
+        """Raise ShapeError unless a model of this topology can take `rows`."""
         if not rows.lengths:
             raise ShapeError(self.name, "at least one row", "none", "An empty list has nothing to echo.")
         if 0 in rows.lengths:
@@ -161,9 +161,6 @@ class Topology:
             listed = ", ".join(map(str, seen[:8])) + (", ..." if len(seen) > 8 else "")
             hint = "Send one request per length: a many_to_one model is made for one, and padding would change its answer."
             raise ShapeError(self.name, "rows of one length", f"rows of lengths {listed}", hint)
-        if length is not None and rows.uniform != length:
-            hint = f"Train one with: python -m training run --topology {self.name} --length {rows.uniform}"
-            raise ShapeError(self.name, f"rows of length {length}", f"rows of length {rows.uniform}", hint)
 
 
 class ParameterCount(NamedTuple):

@@ -18,27 +18,39 @@ FEW = 4
 
 
 class Admission:
+    """`enter`, then `arrive` and `leave`, or `give_up`."""
+
     def __init__(self, most_bytes: int, most_seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._most_bytes, self._most_seconds, self._clock = most_bytes, most_seconds, clock
-        self._waiting, self._requests = 0, 0  # bytes, and in how many requests
-        self._rate: float | None = None  # bytes a second
+        self._held = 0  # bytes of requests that were let in, arrived or not
+        self._waiting, self._requests = 0, 0  # bytes that arrived and wait for their answer, and in how many requests
+        self._rate: float | None = None  # bytes answered a second
         self._since, self._answered = 0.0, 0
 
     def enter(self, size: int) -> None:
-        """Let a request of `size` bytes in, to be followed by `leave`. Raises Overloaded."""
-        if self._waiting:
-            expected = self._waiting / self._rate if self._rate else 0.0
-            if expected > self._most_seconds and self._requests >= FEW:
-                raise self._overloaded("time", expected)
-            if self._waiting + size > self._most_bytes:
-                raise self._overloaded("bytes", expected)
-        else:
+        """Let in a request whose body of `size` bytes is to come. Raises Overloaded."""
+        expected = self._waiting / self._rate if self._rate else 0.0
+        if expected > self._most_seconds and self._requests >= FEW:
+            raise self._overloaded("time", expected)
+        if self._held and self._held + size > self._most_bytes:
+            raise self._overloaded("bytes", expected)
+        self._held += size
+
+    def arrive(self, expected: int, size: int) -> None:
+        """The body has arrived: only now does it wait for an answer, and not for its client."""
+        self._held += size - expected
+        if not self._requests:
             self._since, self._answered = self._clock(), 0
         self._waiting += size
         self._requests += 1
 
+    def give_up(self, expected: int) -> None:
+        """The body will not arrive."""
+        self._held -= expected
+
     def leave(self, size: int) -> None:
-        """A request that was let in has been answered."""
+        """A request whose body had arrived has been answered."""
+        self._held -= size
         self._waiting -= size
         self._requests -= 1
         self._answered += size

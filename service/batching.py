@@ -52,7 +52,6 @@ class Batcher:
         self._model, self._executor, self._most_items = model, executor, most_items
         self._queue: deque[_Waiting] = deque()
         self._awake = False  # a turn is scheduled, or a run is under way
-        self.running = False  # in a thread
 
     async def run(self, rows: Rows, caller: Caller) -> Answer:
         """The model's answer for these rows. Raises DeadlineExceeded, or what the model raised for them."""
@@ -91,13 +90,14 @@ class Batcher:
             self._wake(loop)
             return
         run = loop.run_in_executor(self._executor, self._run, batch, rows)
-        self._awake = self.running = True
+        self._awake = True
         run.add_done_callback(lambda done: self._after(loop, batch, done))
 
     def _after(self, loop: asyncio.AbstractEventLoop, batch: list[_Waiting], done: _Outcomes) -> None:
-        self._deliver(batch, done.result())
-        self._awake = self.running = False
+        self._awake = False
         self._wake(loop)
+        error = RuntimeError("the run was cancelled") if done.cancelled() else done.exception()
+        self._deliver(batch, [error] * len(batch) if isinstance(error, Exception) else done.result())
 
     def _take(self, now: float) -> list[_Waiting]:
         """The next batch; callers who left, or whose time is up, are not in it."""
@@ -110,7 +110,7 @@ class Batcher:
             if now > waiting.caller.deadline:
                 waited = f"{(now - waiting.since) * 1e3:.0f} ms"
                 waiting.answer.set_exception(DeadlineExceeded(f"waited {waited} for the model, past its deadline; not run."))
-            elif now - waiting.since > PATIENCE and waiting.caller.gone():
+            elif now - waiting.since > PATIENCE and self._gone(waiting.caller):
                 waiting.answer.set_exception(CallerGone())
             else:
                 batch.append(waiting)
@@ -133,6 +133,14 @@ class Batcher:
         counts = [0, *accumulate(len(waiting.rows.lengths) for waiting in batch)]
         values, in_domain = whole
         return [Answer(values[items[n] : items[n + 1]], in_domain[counts[n] : counts[n + 1]]) for n in range(len(batch))]
+
+    @staticmethod
+    def _gone(caller: Caller) -> bool:
+        try:
+            return caller.gone()
+        except Exception:  # the protocol's own fault must not put the batcher to sleep
+            logger.exception("asking whether a caller is there failed")
+            return False
 
     @staticmethod
     def _deliver(batch: list[_Waiting], outcomes: list[Answer | Exception]) -> None:

@@ -10,6 +10,9 @@ from contract.topologies import Floats, Rows
 from service.buckets import FINE_TIMES, TIMES, most_rows, time_bucket
 from service.runtime import Runtime
 
+INLINE_FLOOR = 1e-3
+"""Seconds that a piece of a long row is taken to last at least: before it is compiled it lasts ten times that."""
+
 
 class Answer(NamedTuple):
     values: Floats  # (items,), under the lengths of the rows that were asked
@@ -35,6 +38,9 @@ class LoadedModel:
         """How long `run` is expected to take."""
         time = self._time(max(rows.lengths), FINE_TIMES if rows.uniform else TIMES)
         samples = len(rows.values) if self.manifest.topology == "one_to_one" else len(rows.lengths)
+        if max(rows.lengths) > TIMES[-1] and self.manifest.topology == "many_to_many":
+            pieces = sum(-(-length // TIMES[-1]) for length in rows.lengths if length > TIMES[-1])
+            return pieces * max(self.runtime.seconds(1, TIMES[-1]), INLINE_FLOOR)
         most = most_rows(time)
         return -(-samples // most) * self.runtime.seconds(min(samples, most), time)
 

@@ -130,7 +130,7 @@ class SavedModel:
         if bucket in self._compiled:
             return bucket.rows
         self._compile_soon(bucket, partial(self._compile, bucket))
-        sizes = sorted(there.rows for there in self._compiled if there.time == bucket.time and there.rows > 1)
+        sizes = sorted(there.rows for there in tuple(self._compiled) if there.time == bucket.time and there.rows > 1)
         return next((size for size in sizes if size >= bucket.rows), sizes[-1] if sizes else None)
 
     def _padded(self, inputs: Floats, bucket: Bucket) -> Floats:

@@ -26,16 +26,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from service import metrics
 from service.admission import Admission
 from service.caller import Caller, CallerGone
-from service.errors import (
-    BodyTooLarge,
-    InvalidTimeout,
-    Overloaded,
-    SlowBody,
-    UnknownRoute,
-    UnrollError,
-    WrongContentType,
-    WrongMethod,
-)
+from service.errors import BodyTooLarge, Overloaded, SlowBody, UnknownRoute, UnrollError, WrongMethod
+from service.headers import announced_bytes, check_content_type, request_id, timeout
 
 logger = logging.getLogger(__name__)
 DRAIN_BYTES = 16 * 2**20
@@ -44,8 +36,8 @@ DRAIN_SECONDS = 5.0
 
 
 SHED_SECONDS = 0.002
-"""How long a 429 is held back, in seconds. Clients that ask again at once would otherwise keep the event loop busy with refusing them:
-16 of them took 85 % of the goodput."""
+"""How long a 429 is held back, in seconds. Clients that ask again at once would otherwise keep the event loop busy with
+refusing them: 16 of them took 85 % of the goodput."""
 
 
 class Request(NamedTuple):
@@ -117,7 +109,7 @@ class Transport:
                 await self._answer(route, scope, receive, send)
             elif (error := self._not_there(scope, routes)) is not None:
                 metrics.requests.labels("other", error.slug).inc()
-                await _send(self._render_error(error), (b"x-request-id", next(self._ids)), send)
+                await _send(self._render_error(error), self._request_id(dict(scope["headers"])), send)
             else:
                 await app(scope, receive, send)
 
@@ -140,51 +132,63 @@ class Transport:
     async def _answer(self, route: Route, scope: Scope, receive: Receive, send: Send) -> None:
         begun = time.perf_counter()
         headers = dict(scope["headers"])
-        request_id = (b"x-request-id", _printable(headers.get(b"x-request-id", b"")) or next(self._ids))
+        identity = self._request_id(headers)
         try:
             response = await self._handle(route, scope, headers, receive)
         except UnrollError as error:
             route.count(error.slug)
-            await self._refuse(route.render_error(error), request_id, receive, send)
+            await self._refuse(route.render_error(error), identity, receive, send)
         except CallerGone:
             route.count("caller-gone")
         except Exception:  # a fault of ours: the client gets an answer in the same form, the log gets the traceback
             logger.exception("%s %s failed", scope["method"], scope["path"])
             route.count(UnrollError.slug)
             fault = UnrollError("the service failed to answer; its log says why.")
-            await _send(route.render_error(fault), request_id, send)
+            await _send(route.render_error(fault), identity, send)
         else:
             route.answered.inc()
-            await _send(response, request_id, send)
+            await _send(response, identity, send)
             route.seconds.observe(time.perf_counter() - begun)
 
+    def _request_id(self, headers: dict[bytes, bytes]) -> tuple[bytes, bytes]:
+        return b"x-request-id", request_id(headers) or next(self._ids)
+
     async def _handle(self, route: Route, scope: Scope, headers: dict[bytes, bytes], receive: Receive) -> Response:
-        if scope["method"] != route.method:
-            raise _wrong_method(scope, route.method)
-        caller = Caller(time.monotonic() + self._timeout(headers), partial(_gone, receive))
+        if scope["method"] != route.method and not (route.method == "GET" and scope["method"] == "HEAD"):
+            raise _wrong_method(scope, "GET, HEAD" if route.method == "GET" else route.method)
+        caller = Caller(
+            time.monotonic() + timeout(headers, self._limits.timeout, self._limits.most_timeout), partial(_gone, receive)
+        )
         if route.method != "POST":
             return await route.handle(Request(b"", caller))
-        size = _announced(headers)
-        if size > self._limits.body_bytes:  # before a byte of it is read
-            raise self._too_large(f"{size}")
+        announced = announced_bytes(headers)
+        if announced is not None and announced > self._limits.body_bytes:  # before a byte of it is read
+            raise self._too_large(f"{announced}")
         if headers.get(b"content-type") != b"application/json" or b"content-encoding" in headers:
-            _check_content_type(headers)
-        self._admission.enter(size)
+            check_content_type(headers)
+        # A body of unknown size counts as the largest until it is there: nearly always at once, with nobody in between.
+        expected = self._limits.body_bytes if announced is None else announced
+        self._admission.enter(expected)
         try:
-            message = await receive()
-            whole = message["type"] == "http.request" and not message.get("more_body", False)  # nearly always
-            body = message.get("body", b"") if whole else await self._rest(message, receive)
+            message = _at_once(receive)
+            whole = message is not None and message["type"] == "http.request" and not message.get("more_body", False)
+            body = message.get("body", b"") if message and whole else await self._rest(message, receive)
             if len(body) > self._limits.body_bytes:
                 raise self._too_large("more")
+        except BaseException:
+            self._admission.give_up(expected)
+            raise
+        self._admission.arrive(expected, len(body))
+        try:
             return await route.handle(Request(body, caller))
         finally:
-            self._admission.leave(size)
+            self._admission.leave(len(body))
 
-    async def _rest(self, message: Message, receive: Receive) -> bytes:
-        """A body that comes in several messages, of which this is the first. Raises BodyTooLarge, SlowBody or CallerGone."""
+    async def _rest(self, message: Message | None, receive: Receive) -> bytes:
+        """A body of which no more than the first message is there. Raises BodyTooLarge, SlowBody or CallerGone."""
         try:
             async with asyncio.timeout(self._limits.body_seconds):
-                return await self._read_on(message, receive)
+                return await self._read_on(message or await receive(), receive)
         except TimeoutError:
             raise SlowBody(f"expected the body within {self._limits.body_seconds:g} s; received a part of it.") from None
 
@@ -201,21 +205,12 @@ class Transport:
                 return b"".join(chunks)
             message = await receive()
 
-    def _timeout(self, headers: dict[bytes, bytes]) -> float:
-        stated = headers.get(b"x-request-timeout-ms")
-        if stated is None:
-            return self._limits.timeout
-        if not stated.isdigit() or not int(stated):
-            shown = stated[:40].decode("latin-1")
-            raise InvalidTimeout(f"expected a whole number of milliseconds in x-request-timeout-ms; received {shown}.")
-        return min(int(stated) / 1e3, self._limits.most_timeout)
-
     def _too_large(self, received: str) -> BodyTooLarge:
         most = self._limits.body_bytes
         detail = f"expected a body of at most {most} bytes; received {received}. Send the rows in several requests."
         return BodyTooLarge(detail, max_body_bytes=most)
 
-    async def _refuse(self, response: Response, request_id: tuple[bytes, bytes], receive: Receive, send: Send) -> None:
+    async def _refuse(self, response: Response, identity: tuple[bytes, bytes], receive: Receive, send: Send) -> None:
         """Send an error. One that came before the body was read closes the connection, after dropping what is left of it:
 
         closing at once would reset the connection under a client that is still sending, before it has read the answer.
@@ -224,9 +219,9 @@ class Transport:
         if response.status == Overloaded.status:
             await asyncio.sleep(SHED_SECONDS)
         if response.status != BodyTooLarge.status:
-            await _send(closing if response.status == SlowBody.status else response, request_id, send)
+            await _send(closing if response.status == SlowBody.status else response, identity, send)
             return
-        await _send(closing, request_id, send, more=True)
+        await _send(closing, identity, send, more=True)
         dropped, more = 0, True
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(DRAIN_SECONDS):
@@ -250,26 +245,22 @@ class Outermost:
         await self._app(scope, receive, send)
 
 
-def _printable(stated: bytes) -> bytes:
-    """A client's request id as it may be sent back: 128 printable characters at most, else nothing."""
-    return stated[:128] if stated.isascii() and stated.decode().isprintable() else b""
-
-
-def _announced(headers: dict[bytes, bytes]) -> int:
-    """The body's bytes as the client announces them; 1 where it does not, since something is to come."""
-    stated = headers.get(b"content-length", b"")
-    return int(stated) if stated.isdigit() else 1
-
-
 def _gone(receive: Receive) -> bool:
-    """Whether a client whose request was read has disconnected, asked without waiting: one step of `receive`."""
+    """Whether a client whose request was read has disconnected."""
+    message = _at_once(receive)
+    return message is not None and message["type"] == "http.disconnect"
+
+
+def _at_once(receive: Receive) -> Message | None:
+    """What `receive` has to say now; None if it would wait. One step of it, which costs less than a timeout around it."""
     asked: Any = receive()
     try:
         asked.send(None)
     except StopIteration as answered:
-        return bool(answered.value["type"] == "http.disconnect")
-    asked.close()  # it would wait: nothing has happened
-    return False
+        message: Message = answered.value
+        return message
+    asked.close()
+    return None
 
 
 def _wrong_method(scope: Scope, allowed: str) -> WrongMethod:
@@ -278,21 +269,11 @@ def _wrong_method(scope: Scope, allowed: str) -> WrongMethod:
     return WrongMethod(detail, headers={"allow": ", ".join(methods)}, allowed=methods)
 
 
-def _check_content_type(headers: dict[bytes, bytes]) -> None:
-    stated = headers.get(b"content-type", b"application/json").decode("latin-1")
-    if stated.split(";")[0].strip().lower() != "application/json":
-        hint = "Add the header content-type: application/json (curl -d alone says x-www-form-urlencoded)."
-        raise WrongContentType(f"expected content type application/json; received {stated}. {hint}")
-    encoding = headers.get(b"content-encoding", b"identity").decode("latin-1")
-    if encoding.lower() != "identity":
-        raise WrongContentType(f"expected a body without content encoding; received {encoding}. Send it uncompressed.")
-
-
-async def _send(response: Response, request_id: tuple[bytes, bytes], send: Send, more: bool = False) -> None:
+async def _send(response: Response, identity: tuple[bytes, bytes], send: Send, more: bool = False) -> None:
     headers = [
         (b"content-type", response.content_type),
         (b"content-length", b"%d" % len(response.body)),
-        request_id,
+        identity,
         *response.headers,
     ]
     await send({"type": "http.response.start", "status": response.status, "headers": headers})

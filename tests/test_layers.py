@@ -29,7 +29,8 @@ MAY_IMPORT = {
     "service.batching": {"contract", "service.caller", "service.errors", "service.metrics", "service.model"},
     "service.registry": {"contract", "service.errors", "service.model", "service.runtime"},
     "service.engine": {"contract", "service.batching", "service.buckets", "service.caller", "service.errors", "service.model"},
-    "service.transport": {"service.admission", "service.caller", "service.errors", "service.metrics"},
+    "service.headers": {"service.errors"},
+    "service.transport": {"service.admission", "service.caller", "service.errors", "service.headers", "service.metrics"},
     "service.protocols": {
         "contract",
         "service.caller",

@@ -36,7 +36,7 @@ def cli() -> None:
     help="Name for the published version. Default: the recipe's (general: production).",
 )
 @click.option("--runs", type=click.Path(path_type=Path), default=Path("runs"), show_default=True, help="Where records go.")
-@click.option("--if-missing", is_flag=True, help="Train only what the store has no version of.")
+@click.option("--if-missing", is_flag=True, help="Train only what the store has not under that alias.")
 def run(
     topologies: tuple[TopologyName, ...],
     recipe: str,
@@ -57,7 +57,7 @@ def run(
     store = ModelStore(Path(os.environ.get("BENTOML_HOME") or Path.home() / "bentoml") / "models")
     plans = [plan(RECIPES[recipe], name, length, seed, units, steps) for name in topologies or TOPOLOGY_NAMES]
     if if_missing:
-        plans = [wanted for wanted in plans if not store.versions(wanted.name)]
+        plans = [wanted for wanted in plans if (alias or wanted.recipe.alias) not in store.readable_aliases(wanted.name)]
     if plans:
         # Only now: TensorFlow takes three seconds to import, which `--help` and `--if-missing` need not wait for.
         from training.job import train_all  # noqa: PLC0415

@@ -33,7 +33,7 @@ class Recipe:
     edge_margin: float  # draw from so much beyond both ends of the domain, in its widths, and clip
     jit: bool  # compile with XLA: a step takes a third of the time, compiling takes 1 to 2 s
     bars: Callable[[Topology, int], Bars]
-    highest_length: int  # the gate tries every length up to it, where a topology takes any
+    highest_length: int  # the longest rows that the gate tries, where a topology takes any
     alias: str  # what the published version is named, unless told otherwise
 
 

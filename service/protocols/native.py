@@ -58,7 +58,8 @@ class Native:
         return Response(models.model_dump_json().encode())
 
     def _rows(self, sequences: list[list[float]]) -> Rows:
-        rows = Rows.of(sequences)
+        with np.errstate(over="ignore"):  # a number beyond float32 becomes infinite, and is refused below
+            rows = Rows.of(sequences)
         if len(rows.lengths) > self._max_rows:
             raise _too_many("rows", self._max_rows, len(rows.lengths))
         if len(rows.values) > self._max_items:
@@ -117,6 +118,8 @@ def _read_again(body: bytes) -> list[list[float]]:
     except RecursionError:
         raise _wrong_depth("hundreds of lists, one in another") from None
     except ValueError as error:
+        if "set_int_max_str_digits" in str(error):
+            raise _invalid("finite numbers", "one of thousands of digits") from error
         raise NotJSON(f"expected a JSON object; received something else: {error}.") from error
     try:
         return PredictionRequest.model_validate(document).sequences
@@ -133,7 +136,11 @@ def _explain(error: ValidationError, document: Any) -> InvalidRequest:
         case "model_type":
             return _invalid('an object {"sequences": [[...], ...]}', _shown(value))
         case "missing" | "extra_forbidden":
-            return _invalid("one field, sequences", ", ".join(map(str, document)) or "none", "Is the name spelt right?")
+            return _invalid(
+                "one field, sequences", _shown(sorted(document)) if document else "none", "Is the name spelt right?"
+            )
+        case "invalid_key" | "string_unicode":
+            return _invalid("one field, sequences", "a name that is not text")
         case "too_short":
             return _invalid("at least one row" if path == "sequences" else "at least one item in each row", f"none at {path}")
         case "list_type" if numeric and path != "sequences":

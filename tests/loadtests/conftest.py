@@ -21,7 +21,7 @@ MODELS = [
 def echo(name: str, sequences: list[list[float]]) -> dict[str, Any]:
     """The answer of a model that echoes well, but not perfectly. Raises ShapeError like the service does."""
     topology, rows = TOPOLOGIES[name], Rows.of(sequences)  # type: ignore[index]
-    topology.check(rows, 5)
+    topology.check(rows)
     outputs = topology.from_model(topology.to_model(rows) + np.float32(0.01), rows)
     return {
         "topology": name,

@@ -11,9 +11,14 @@ class Clock:
         return self.now
 
 
+def _let_in(admission: Admission, size: int) -> None:
+    admission.enter(size)
+    admission.arrive(size, size)
+
+
 def test_bytes_are_bounded_but_one_request_always_gets_in() -> None:
     admission = Admission(most_bytes=100, most_seconds=1.0, clock=Clock())
-    admission.enter(500)
+    _let_in(admission, 500)
     with pytest.raises(Overloaded) as caught:
         admission.enter(1)
     assert caught.value.extra["reason"] == "bytes"
@@ -26,7 +31,7 @@ def test_waiting_time_is_bounded_at_the_rate_that_was_measured() -> None:
     clock = Clock()
     admission = Admission(most_bytes=10_000, most_seconds=0.5, clock=clock)
     for _ in range(20):
-        admission.enter(100)  # no rate is known yet
+        _let_in(admission, 100)  # no rate is known yet
     clock.now += 2 * WINDOW
     admission.leave(100)
     admission.leave(100)  # 100 bytes in two windows so far: 500 a second
@@ -44,20 +49,45 @@ def test_an_idle_spell_does_not_count_as_slowness() -> None:
     clock = Clock()
     admission = Admission(most_bytes=10_000, most_seconds=0.5, clock=clock)
     for _ in range(5):  # a request every ten seconds, answered at once
-        admission.enter(100)
+        _let_in(admission, 100)
         admission.leave(100)
         clock.now += 10
     for _ in range(50):
-        admission.enter(100)
+        _let_in(admission, 100)
 
 
 def test_a_slow_spell_does_not_keep_a_few_requests_out() -> None:
     clock = Clock()
     admission = Admission(most_bytes=10_000, most_seconds=0.5, clock=clock)
-    admission.enter(100)
+    _let_in(admission, 100)
     clock.now += 100  # one byte a second
     admission.leave(100)
     for _ in range(FEW):
-        admission.enter(100)
+        _let_in(admission, 100)
     with pytest.raises(Overloaded):
         admission.enter(100)
+
+
+def test_bodies_that_do_not_come_hold_bytes_but_are_no_work() -> None:
+    clock = Clock()
+    admission = Admission(most_bytes=10_000, most_seconds=0.5, clock=clock)
+    _let_in(admission, 100)
+    clock.now += 2 * WINDOW
+    admission.leave(100)  # 500 bytes a second
+    for _ in range(9):
+        admission.enter(1000)  # announced, and then nothing comes
+    _let_in(admission, 100)
+    with pytest.raises(Overloaded) as caught:
+        admission.enter(1000)
+    assert caught.value.extra["reason"] == "bytes"
+    admission.give_up(1000)
+    admission.enter(1000)
+
+
+def test_a_body_counts_as_what_it_was_and_not_as_what_was_expected() -> None:
+    admission = Admission(most_bytes=1800, most_seconds=1.0, clock=Clock())
+    for _ in range(9):
+        admission.enter(900)
+        admission.arrive(900, 100)
+    with pytest.raises(Overloaded):
+        admission.enter(901)

@@ -21,10 +21,11 @@ class Model:
 
     def __init__(self, seconds: float = 0.0) -> None:
         self.expected, self.batches, self.threads = seconds, [], []  # type: ignore[var-annotated]
-        self.free = Event()
+        self.started, self.free = Event(), Event()
         self.free.set()
 
     def run(self, rows: Rows) -> Answer:
+        self.started.set()
         self.free.wait(10)
         self.batches.append(rows.lengths)
         self.threads.append(get_ident())
@@ -77,8 +78,7 @@ def test_a_long_run_leaves_the_event_loop_free_and_gathers_company_meanwhile() -
 
     async def scenario(batcher: Batcher) -> None:
         first = asyncio.ensure_future(batcher.run(row(1.0), Caller()))
-        while not batcher.running:
-            await asyncio.sleep(0)  # the loop turns while the model runs
+        assert await asyncio.to_thread(model.started.wait, 10)  # the loop turns while the model runs
         others = [asyncio.ensure_future(batcher.run(row(float(n)), Caller())) for n in (2, 3)]
         await asyncio.sleep(0)
         model.free.set()
@@ -173,3 +173,18 @@ def test_when_a_run_cannot_even_start_nobody_waits_for_ever() -> None:
 
 async def _with(executor: ThreadPoolExecutor, model: Model, scenario: Callable[[Batcher], Awaitable[None]]) -> None:
     await scenario(Batcher(model, executor, 100, ("model", "version")))
+
+
+def test_a_caller_that_cannot_be_asked_is_taken_to_be_there(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("service.batching.PATIENCE", -1.0)
+
+    def broken() -> bool:
+        raise ZeroDivisionError
+
+    async def asked(batcher: Batcher) -> None:
+        assert (await batcher.run(row(1.0), Caller(gone=broken))).values.tolist() == [2]
+
+    batched(Model(), asked)
+    assert "ZeroDivisionError" in caplog.text

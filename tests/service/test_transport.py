@@ -175,7 +175,7 @@ def test_a_fault_of_ours_is_answered_in_the_same_form_and_logged(caplog: pytest.
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "allowed"), [("GET", "/echo", "POST"), ("POST", "/read", "GET"), ("POST", "/theirs", "GET, HEAD")]
+    ("method", "path", "allowed"), [("GET", "/echo", "POST"), ("POST", "/read", "GET, HEAD"), ("POST", "/theirs", "GET, HEAD")]
 )
 def test_a_wrong_method_is_405_whoever_owns_the_route(method: str, path: str, allowed: str) -> None:
     client = Client().request(method, path)
@@ -236,7 +236,7 @@ def test_a_request_id_is_taken_or_made_and_sent_back() -> None:
     assert made.headers[b"x-request-id"]
 
 
-@pytest.mark.parametrize(("stated", "seconds"), [(None, 10), ("1500", 1.5), ("999999999", 60)])
+@pytest.mark.parametrize(("stated", "seconds"), [(None, 10), ("1500", 1.5), ("999999999", 60), ("9" * 5000, 60)])
 def test_the_deadline_is_what_the_client_names_within_bounds(stated: str | None, seconds: float) -> None:
     begun = time.monotonic()
     client = Client().request("POST", "/deadline", {"x-request-timeout-ms": stated} if stated else {})
@@ -276,3 +276,20 @@ class Full(Admission):
 def test_whether_a_client_has_gone_is_found_out_without_waiting() -> None:
     assert Client().request("POST", "/gone", chunks=[b"x"]).body == b"True"
     assert Client().request("POST", "/gone", chunks=[b"x"], never=True, whole=True).body == b"False"
+
+
+@pytest.mark.parametrize("chunks", [[], [b"half"]], ids=["nothing", "half"])
+def test_a_body_that_stops_coming_holds_nothing_up(chunks: list[bytes]) -> None:
+    admission = Admission(1000, 1.0)
+    client = Client(LIMITS._replace(body_seconds=0.01), admission)
+    client.request("POST", "/echo", {"content-length": "100"}, chunks, never=True)
+    assert client.problem["type"] == "urn:unroll:error:slow-body"
+    admission.enter(1000)  # nothing is held any more
+
+
+def test_head_is_taken_where_get_is() -> None:
+    assert Client().request("HEAD", "/read").status == 200
+
+
+def test_a_request_id_is_sent_back_with_a_404_too() -> None:
+    assert Client().request("GET", "/nope", {"x-request-id": "abc"}).headers[b"x-request-id"] == b"abc"

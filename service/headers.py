@@ -1,0 +1,40 @@
+"""What a request's headers say, checked. Header names are lower-case bytes, as ASGI gives them."""
+
+from service.errors import InvalidTimeout, WrongContentType
+
+DIGITS = 15
+"""Of a number: more say no more than that it is too large."""
+
+
+def announced_bytes(headers: dict[bytes, bytes]) -> int | None:
+    """The body's size as the client announces it; None where it does not."""
+    stated = headers.get(b"content-length", b"")
+    return int(stated[:DIGITS]) if stated.isdigit() else None
+
+
+def request_id(headers: dict[bytes, bytes]) -> bytes:
+    """The client's own id as it may be sent back: 128 printable characters at most, else nothing."""
+    stated = headers.get(b"x-request-id", b"")
+    return stated[:128] if stated.isascii() and stated.decode().isprintable() else b""
+
+
+def timeout(headers: dict[bytes, bytes], default: float, most: float) -> float:
+    """Seconds that the client waits. Raises InvalidTimeout."""
+    stated = headers.get(b"x-request-timeout-ms")
+    if stated is None:
+        return default
+    if not stated.isdigit() or not int(stated[:DIGITS]):
+        shown = stated[:40].decode("latin-1")
+        raise InvalidTimeout(f"expected a whole number of milliseconds in x-request-timeout-ms; received {shown}.")
+    return min(int(stated[:DIGITS]) / 1e3, most)
+
+
+def check_content_type(headers: dict[bytes, bytes]) -> None:
+    """Raises WrongContentType unless the body is plain JSON, or does not say what it is."""
+    stated = headers.get(b"content-type", b"application/json").decode("latin-1")
+    if stated.split(";")[0].strip().lower() != "application/json":
+        hint = "Add the header content-type: application/json (curl -d alone says x-www-form-urlencoded)."
+        raise WrongContentType(f"expected content type application/json; received {stated[:200]}. {hint}")
+    encoding = headers.get(b"content-encoding", b"identity").decode("latin-1")
+    if encoding.lower() != "identity":
+        raise WrongContentType(f"expected a body without content encoding; received {encoding[:200]}. Send it uncompressed.")
