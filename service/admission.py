@@ -13,8 +13,9 @@ from service.errors import Overloaded
 
 WINDOW = 0.1
 """Seconds over which a rate is measured."""
-FEW = 4
-"""Requests that may always wait: so few are no overload, whatever a slow spell before them says of the rate."""
+FEW = 32
+"""Requests that may always wait: so few are no overload, whatever a slow spell says of the rate. There is one after every
+start, while shapes are compiled that were not asked for before."""
 
 
 class Admission:

@@ -30,7 +30,7 @@ def test_bytes_are_bounded_but_one_request_always_gets_in() -> None:
 def test_waiting_time_is_bounded_at_the_rate_that_was_measured() -> None:
     clock = Clock()
     admission = Admission(most_bytes=10_000, most_seconds=0.5, clock=clock)
-    for _ in range(20):
+    for _ in range(60):
         _let_in(admission, 100)  # no rate is known yet
     clock.now += 2 * WINDOW
     admission.leave(100)
@@ -38,9 +38,9 @@ def test_waiting_time_is_bounded_at_the_rate_that_was_measured() -> None:
     with pytest.raises(Overloaded) as caught:
         admission.enter(100)
     assert caught.value.extra["reason"] == "time"
-    assert caught.value.extra["retry_after_ms"] == pytest.approx(1800 / 500 * 1000)
-    assert caught.value.headers["retry-after"] == "4"  # whole seconds, rounded up
-    for _ in range(17):
+    assert caught.value.extra["retry_after_ms"] == pytest.approx(5800 / 500 * 1000)
+    assert caught.value.headers["retry-after"] == "12"  # whole seconds, rounded up
+    for _ in range(57):
         admission.leave(100)
     admission.enter(100)  # 200 ms of work: welcome again
 
