@@ -9,7 +9,7 @@ from bentoml._internal.models import ModelStore as BentoStore
 
 from contract.manifest import Figure, GoldenPair, Manifest
 from contract.store import ModelStore, new_version
-from contract.topologies import Rows
+from contract.topologies import Floats, Rows, Topology
 from service.registry import Registry
 from tests.training.conftest import Trained
 from tests.victim import Victim
@@ -52,6 +52,25 @@ def test_bentoml_knows_the_model(many_to_many: Trained, store: ModelStore) -> No
     assert [str(model.tag) for model in bentoml.models.list(_model_store=BentoStore(store.root))] == [str(model.tag)]
 
 
+class Uncompiled:
+    """The signature alone: compiling after each of some fifty kills would take minutes and show nothing more."""
+
+    def __init__(self, folder: Path, topology: Topology, _length: int, _labels: tuple[str, str]) -> None:
+        self._exported = Exported(folder, topology)
+
+    def predict(self, inputs: Floats) -> Floats:
+        return self._exported.raw(inputs)
+
+    def predict_long(self, row: Floats) -> Floats:
+        return self.predict(row[None, :, None])[0, :, 0]
+
+    def seconds(self, rows: int, time: int) -> float:
+        return 0.0
+
+    def serve(self) -> None:
+        pass
+
+
 def publish_prepared(root: Path) -> None:
     """What the victim runs: everything but the network is ready, so no TensorFlow is needed to publish it."""
     prepared = root.parent / "prepared"
@@ -72,7 +91,7 @@ def test_killed_at_any_write_what_was_published_before_is_served(many_to_many: T
         while True:
             victim.start(kill_at=kills + 1)
             code = victim.exit_code()
-            registry = Registry(store)
+            registry = Registry(store, Uncompiled)
             registry.load_all()
             assert registry.refusals == []
             (model,) = registry.models
