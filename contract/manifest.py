@@ -25,6 +25,8 @@ class Domain(_Frozen):
 class Figure(_Frozen):
     """One measurement of the gate: passed where value <= bar."""
 
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")  # what was refused is often infinite
+
     name: str
     value: float
     bar: float

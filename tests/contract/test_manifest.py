@@ -1,7 +1,7 @@
 import math
 
 import pytest
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from contract.manifest import Figure, Manifest
 from tests.conftest import make_manifest
@@ -21,6 +21,12 @@ def test_golden_pairs_come_back_to_the_last_digit() -> None:
 def test_unknown_fields_are_refused() -> None:
     with pytest.raises(ValidationError):
         Manifest.model_validate({**make_manifest().model_dump(), "colour": "blue"})
+
+
+def test_a_gate_of_infinite_figures_survives_being_written() -> None:
+    gate = TypeAdapter(list[Figure])
+    figures = [Figure(name="export against Keras", value=math.inf, bar=1e-5)]
+    assert gate.validate_json(gate.dump_json(figures)) == figures
 
 
 @pytest.mark.parametrize(("value", "passed"), [(0.03, True), (0.0301, False), (math.inf, False), (math.nan, False)])
