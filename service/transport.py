@@ -13,7 +13,7 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property, lru_cache, partial
 from itertools import count
 from typing import Any, NamedTuple, Protocol
 
@@ -33,8 +33,6 @@ logger = logging.getLogger(__name__)
 DRAIN_BYTES = 16 * 2**20
 """How much of a refused body is read and dropped after the answer, so that a client still sending gets to read it."""
 DRAIN_SECONDS = 5.0
-
-
 SHED_SECONDS = 0.002
 """How long a 429 is held back, in seconds. Clients that ask again at once would otherwise keep the event loop busy with
 refusing them: 16 of them took 85 % of the goodput."""
@@ -74,6 +72,10 @@ class Route:
     def count(self, outcome: str) -> None:
         metrics.requests.labels(self.path, outcome).inc()
 
+    @cached_property
+    def shed(self) -> Counter:
+        return metrics.requests.labels(self.path, Overloaded.slug)
+
 
 class Limits(NamedTuple):
     """What the transport lets in; seconds and bytes."""
@@ -92,6 +94,10 @@ class Transport:
         self._routes: dict[str, Route] = {}
         start = secrets.token_hex(6)  # of this process, so that ids differ across workers
         self._ids = (f"{start}-{number:x}".encode() for number in count())
+        self._held: asyncio.Event | None = None
+        self._rendered: Callable[[Any, UnrollError], Response] = lru_cache(4)(
+            lambda render, error: render(error)
+        )  # a refusal once, for as long as admission repeats it
 
     def add(self, *routes: Route) -> None:
         self._routes |= {route.path: route for route in routes}
@@ -135,6 +141,10 @@ class Transport:
         identity = self._request_id(headers)
         try:
             response = await self._handle(route, scope, headers, receive)
+        except Overloaded as error:
+            route.shed.inc()
+            await self._hold()
+            await _send(self._rendered(route.render_error, error), identity, send)
         except UnrollError as error:
             route.count(error.slug)
             await self._refuse(route.render_error(error), identity, receive, send)
@@ -149,6 +159,17 @@ class Transport:
             route.answered.inc()
             await _send(response, identity, send)
             route.seconds.observe(time.perf_counter() - begun)
+
+    async def _hold(self) -> None:
+        """Until SHED_SECONDS from the first that is held: one timer for all that are refused meanwhile."""
+        if self._held is None:
+            self._held = asyncio.Event()
+            asyncio.get_running_loop().call_later(SHED_SECONDS, self._release, self._held)
+        await self._held.wait()
+
+    def _release(self, held: asyncio.Event) -> None:
+        self._held = None
+        held.set()
 
     def _request_id(self, headers: dict[bytes, bytes]) -> tuple[bytes, bytes]:
         return b"x-request-id", request_id(headers) or next(self._ids)
@@ -216,8 +237,6 @@ class Transport:
         closing at once would reset the connection under a client that is still sending, before it has read the answer.
         """
         closing = response._replace(headers=(*response.headers, (b"connection", b"close")))
-        if response.status == Overloaded.status:
-            await asyncio.sleep(SHED_SECONDS)
         if response.status != BodyTooLarge.status:
             await _send(closing if response.status == SlowBody.status else response, identity, send)
             return
