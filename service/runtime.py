@@ -6,6 +6,7 @@ before the model is served, the others in the background when they are first ask
 """
 
 import logging
+import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -32,10 +33,27 @@ def _log_failure(compiling: "Future[None]") -> None:
         logger.error("compiling failed, and what is uncompiled answers instead", exc_info=error)
 
 
+def _tensorflow() -> Any:
+    """TensorFlow, imported when first asked for and without Keras.
+
+    Not at the module's top: BentoML's supervising process imports the service too, and would pay 500 MB for it. A SavedModel
+    needs no Keras, which TensorFlow imports where it can: half a second and 100 MB, with pandas where that is installed.
+    """
+    if "tensorflow" in sys.modules or "keras" in sys.modules:
+        import tensorflow  # noqa: PLC0415
+
+        return tensorflow
+    sys.modules["keras"] = None  # type: ignore[assignment]  # what the import system takes for "cannot be imported"
+    try:
+        import tensorflow  # noqa: PLC0415
+    finally:
+        del sys.modules["keras"]
+    return tensorflow
+
+
 def use_threads(number: int) -> None:
     """Threads of one model call, for this process; before the first model is loaded."""
-    import tensorflow as tf  # noqa: PLC0415 - see SavedModel
-
+    tf = _tensorflow()
     tf.config.threading.set_intra_op_parallelism_threads(number)
     tf.config.threading.set_inter_op_parallelism_threads(number)
 
@@ -66,10 +84,7 @@ class SavedModel:
         )
         self._computed = metrics.computed_items.labels(*labels)
         self._calls, self._uncompiled_calls = (metrics.model_calls.labels(*labels, kind) for kind in ("compiled", "uncompiled"))
-        # Not at the module's top: BentoML's supervising process imports the service too, and would pay 500 MB for it.
-        import tensorflow as tf  # noqa: PLC0415
-
-        self._tf = tf
+        self._tf = tf = _tensorflow()
         self._loaded: Any = tf.saved_model.load(str(folder))  # keeps the signatures' variables alive
         self._signature = self._loaded.signatures["serving_default"]
         self._step = self._loaded.signatures.get("step")
