@@ -72,7 +72,7 @@ def train_one(plan: Plan, store: ModelStore, alias: str, runs: Path) -> console.
         golden = [GoldenPair(input=row.tolist(), output=exported(Rows.of([row])).tolist()) for row in golden_inputs(plan)]
         manifest = manifest_for(plan, version, folder.name, gate, golden)
         publish(store, manifest, folder / "saved_model", gate_json)
-        store.set_alias(plan.name, alias, version)
+        store.promote(plan.name, alias, version)
     return console.Outcome(plan, None if refused else version, time.monotonic() - begun, gate, str(folder))
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from contract.manifest import CONTRACT_VERSION
-from contract.store import MANIFEST, BrokenVersion, ModelStore, new_version, write_atomically
+from contract.store import MANIFEST, BrokenVersion, ModelStore, new_version
 from tests.conftest import Publish, make_manifest
 from tests.victim import Victim
 
@@ -47,29 +47,6 @@ def test_foreign_models_in_the_same_bentoml_store_are_left_alone(store: ModelSto
     (store.root / "resnet" / "v1").mkdir(parents=True)
     publish()
     assert store.names() == ["one_to_one"]
-
-
-def test_production_is_preferred_then_the_newest(store: ModelStore, publish: Publish) -> None:
-    first, second, third = (publish().version for _ in range(3))
-    assert store.preference("one_to_one", store.aliases("one_to_one")) == [third, second, first]
-    store.set_alias("one_to_one", "production", second)
-    assert store.preference("one_to_one", store.aliases("one_to_one")) == [second, third, first]
-    assert store.tags() == [f"one_to_one:{second}"]
-
-
-def test_an_alias_moves_and_keeps_its_history(store: ModelStore, publish: Publish) -> None:
-    first, second = publish().version, publish().version
-    store.set_alias("one_to_one", "candidate", first)
-    store.set_alias("one_to_one", "candidate", second)
-    assert store.aliases("one_to_one") == {"candidate": second}
-    assert json.loads((store.root / "one_to_one" / "aliases.json").read_text()) == {"candidate": [first, second]}
-
-
-def test_an_alias_names_only_what_exists(store: ModelStore, publish: Publish) -> None:
-    publish()
-    with pytest.raises(BrokenVersion, match="one_to_one has no version nope"):
-        store.set_alias("one_to_one", "production", "nope")
-    assert store.aliases("one_to_one") == {}
 
 
 def test_an_unreadable_alias_file_is_said_to_be_so(store: ModelStore, publish: Publish) -> None:
@@ -162,7 +139,7 @@ def publish_one(root: Path) -> None:
 
     store = ModelStore(root)
     store.publish(manifest, fill)
-    store.set_alias(manifest.name, "production", manifest.version)
+    store.promote(manifest.name, "production", manifest.version)
 
 
 def test_killed_at_any_write_the_store_still_holds_whole_versions_only(store: ModelStore, publish: Publish) -> None:
@@ -195,11 +172,4 @@ def test_publishers_at_once_do_not_disturb_each_other(store: ModelStore) -> None
     assert len(versions) == 3
     for version in versions:
         store.verify("one_to_one", version)
-    assert store.aliases("one_to_one")["production"] in versions
-
-
-def test_write_atomically_leaves_no_trace_when_it_fails(tmp_path: Path) -> None:
-    (tmp_path / "target").mkdir()  # a folder cannot be replaced by a file
-    with pytest.raises(OSError, match="target"):
-        write_atomically(tmp_path / "target", "text")
-    assert [path.name for path in tmp_path.iterdir()] == ["target"]
+    assert store.aliases("one_to_one")["production"].version in versions
