@@ -20,10 +20,11 @@ from benchmarks.targets import models_folder
 from contract.store import ModelStore
 from contract.topologies import TOPOLOGIES, Floats, Rows
 from service.engine import Echo
+from service.graph import use_threads
 from service.model import LoadedModel
 from service.protocols.native import parse, render
 from service.registry import Registry
-from service.runtime import SavedModel, use_threads
+from service.runtime import SavedModel
 
 LENGTHS = (5, 50, 1000)
 BATCHES = (1, 64, 1024)

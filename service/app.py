@@ -10,9 +10,9 @@ from contract.store import ModelStore
 from service import memory
 from service.admission import Admission
 from service.engine import Engine
+from service.graph import use_threads
 from service.protocols.native import Native, render_error
 from service.registry import Registry
-from service.runtime import use_threads
 from service.schemas import Prediction, Sequences
 from service.settings import Settings
 from service.transport import Limits, Outermost, Transport

@@ -11,7 +11,7 @@ from contract.store import BrokenVersion, ModelStore
 from contract.topologies import Rows, Topology
 from service.errors import LengthNotServed, ModelNotServed
 from service.model import LoadedModel
-from service.runtime import Runtime, SavedModel
+from service.runtime import Runtime, SavedModels
 
 logger = logging.getLogger(__name__)
 Loader = Callable[[Path, Topology, int, tuple[str, str]], Runtime]
@@ -27,8 +27,8 @@ class Refusal:
 class Registry:
     """Loads, per name in the store, the first version that passes its checks: `production`, then the newest."""
 
-    def __init__(self, store: ModelStore, load: Loader = SavedModel) -> None:
-        self._store, self._load = store, load
+    def __init__(self, store: ModelStore, load: Loader | None = None) -> None:
+        self._store, self._load = store, load or SavedModels().load
         self._models: dict[str, LoadedModel] = {}
         self._refusals: list[Refusal] = []
 

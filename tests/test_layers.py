@@ -26,7 +26,9 @@ MAY_IMPORT = {
     "service.memory": set(),
     "service.metrics": set(),
     "service.admission": {"service.errors", "service.metrics"},
-    "service.runtime": {"contract", "service.buckets", "service.memory", "service.metrics"},
+    "service.graph": {"contract", "service.metrics"},
+    "service.program": {"contract", "service.buckets", "service.graph", "service.memory", "service.metrics"},
+    "service.runtime": {"contract", "service.buckets", "service.graph", "service.program"},
     "service.model": {"contract", "service.buckets", "service.runtime"},
     "service.batching": {"contract", "service.caller", "service.errors", "service.metrics", "service.model"},
     "service.registry": {"contract", "service.errors", "service.model", "service.runtime"},
@@ -59,7 +61,7 @@ MAY_IMPORT = {
     "contract": set(),
 }
 ONLY_IN = {
-    "tensorflow": {"training.models", "training.fit", "training.gate", "service.runtime"},
+    "tensorflow": {"training.models", "training.fit", "training.gate", "service.graph"},
     "keras": {"training.models", "training.fit", "training.gate", "training.job"},
     "bentoml": {"training.publish", "contract.store", "service.app", "service.protocols.native"},
     "os.environ": {"service.settings", "training.cli"},

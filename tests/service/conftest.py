@@ -3,6 +3,7 @@
 import pytest
 
 from contract.topologies import TOPOLOGIES, Floats, TopologyName
+from service.buckets import Bucket
 from service.model import LoadedModel
 from tests.conftest import make_manifest
 
@@ -22,6 +23,13 @@ class FakeRuntime:
         return row
 
     def serve(self) -> None:
+        pass
+
+    @property
+    def buckets(self) -> frozenset[Bucket]:
+        return frozenset()
+
+    def compile(self, buckets: frozenset[Bucket]) -> None:
         pass
 
     def seconds(self, rows: int, time: int) -> float:
