@@ -89,18 +89,11 @@ class RefusedVersion(BaseModel):
     reason: str
 
 
-class Serving(BaseModel):
-    """What a worker answers with under one name."""
-
-    default: str
-    aliases: dict[str, str]
-    canary: dict[str, str] = Field(description="Alias -> the version that answers a share of it.")
-    shadow: dict[str, str] = Field(description="Alias -> the version that is sent a copy of it.")
-
-
 class Worker(BaseModel):
     pid: int
-    serving: dict[str, Serving]
+    serving: dict[str, dict[str, str | None]] = Field(
+        description="Model -> alias -> version; beside the aliases `default`, and what production has on trial: `canary`, `shadow`."
+    )
 
 
 class Models(BaseModel):

@@ -1,16 +1,18 @@
 """What is in memory: `GET /models`, and `GET /models/{name}/comparison` for versions on trial. For people and for `promote`."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
+from contract.aliases import PRODUCTION
 from service.errors import UnknownRoute
 from service.protocols.native import render_error
 from service.registry import Registry
 from service.routes import Request, Response, Route
-from service.schemas import Comparison, ComparisonInfo, ModelInfo, Models, RefusedVersion, Serving, SideInfo, Worker
+from service.schemas import Comparison, ComparisonInfo, ModelInfo, Models, RefusedVersion, SideInfo, Worker
 from service.served import Served
-from service.trials import quantile
+from service.trials import Trial, quantile
 from service.workers import Workers
 
 
@@ -27,7 +29,7 @@ class ModelPages:
 
     def tell(self) -> None:
         """Let the other workers know what this one serves and saw."""
-        serving = {name: _serving(served).model_dump() for name, served in self._registry.served.items()}
+        serving = {name: _serving(served) for name, served in self._registry.served.items()}
         trials = [{"model": trial.name, **trial.state()} for trial in self._registry.trials]
         self._workers.tell({"serving": serving, "trials": trials})
 
@@ -63,16 +65,13 @@ def _info(served: Served, version: str) -> ModelInfo:
     return ModelInfo.of(model.manifest, aliases, model is served.default)
 
 
-def _serving(served: Served) -> Serving:
-    def candidates(trials: Any) -> dict[str, str]:
-        return {alias: trial.candidate.manifest.version for alias, trial in trials.items() if not trial.ended}
+def _serving(served: Served) -> dict[str, str | None]:
+    def candidate(trials: Mapping[str, Trial]) -> str | None:
+        trial = trials.get(PRODUCTION)
+        return trial.candidate.manifest.version if trial is not None and not trial.ended else None
 
-    return Serving(
-        default=served.default.manifest.version,
-        aliases=dict(served.aliases),
-        canary=candidates(served.canaries),
-        shadow=candidates(served.shadows),
-    )
+    trials = {"canary": candidate(served.canaries), "shadow": candidate(served.shadows)}
+    return {**served.aliases, "default": served.default.manifest.version, **trials}
 
 
 def _merged(states: list[dict[str, Any]]) -> ComparisonInfo:
