@@ -120,9 +120,13 @@ class ModelStore:
             folder.rename(final)
             _sync(final.parent)
             _sync(self.root)
-        with self._locked(manifest.name):  # a slower writer of an older version must not take `latest` back
-            write_atomically(final.parent / "latest", self.versions(manifest.name)[-1])
+        self.mark_latest(manifest.name)
         return whole
+
+    def mark_latest(self, name: str) -> None:
+        """Write down the newest version, for BentoML's own tools; the last step of publishing."""
+        with self._locked(name):  # a slower writer of an older version must not take `latest` back
+            write_atomically(self.root / name / "latest", self.versions(name)[-1])
 
     def aliases(self, name: str) -> dict[str, str]:
         """Alias -> the version it names now. Raises BrokenVersion when the file is not ours."""
@@ -136,6 +140,10 @@ class ModelStore:
             history = self._history(name)
             history[alias] = [*history.get(alias, []), version]
             write_atomically(self.root / name / "aliases.json", json.dumps(history, indent=2) + "\n")
+
+    def was_named(self, name: str, alias: str, version: str) -> bool:
+        """Whether the alias names the version, or ever did."""
+        return version in self._history(name).get(alias, [])
 
     def _history(self, name: str) -> dict[str, list[str]]:
         try:
@@ -182,11 +190,11 @@ def hash_files(folder: Path) -> dict[str, str]:
     return {name: hashlib.sha256(p.read_bytes()).hexdigest() for name, p in names.items() if name != MANIFEST}
 
 
-def write_atomically(path: Path, text: str) -> None:
+def write_atomically(path: Path, content: str | bytes) -> None:
     """Replace a file's content: a reader sees the old or the new, and it is on disk on return."""
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        temporary.write_text(text)
+        temporary.write_bytes(content.encode() if isinstance(content, str) else content)
         _sync(temporary)
         temporary.replace(path)
     except BaseException:
