@@ -52,7 +52,7 @@ MAY_IMPORT = {
     "training.options": {"contract", "training.recipes", "training.runs"},
     "training.console": {"contract", "training.recipes", "training.runs"},
     "training.show_runs": {"contract", "training.console", "training.runs"},
-    "training.fit": {"contract", "training.data", "training.recipes"},
+    "training.fit": {"contract", "training.data", "training.models", "training.recipes"},
     "training.gate": {"contract", "training.data", "training.recipes"},
     "training.publish": {"contract", "training.data", "training.recipes"},
     "training.job": {"contract", "training"},

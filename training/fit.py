@@ -18,6 +18,7 @@ import tensorflow as tf
 
 from contract.topologies import Floats
 from training.data import tutorial_sequence
+from training.models import as_os_error
 from training.recipes import Plan
 
 CHUNK = 500
@@ -150,15 +151,16 @@ def _unrolled(model: keras.Model, wanted: bool) -> Iterator[None]:
 
 @contextmanager
 def tensorboard(folder: Path) -> Iterator[Callable[[Progress], None]]:
-    """Write progress where `tensorboard --logdir runs` finds it."""
+    """Write progress where `tensorboard --logdir runs` finds it. Raises OSError where it cannot be written."""
     writer = tf.summary.create_file_writer(str(folder))
 
     def write(progress: Progress) -> None:
-        with writer.as_default(step=progress.step):
+        with as_os_error(), writer.as_default(step=progress.step):
             tf.summary.scalar("loss", progress.loss)
             tf.summary.scalar("learning_rate", progress.learning_rate)
 
     try:
         yield write
     finally:
-        writer.close()
+        with as_os_error():
+            writer.close()

@@ -67,7 +67,7 @@ def _in_turn(begun: Iterable[Run]) -> int:
         console.show_stopped("Interrupted", under_way)
         return 130
     except (OSError, BrokenVersion) as error:
-        console.show_stopped(f"Cannot go on: {runs.sentence(error)}", under_way)
+        console.show_stopped(f"Cannot go on: {(under_way or runs).sentence(error)}", under_way)
         return 1
     finally:
         if outcomes:
@@ -92,8 +92,7 @@ def carry_out(run: Run) -> console.Outcome:
     run.note(weights=hashlib.sha256(b"".join(weight.tobytes() for weight in model.get_weights())).hexdigest())
 
     saved_model = run.folder / "saved_model"
-    shutil.rmtree(saved_model, ignore_errors=True)  # what a killed export left
-    export(model, plan.topology, saved_model)
+    _export(model, plan, saved_model)
     exported = Exported(saved_model, plan.topology)
     answer = exported(Rows.of([tutorial_sequence(plan.length)]))
     console.show_answers(tutorial_sequence(plan.length).tolist(), answer.tolist())
@@ -171,6 +170,16 @@ def _fit(model: keras.Model, plan: Plan, run: Run) -> None:
             if progress.step == plan.steps or time.monotonic() - written >= run.plan.checkpoint_seconds:
                 checkpoints.save(kept, Checkpoint(progress.step, progress.seconds, adam.state()))
                 written = time.monotonic()
+
+
+def _export(model: keras.Model, plan: Plan, saved_model: Path) -> None:
+    if saved_model.exists():  # what a killed process left
+        shutil.rmtree(saved_model)
+    try:
+        export(model, plan.topology, saved_model)
+    except OSError:
+        shutil.rmtree(saved_model)  # on a full disk it makes room for the status
+        raise
 
 
 def _gate(model: keras.Model, saved_model: Path, plan: Plan, run: Run, store: ModelStore) -> Iterator[Figure]:

@@ -16,6 +16,7 @@ import contextlib
 import fcntl
 import json
 import os
+import shutil
 import signal
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -80,7 +81,12 @@ class Run:
             if isinstance(value, KeyboardInterrupt):
                 self.end("interrupted")
             else:
-                self.end("failed", sentence(value))
+                self.end("failed", self.sentence(value))
+
+    def sentence(self, error: BaseException) -> str:
+        """An error in one line; which disk it was is sometimes not in it."""
+        nameless = isinstance(error, OSError) and error.strerror and not error.filename
+        return sentence(error) + (f", in {self.folder} or below {self.plan.store.parent}" if nameless else "")
 
 
 class Record(NamedTuple):
@@ -197,6 +203,8 @@ def keep_metrics(folder: Path, until: int) -> None:
 
 def sentence(error: BaseException) -> str:
     """An error in one line."""
+    if isinstance(error, shutil.Error) and isinstance(error.args[0], list):  # of a tree: one for each file
+        return str(error.args[0][0][-1])
     if isinstance(error, OSError) and error.strerror:
         return error.strerror + (f": {error.filename}" if error.filename else "")
     first = (str(error).splitlines() or [""])[0]
