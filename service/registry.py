@@ -67,7 +67,9 @@ class Registry:
             try:
                 manifest = self._store.verify(name, version)
                 runtime = self._load(self._store.path(name, version), manifest.shape, manifest.length, (name, version))
-                model = LoadedModel(manifest, runtime, tuple(sorted(a for a, target in aliases.items() if target == version)))
+                model = LoadedModel(
+                    manifest, runtime, tuple(sorted(a for a, target in aliases.items() if target.version == version))
+                )
                 check_golden(model)
             except Exception as error:  # whatever a broken file makes TensorFlow raise: the others must still be served
                 self._refuse(name, version, str(error) or type(error).__name__)

@@ -15,7 +15,9 @@ MODULES = {".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix("
 MAY_IMPORT = {
     "contract.topologies": set(),
     "contract.manifest": {"contract.topologies"},
-    "contract.store": {"contract.manifest", "contract.topologies"},
+    "contract.aliases": set(),
+    "contract.files": set(),
+    "contract.store": {"contract.aliases", "contract.files", "contract.manifest", "contract.topologies"},
     "service.errors": set(),
     "service.settings": set(),
     "service.schemas": {"contract"},

@@ -3,7 +3,7 @@
 Run as a module it imports a function once, then forks a child for every line on its standard input: the child calls the
 function and, if the line has a number above 0, kills itself with SIGKILL at that write. Exit codes come back as lines.
 Writes are seen by Python's audit events: opening to write or to sync, making, renaming, removing, locking. `at="event"`
-counts every audit event instead, which come while Python works (imports, frames looked at, attributes) as well as when it writes.
+counts every audit event instead: many more come while Python works, such as imports and frames looked at.
 """
 
 import importlib

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from contract.store import write_atomically
+from contract.files import write_atomically
 from contract.topologies import Floats
 
 KEPT = 2

@@ -11,7 +11,7 @@ from types import FrameType
 
 import click
 
-from contract.store import PRODUCTION
+from contract.aliases import PRODUCTION
 from training import console, options, show_runs
 from training.run_plan import NoRun
 from training.runs import Record, find, folders, read

@@ -19,8 +19,10 @@ from typing import NamedTuple
 
 import keras
 
+from contract.aliases import PRODUCTION
+from contract.files import write_atomically
 from contract.manifest import Figure, GoldenPair
-from contract.store import PRODUCTION, BrokenVersion, ModelStore, new_version, write_atomically
+from contract.store import BrokenVersion, ModelStore, new_version
 from contract.topologies import Rows
 from training import checkpoints, console, runs
 from training.checkpoints import Checkpoint
@@ -191,17 +193,18 @@ def _gate(model: keras.Model, saved_model: Path, plan: Plan, run: Run, store: Mo
         console.console.print(f"  {plan.name} has no production version to compare with")
         return
     try:
-        store.verify(plan.name, production)
+        store.verify(plan.name, production.version)
     except BrokenVersion as error:  # it cannot be served either: what is trained now is the cure
-        console.console.print(f"  production {production} is broken, so nothing to compare with: {error}")
+        console.console.print(f"  production {production.version} is broken, so nothing to compare with: {error}")
         return
-    run.note(compared_with=production)
-    yield against_production(saved_model, store.path(plan.name, production), plan)
+    run.note(compared_with=production.version)
+    yield against_production(saved_model, store.path(plan.name, production.version), plan)
 
 
 def _named(run: Run, store: ModelStore, plan: Plan, gate: list[Figure]) -> console.Outcome:
     """The last step: the alias, unless a killed process got as far as that."""
-    if not store.was_named(plan.name, run.plan.alias, run.plan.version):
-        store.set_alias(plan.name, run.plan.alias, run.plan.version)
+    alias = store.aliases(plan.name).get(run.plan.alias)
+    if alias is None or run.plan.version not in {event.version for event in alias.history if event.what == "promote"}:
+        store.promote(plan.name, run.plan.alias, run.plan.version)
     run.end("published")
     return console.Outcome(plan, run.plan.version, run.worked(), gate, str(run.folder))

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from contract.aliases import PRODUCTION
 from contract.manifest import Domain
-from contract.store import PRODUCTION
 from contract.topologies import TOPOLOGIES, Topology, TopologyName
 
 

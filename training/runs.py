@@ -26,8 +26,9 @@ from typing import IO, Any, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from contract.files import write_atomically
 from contract.manifest import Figure
-from contract.store import ModelStore, write_atomically
+from contract.store import ModelStore
 from training.run_plan import NoRun, RunPlan
 
 RUNS = Path("runs")

@@ -44,7 +44,7 @@ def test_every_name_is_served_in_its_newest_version(store: ModelStore, publish: 
 def test_production_is_served_before_the_newest(store: ModelStore, publish: Publish) -> None:
     first = publish().version
     publish()
-    store.set_alias("one_to_one", "production", first)
+    store.promote("one_to_one", "production", first)
     registry = loaded(store)
     assert served(registry) == {"one_to_one": first}
     assert registry.models[0].aliases == ("production",)

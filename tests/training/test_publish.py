@@ -77,7 +77,7 @@ def publish_prepared(root: Path) -> None:
     manifest = Manifest.model_validate_json((prepared / "manifest.json").read_text())
     fresh = manifest.model_copy(update={"version": new_version()})
     publish(ModelStore(root), fresh, prepared / "saved_model", prepared / "gate.json")
-    ModelStore(root).set_alias(fresh.name, "production", fresh.version)
+    ModelStore(root).promote(fresh.name, "production", fresh.version)
 
 
 def test_killed_at_any_write_what_was_published_before_is_served(many_to_many: Trained, store: ModelStore) -> None:
