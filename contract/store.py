@@ -123,9 +123,13 @@ class ModelStore:
             folder.rename(final)
             sync(final.parent)
             sync(self.root)
-        with locked(final.parent):  # a slower writer of an older version must not take `latest` back
-            write_atomically(final.parent / "latest", self.versions(manifest.name)[-1])
+        self.mark_latest(manifest.name)
         return whole
+
+    def mark_latest(self, name: str) -> None:
+        """Write down the newest version, for BentoML's own tools: the last step of publishing."""
+        with self._locked(name):  # a slower writer of an older version must not take `latest` back
+            write_atomically(self.root / name / "latest", self.versions(name)[-1])
 
     def aliases(self, name: str) -> dict[str, Alias]:
         """Raises BrokenVersion when the file is not ours."""
