@@ -4,7 +4,8 @@ from pathlib import Path
 
 import click
 
-from training import cli_runs, options
+from contract.store import ModelStore
+from training import cli_runs, cli_store, options
 
 SEED = 26
 """Of 0 to 39, the one whose tutorial models round to the right decimals by the widest margin after the tutorial's epochs:
@@ -36,14 +37,19 @@ def run(asked: options.Asked, seed: int, alias: str | None, runs: Path, checkpoi
     """
     store, plans = options.store(), asked.plans(seed)
     if if_missing:
-        plans = [wanted for wanted in plans if (alias or wanted.recipe.alias) not in store.readable_aliases(wanted.name)]
+        plans = [wanted for wanted in plans if not _there(store, wanted.name, alias or wanted.recipe.alias)]
     if plans:
         with cli_runs.heavy_imports():
             from training.job import Wish, train_all  # noqa: PLC0415
         raise SystemExit(train_all(plans, store, Wish(alias, runs, checkpoint_seconds=checkpoint_seconds)))
 
 
-for command in (cli_runs.retrain, cli_runs.resume, cli_runs.runs):
+def _there(store: ModelStore, name: str, alias: str) -> bool:
+    named = store.readable_aliases(name).get(alias)
+    return named is not None and store.is_whole(name, named.version)
+
+
+for command in (cli_runs.retrain, cli_runs.resume, cli_runs.runs, *cli_store.COMMANDS):
     cli.add_command(command)
 
 

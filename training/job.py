@@ -10,7 +10,6 @@ in the store is not put there twice.
 import hashlib
 import json
 import shutil
-import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
@@ -81,6 +80,7 @@ def carry_out(run: Run) -> console.Outcome:
     """Do what is left of a run, up to its end. Raises OSError or BrokenVersion where store or record fail."""
     plan, store = run.plan.again(), ModelStore(run.plan.store)
     volume = _volume(store, create=not (run.folder / "metrics.jsonl").exists())
+    store.check_ready(plan.name)  # now rather than after training
     if run.published():  # killed between publishing and its last word
         console.console.print(f"{plan.name}:{run.plan.version} is in the store already")
         gate = store.verify(plan.name, run.plan.version).gate
@@ -139,13 +139,12 @@ def _written(plan: Plan, store: ModelStore, wish: Wish) -> RunPlan:
 
 
 def _volume(store: ModelStore, create: bool = False) -> tuple[int, int]:
-    """Which folder the store is, found writable now rather than after training. Raises OSError."""
+    """Which folder the store is. Raises OSError where it was and is not any more."""
     if create:
         store.root.mkdir(parents=True, exist_ok=True)
     elif not store.root.is_dir():  # making it would publish beside the volume that ought to be here
         raise OSError(f"the store {store.root} is not there any more: has its volume gone?")
-    with tempfile.TemporaryFile(dir=store.root):
-        found = store.root.stat()
+    found = store.root.stat()
     return found.st_dev, found.st_ino
 
 

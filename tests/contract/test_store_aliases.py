@@ -79,7 +79,7 @@ def test_a_rollback_skips_what_is_broken_or_gone(store: ModelStore, versions: li
     assert store.rollback(NAME, PRODUCTION) == versions[1]
     assert store.aliases(NAME)[PRODUCTION].versions == tuple(versions[:2])
     assert store.rollback(NAME, PRODUCTION) == versions[0]
-    with pytest.raises(BrokenVersion, match=r"has nothing to go back to: it names .* named before \(none\) none is whole"):
+    with pytest.raises(BrokenVersion, match="has nothing whole to go back to; before, it named: none"):
         store.rollback(NAME, PRODUCTION)
     assert store.aliases(NAME)[PRODUCTION].version == versions[0]
 
@@ -88,7 +88,7 @@ def test_a_rollback_leads_to_another_version(store: ModelStore, versions: list[s
     for version in (versions[0], versions[1], versions[0]):
         store.promote(NAME, PRODUCTION, version)
     break_(store, versions[1])
-    with pytest.raises(BrokenVersion, match="nothing to go back to"):
+    with pytest.raises(BrokenVersion, match=f"nothing whole to go back to; before, it named: {versions[1]}, {versions[0]}"):
         store.rollback(NAME, PRODUCTION)
 
 
@@ -187,3 +187,26 @@ def test_a_version_that_vanishes_while_it_is_read_is_broken(
     monkeypatch.setattr(Path, "read_bytes", vanish)
     with pytest.raises(BrokenVersion, match="weights cannot be read: No such file"):
         store.verify(NAME, versions[0])
+
+
+def test_what_could_not_be_published_is_known_before(store: ModelStore, publish: Publish) -> None:
+    store.check_ready(NAME)
+    version = publish().version
+    store.check_ready(NAME)
+    assert store.versions(NAME) == [version]
+    assert {path.name for path in (store.root / NAME).iterdir()} == {version, ".lock", "latest"}
+    (store.root / NAME / "aliases.json").write_text("?")
+    with pytest.raises(BrokenVersion, match=r"aliases\.json of one_to_one cannot be read"):
+        store.check_ready(NAME)
+
+
+def test_a_store_on_another_file_system_than_its_staging_folder_is_known_before(
+    store: ModelStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path, target: Path) -> Path:
+        raise OSError(18, "Invalid cross-device link", str(path), None, str(target))
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    with pytest.raises(OSError, match="Invalid cross-device link"):
+        store.check_ready(NAME)
+    assert not list((store.root.parent / "staging").glob("[!.]*"))
