@@ -13,8 +13,8 @@ from contract.aliases import Alias
 from contract.manifest import Figure
 from contract.store import BrokenVersion, ModelStore
 
-PIPE_WIDTH = 160
-"""Columns where there is no terminal: a version's name must not be cut in two."""
+PIPE_WIDTH = 1_000
+"""Columns where there is no terminal: one line a version, for grep."""
 
 
 class Role(BaseModel):
@@ -98,16 +98,13 @@ def _share(figure: Figure) -> float:
 
 
 def show_versions(listing: Listing) -> None:
-    table = _table("model", "version", "age", "aliases", "gate's worst figure", "state")
-    before = None
+    table = _table("model", "version", "age", "aliases", "gate, worst/bar", "state")
     for entry in listing.models:
         worst = entry.worst
-        gate = f"{_share(worst):.2f} = {worst.value:.3g}/{worst.bar:g} {worst.name}" if worst else "-"
+        gate = f"{worst.value:.3g}/{worst.bar:g} = {_share(worst):.2f}" if worst else "-"
         state = "whole" if entry.state == "whole" else f"[bold red]broken:[/] {escape(entry.reason or '')}"
         age = "-" if entry.age_seconds is None else _age(entry.age_seconds)
-        name = entry.name if entry.name != before else ""
-        table.add_row(name, entry.version, age, escape(", ".join(map(str, entry.aliases))), escape(gate), state)
-        before = entry.name
+        table.add_row(entry.name, entry.version, age, escape(", ".join(map(str, entry.aliases))), gate, state)
     _print(table)
     for fault in listing.faults:
         _print(f"[bold red]{escape(fault)}[/]")
@@ -132,7 +129,7 @@ def _age(seconds: float) -> str:
 
 
 def _table(*columns: str) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for column in columns:
         table.add_column(column, no_wrap=column in ("model", "version", "age"))
     return table
