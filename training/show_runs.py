@@ -40,7 +40,7 @@ def as_json(record: Record) -> dict[str, Any]:
 def table(records: list[Record], runs: Path) -> None:
     """On a narrow terminal without model and version, which the id is made of."""
     if not records:
-        console.console.print(f"No runs in {runs} yet: `python -m training run` makes one.", soft_wrap=True)
+        console.console.print(f"No runs in {runs} yet: `make train` (or `python -m training run`) makes one.", soft_wrap=True)
         return
     screen = console.console if console.console.is_terminal else Console(width=_WIDE, highlight=False)
     wide = screen.width >= _WIDE
