@@ -38,11 +38,11 @@ def staging_folder(parent: Path) -> Iterator[Path]:
         yield mine
 
 
-def write_atomically(path: Path, text: str) -> None:
+def write_atomically(path: Path, content: str | bytes) -> None:
     """Replace a file's content: a reader sees the old or the new, and it is on disk on return."""
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
-        temporary.write_text(text)
+        temporary.write_bytes(content.encode() if isinstance(content, str) else content)
         sync(temporary)
         temporary.replace(path)
     except BaseException:

@@ -60,8 +60,7 @@ class ModelStore:
         """
         newest_first = self.versions(name)[::-1]
         production = aliases.get(PRODUCTION)
-        way_back = [version for version in production.versions[-2::-1] if version in newest_first] if production else []
-        first = [production.version, *way_back] if production else []
+        first = [v for v in production.versions[::-1] if v in (production.version, *newest_first)] if production else []
         set_apart = {version for label, alias in aliases.items() for version in alias.named if label != PRODUCTION}
         set_apart |= set(production.trials.values()) if production else set()
         return list(dict.fromkeys([*first, *sorted(newest_first, key=lambda version: version in set_apart)]))
@@ -70,11 +69,9 @@ class ModelStore:
         """`name:version` of the first that is whole, for every name that has one, in the order in which they are tried."""
         found = []
         for name in self.names():
-            for version in self.preference(name, self.readable_aliases(name)):
-                with contextlib.suppress(BrokenVersion):
-                    self.verify(name, version)
-                    found.append(f"{name}:{version}")
-                    break
+            versions = self.preference(name, self.readable_aliases(name))
+            first = next((version for version in versions if self.is_whole(name, version)), None)
+            found += [f"{name}:{first}"] if first else []
         return found
 
     def verify(self, name: str, version: str) -> Manifest:
@@ -106,6 +103,23 @@ class ModelStore:
                 raise BrokenVersion(f"{path} is {how}")
         return manifest
 
+    def is_whole(self, name: str, version: str) -> bool:
+        """Whether `verify` has nothing against it."""
+        try:
+            self.verify(name, version)
+        except BrokenVersion:
+            return False
+        return True
+
+    def check_ready(self, name: str) -> None:
+        """Raises OSError or BrokenVersion where a version could not be published or named: ask before training, not after."""
+        self.aliases(name)
+        self.root.mkdir(parents=True, exist_ok=True)
+        final = self.root / name if self.versions(name) else self.root
+        with staging_folder(self.root.parent / "staging") as staging:
+            (staging / "probe").touch()
+            (staging / "probe").rename(final / f".{staging.name}.tmp").unlink()  # as publishing will: by a rename
+
     def publish(self, manifest: Manifest, fill: Callable[[Path], None]) -> Manifest:
         """Make a version of the folder `<name>/<version>` that `fill` makes below the empty folder it is given.
 
@@ -123,9 +137,13 @@ class ModelStore:
             folder.rename(final)
             sync(final.parent)
             sync(self.root)
-        with locked(final.parent):  # a slower writer of an older version must not take `latest` back
-            write_atomically(final.parent / "latest", self.versions(manifest.name)[-1])
+        self.mark_latest(manifest.name)
         return whole
+
+    def mark_latest(self, name: str) -> None:
+        """Write down the newest version, for BentoML's own tools: the last step of publishing."""
+        with self._locked(name):  # a slower writer of an older version must not take `latest` back
+            write_atomically(self.root / name / "latest", self.versions(name)[-1])
 
     def aliases(self, name: str) -> dict[str, Alias]:
         """Raises BrokenVersion when the file is not ours."""
@@ -181,19 +199,15 @@ class ModelStore:
             version = self.way_back(name, current)
             if version is None:
                 tried = ", ".join(dict.fromkeys(current.versions[-2::-1])) or "none"
-                raise BrokenVersion(
-                    f"{alias} of {name} has nothing to go back to: it names {current.version}, "
-                    f"and of those that it named before ({tried}) none is whole"
-                )
+                raise BrokenVersion(f"{alias} of {name} has nothing whole to go back to; before, it named: {tried}")
             aliases[alias] = current.rolled_back(version)
             return version
 
     def way_back(self, name: str, alias: Alias) -> str | None:
         """Where a rollback would lead: the version that the alias named last before this one, and that is whole."""
         for version in dict.fromkeys(alias.versions[-2::-1]):
-            with contextlib.suppress(BrokenVersion):
-                if version != alias.version and self.verify(name, version):
-                    return version
+            if version != alias.version and self.is_whole(name, version):
+                return version
         return None
 
     def delete(self, name: str, version: str) -> None:

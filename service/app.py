@@ -46,7 +46,7 @@ class Unroll:
     def check_store() -> None:
         """Once, before any worker starts."""
         if not store.names():
-            raise SystemExit(f"No models in {store.root}. Train them with: python -m training run")
+            raise SystemExit(f"No models in {store.root}. Train them with: make train  (or: python -m training run)")
 
     def __init__(self) -> None:
         use_threads(settings.model_threads)

@@ -10,6 +10,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -143,7 +144,8 @@ class Registry:
 
         production = aliases.get(PRODUCTION)
         wanted = {version for alias in aliases.values() for version in alias.named if have(version)}
-        wanted |= set([v for v in (production.versions[-2::-1] if production else ()) if have(v)][: self._keep_previous])
+        way_back = (version for version in (production.versions[-2::-1] if production else ()) if have(version))
+        wanted |= set(islice(way_back, self._keep_previous))
         wanted |= {version for version in self._pinned.get(name, ()) if version in on_disk and have(version)}
         wanted |= {version for version in on_disk[::-1][:1] if have(version)}  # most likely promoted next
         default = next((loaded[version] for version in self._store.preference(name, aliases) if have(version)), None)
@@ -240,15 +242,20 @@ class Registry:
 
     def _nothing_for(self, topology: Topology, length: int) -> Exception:
         served = sorted({m.manifest.length for m in self.models if m.manifest.topology == topology.name})
-        train = f"python -m training run --topology {topology.name}"
+        options = f"--topology {topology.name}"
         if topology.any_length or not served:
-            return ModelNotServed(f"no {topology.name} model is published. Train one with: {train}")
+            return ModelNotServed(f"no {topology.name} model is published. Train one with: {_train(options)}")
         return LengthNotServed(
-            f"{topology.name} expected rows of a length that is served: {', '.join(map(str, served))}; "
-            f"received rows of length {length}. Cut the rows to one of these, or train one with: {train} --length {length}",
+            f"{topology.name} expected rows of a length that is served: {', '.join(map(str, served))}; received rows of "
+            f"length {length}. Cut the rows to one of these, or train one with: {_train(f'{options} --length {length}')}",
             received_length=length,
             served_lengths=served,
         )
+
+
+def _train(options: str) -> str:
+    """How to, for those who have the Makefile, which has a store of its own, and for the others."""
+    return f'make train ARGS="{options}"  (or: python -m training run {options})'
 
 
 def check_golden(model: LoadedModel) -> None:

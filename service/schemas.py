@@ -92,7 +92,7 @@ class RefusedVersion(BaseModel):
 class Worker(BaseModel):
     pid: int
     serving: dict[str, dict[str, str | None]] = Field(
-        description="Model -> alias -> version; beside the aliases `default`, and what production has on trial: `canary`, `shadow`."
+        description="Model -> alias -> version; `default` beside them, and what production has on trial: `canary`, `shadow`."
     )
 
 

@@ -4,6 +4,7 @@ accuracy      held-out random rows; the edges of the domain; every length to 256
 the export    against the Keras model, over a grid of batch and length; parameters against the arithmetic
 company       a row alone against the same row in a batch, and padded
 step          the step endpoint, item by item, against the whole sequence
+production    the held-out rows against the version in production, where a job asks for it
 """
 
 import math
@@ -29,6 +30,8 @@ SAME = 1e-5
 EVERY_LENGTH_TO = 256
 """Every single length up to here is tried, then the highest: four times further no length is special any more."""
 HELD_OUT_ROWS = 20_000
+MARGIN = 0.1
+"""How much worse than the version in production a new one may be, in parts of the bar: seeds of a recipe differ by as much."""
 
 
 class Exported:
@@ -62,13 +65,25 @@ def judge(model: keras.Model, folder: Path, plan: Plan) -> Iterator[Figure]:
         yield _step_against_sequence(exported, plan)
 
 
-def _accuracy(exported: Exported, plan: Plan) -> Iterator[Figure]:
+def against_production(folder: Path, production: Path, plan: Plan) -> Figure:
+    """Both exports on the same held-out rows, those of `plan`, whatever production was trained on."""
+    ours, theirs = (_held_out(Exported(each, plan.topology), plan) for each in (folder, production))
+    measured = math.inf if math.isnan(theirs.value) else theirs.value  # NaN is worse than anything
+    return Figure(name=f"{ours.name}, against production", value=ours.value, bar=measured + MARGIN * plan.bars.random)
+
+
+def _held_out(exported: Exported, plan: Plan) -> Figure:
     if plan.recipe.one_sequence:
         error = _echo_error(exported, tutorial_sequence(plan.length)[None])
-        yield Figure(name="error, its one sequence", value=error, bar=plan.bars.random)
-        return
+        return Figure(name="error, its one sequence", value=error, bar=plan.bars.random)
     held_out = random_rows(plan.seed, HELD_OUT_ROWS, plan.length, plan.recipe.domain)
-    yield Figure(name="error, held-out rows", value=_echo_error(exported, held_out), bar=plan.bars.random)
+    return Figure(name="error, held-out rows", value=_echo_error(exported, held_out), bar=plan.bars.random)
+
+
+def _accuracy(exported: Exported, plan: Plan) -> Iterator[Figure]:
+    yield _held_out(exported, plan)
+    if plan.recipe.one_sequence:
+        return
     for name, rows in edge_rows(plan.length, plan.recipe.domain):
         yield Figure(name=f"error, {name}", value=_echo_error(exported, rows), bar=plan.bars.edges)
     if plan.topology.any_length:

@@ -1,5 +1,4 @@
 import json
-import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,8 +6,7 @@ import pytest
 
 from contract.manifest import CONTRACT_VERSION
 from contract.store import MANIFEST, BrokenVersion, ModelStore, new_version
-from tests.conftest import Publish, make_manifest
-from tests.victim import Victim
+from tests.conftest import Publish
 
 
 def test_an_absent_store_is_empty(store: ModelStore) -> None:
@@ -125,51 +123,3 @@ def test_a_failing_writer_publishes_nothing(store: ModelStore, publish: Publish)
         store.publish(store.verify("one_to_one", before).model_copy(update={"version": new_version()}), fill)
     assert store.versions("one_to_one") == [before]
     assert not list((store.root.parent / "staging").glob("[!.]*"))
-
-
-def publish_one(root: Path) -> None:
-    manifest = make_manifest()
-
-    def fill(staging: Path) -> None:
-        folder = staging / manifest.name / manifest.version
-        folder.mkdir(parents=True)
-        (folder / "weights").write_bytes(b"new")
-        (folder / "variables").mkdir()
-        (folder / "variables" / "data").write_bytes(b"new")
-
-    store = ModelStore(root)
-    store.publish(manifest, fill)
-    store.promote(manifest.name, "production", manifest.version)
-
-
-def test_killed_at_any_write_the_store_still_holds_whole_versions_only(store: ModelStore, publish: Publish) -> None:
-    publish()
-    kills = 0
-    with Victim("tests.contract.test_store:publish_one", store.root) as victim:
-        while True:
-            victim.start(kill_at=kills + 1)
-            code = victim.exit_code()
-            for version in store.versions("one_to_one"):
-                store.verify("one_to_one", version)
-            served = store.preference("one_to_one", store.aliases("one_to_one"))[0]
-            store.verify("one_to_one", served)
-            if code == 0:
-                break
-            assert code == -signal.SIGKILL
-            kills += 1
-    assert kills > 15  # it did die at every one of them
-    assert publish().version in store.versions("one_to_one")
-    assert not list((store.root.parent / "staging").glob("[!.]*"))  # what the dead left is swept
-
-
-def test_publishers_at_once_do_not_disturb_each_other(store: ModelStore) -> None:
-    function = "tests.contract.test_store:publish_one"
-    with Victim(function, store.root) as one, Victim(function, store.root) as two, Victim(function, store.root) as three:
-        for publisher in (one, two, three):
-            publisher.start()
-        assert [publisher.exit_code() for publisher in (one, two, three)] == [0, 0, 0]
-    versions = store.versions("one_to_one")
-    assert len(versions) == 3
-    for version in versions:
-        store.verify("one_to_one", version)
-    assert store.aliases("one_to_one")["production"].version in versions

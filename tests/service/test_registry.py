@@ -98,6 +98,7 @@ def test_a_missing_length_names_those_that_are_served(store: ModelStore, publish
         loaded(store).find(TOPOLOGIES["many_to_one"], 5)
     assert caught.value.extra == {"received_length": 5, "served_lengths": [3, 8]}
     assert "served: 3, 8; received rows of length 5" in caught.value.detail
+    assert 'make train ARGS="--topology many_to_one --length 5"' in caught.value.detail
 
 
 def test_a_missing_topology_says_how_to_train_it(store: ModelStore, publish: Publish) -> None:

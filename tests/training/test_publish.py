@@ -88,12 +88,16 @@ def publish_prepared(root: Path) -> None:
     ModelStore(root).promote(fresh.name, "production", fresh.version)
 
 
-def test_killed_at_any_write_what_was_published_before_is_served(many_to_many: Trained, store: ModelStore) -> None:
+def test_killed_at_any_write_what_was_published_before_is_served(
+    many_to_many: Trained, store: ModelStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     before = published(many_to_many, store)
     prepared = store.root.parent / "prepared"
     shutil.copytree(many_to_many.folder, prepared / "saved_model")
     (prepared / "gate.json").write_text("[]")
     (prepared / "manifest.json").write_text(manifest_of(many_to_many).model_dump_json())
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "temporary"))
     kills = 0
     with Victim("tests.training.test_publish:publish_prepared", store.root) as victim:
         while True:
@@ -111,6 +115,8 @@ def test_killed_at_any_write_what_was_published_before_is_served(many_to_many: T
             kills += 1
     assert kills > 25
     assert model.manifest.version > before.version
+    assert not list((store.root.parent / "staging").glob("[!.]*"))
+    assert list((tmp_path / "temporary").iterdir()) == []
 
 
 def test_the_commit_is_that_of_the_checkout() -> None:
