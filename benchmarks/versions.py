@@ -45,7 +45,8 @@ def _prepare(folder: Path, count: int, rows: int) -> None:
 
     published = model_folder()
     manifest = Manifest.model_validate_json((published / "manifest.json").read_text())
-    weights = {v.name: v.numpy() for v in tf.saved_model.load(str(published)).signatures["serving_default"].variables}
+    loaded = tf.saved_model.load(str(published))  # keeps the variables alive
+    weights = {variable.name: variable.numpy() for variable in loaded.signatures["serving_default"].variables}
     model = build(manifest.shape, manifest.units, manifest.length, manifest.seed)
     rng, asked = np.random.default_rng(0), Rows.of(rows_items(rows))
     for number in range(count):

@@ -100,6 +100,9 @@ def fingerprint(folder: Path) -> str:
 
     (graph,) = SavedModel.FromString((folder / "saved_model.pb").read_bytes()).meta_graphs
     objects = graph.object_graph_def
+    for function in graph.graph_def.library.function:
+        for argument in function.arg_attr.values():  # a captured variable is "named" by a number of the exporting process
+            argument.attr.pop("_user_specified_name", None)
     functions = {f.signature.name: f.SerializeToString(deterministic=True) for f in graph.graph_def.library.function}
     signatures = next(child.node_id for child in objects.nodes[0].children if child.local_name == "signatures")
     digest = hashlib.sha256()
