@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -114,6 +115,7 @@ def _measure(options: argparse.Namespace, server: Server, first: str, folder: Pa
         "offered_rps": rate,
         "requests": len(outcomes),
         "failed": sum(outcome.status != 200 for outcome in outcomes),
+        "statuses": dict(Counter(outcome.status for outcome in outcomes)),
         **_checked(outcomes, known, expected),
         "p99_ms": {"without": _p99(quiet), "with": _p99(outcomes), "ratio": _p99(outcomes) / _p99(quiet)},
         "visible_ms": {name: value * 1e3 for name, value in _spread([p.done - p.moved for p in promotions]).items()},

@@ -61,9 +61,8 @@ class Program:
         self._warm_up(1 if topology.name == "one_to_one" else length, ragged=topology.return_sequences)
 
     @property
-    def buckets(self) -> frozenset[Bucket]:
-        """The shapes that were asked for, and are or will be compiled."""
-        return frozenset(what for what in tuple(self._wanted) if isinstance(what, Bucket))
+    def compiled(self) -> frozenset[Bucket]:
+        return frozenset(tuple(self._compiled))
 
     def compile(self, buckets: frozenset[Bucket]) -> None:
         """Compile these here and now: those that the version before is asked for."""

@@ -209,7 +209,7 @@ class Registry:
             model = LoadedModel(manifest, runtime)
             check_golden(model)
             if before is not None:
-                runtime.compile(before.runtime.buckets)
+                runtime.prepare_like(before.runtime)
                 check_golden(model)  # on the shapes that requests will have
             if self._ready:
                 runtime.serve()

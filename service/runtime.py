@@ -5,7 +5,6 @@ from typing import Protocol
 from weakref import WeakValueDictionary
 
 from contract.topologies import Floats, Topology
-from service.buckets import Bucket
 from service.graph import Weights, fingerprint
 from service.program import Program
 
@@ -25,42 +24,35 @@ class Runtime(Protocol):
     def serve(self) -> None:
         """From now on compile in the background what is asked for; before, that would only slow the other models' loading."""
 
-    @property
-    def buckets(self) -> frozenset[Bucket]:
-        """The shapes that it has been asked for."""
-
-    def compile(self, buckets: frozenset[Bucket]) -> None:
-        """Have these compiled before it is asked for them."""
+    def prepare_like(self, other: "Runtime") -> None:
+        """Compile here and now what `other`, whose place this is to take, has compiled."""
 
 
 class SavedModel:
     """One version: its weights, and the program that it shares with versions that differ in nothing else."""
 
     def __init__(self, program: Program, weights: Weights) -> None:
-        self._program, self._weights = program, weights
+        self.program, self._weights = program, weights
 
     def predict(self, inputs: Floats) -> Floats:
-        return self._program.predict(self._weights, inputs)
+        return self.program.predict(self._weights, inputs)
 
     def predict_long(self, row: Floats) -> Floats:
-        return self._program.predict_long(self._weights, row)
+        return self.program.predict_long(self._weights, row)
 
     def seconds(self, rows: int, time: int) -> float:
-        return self._program.seconds(rows, time)
+        return self.program.seconds(rows, time)
 
     def serve(self) -> None:
-        self._program.serve()
+        self.program.serve()
 
     def settle(self) -> None:
         """Wait until every shape that was asked for so far is compiled."""
-        self._program.settle()
+        self.program.settle()
 
-    @property
-    def buckets(self) -> frozenset[Bucket]:
-        return self._program.buckets
-
-    def compile(self, buckets: frozenset[Bucket]) -> None:
-        self._program.compile(buckets)
+    def prepare_like(self, other: Runtime) -> None:
+        if isinstance(other, SavedModel) and other.program is not self.program:
+            self.program.compile(other.program.compiled)
 
 
 class SavedModels:

@@ -6,8 +6,6 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from contract.files import write_atomically
-
 
 class Workers:
     """`folder` is shared by the processes that one supervisor started."""
@@ -18,8 +16,10 @@ class Workers:
         self._mine = self._folder / f"{os.getpid()}.json"
 
     def tell(self, state: dict[str, Any]) -> None:
-        """What this worker does now."""
-        write_atomically(self._mine, json.dumps({"pid": os.getpid(), **state}))
+        """What this worker does now. Whole or not at all; it need not outlive a crash, so nobody waits for the disk."""
+        temporary = self._mine.with_suffix(".tmp")
+        temporary.write_text(json.dumps({"pid": os.getpid(), **state}))
+        temporary.replace(self._mine)
 
     def all(self) -> list[dict[str, Any]]:
         """Every living worker's state, by process id. Files of the dead are swept away."""

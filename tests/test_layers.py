@@ -43,7 +43,7 @@ MAY_IMPORT = {
         "service.trials",
     },
     "service.watching": set(),
-    "service.workers": {"contract"},
+    "service.workers": set(),
     "service.comparing": {"contract", "service.buckets", "service.model", "service.trials"},
     "service.engine": {
         "contract",

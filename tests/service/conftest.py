@@ -3,9 +3,9 @@
 import pytest
 
 from contract.topologies import TOPOLOGIES, Floats, Topology, TopologyName
-from service.buckets import Bucket
 from service.errors import LengthNotServed, UnknownVersion
 from service.model import LoadedModel
+from service.runtime import Runtime
 from service.served import Choice
 from service.trials import Bars, Trial
 from tests.conftest import make_manifest
@@ -30,11 +30,7 @@ class FakeRuntime:
     def serve(self) -> None:
         pass
 
-    @property
-    def buckets(self) -> frozenset[Bucket]:
-        return frozenset()
-
-    def compile(self, buckets: frozenset[Bucket]) -> None:
+    def prepare_like(self, other: Runtime) -> None:
         pass
 
     def seconds(self, rows: int, time: int) -> float:

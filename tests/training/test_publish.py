@@ -10,8 +10,8 @@ from bentoml._internal.models import ModelStore as BentoStore
 from contract.manifest import Figure, GoldenPair, Manifest
 from contract.store import ModelStore, new_version
 from contract.topologies import Floats, Rows, Topology
-from service.buckets import Bucket
 from service.registry import Registry
+from service.runtime import Runtime
 from tests.training.conftest import Trained
 from tests.victim import Victim
 from training.gate import Exported
@@ -71,11 +71,7 @@ class Uncompiled:
     def serve(self) -> None:
         pass
 
-    @property
-    def buckets(self) -> frozenset[Bucket]:
-        return frozenset()
-
-    def compile(self, buckets: frozenset[Bucket]) -> None:
+    def prepare_like(self, other: Runtime) -> None:
         pass
 
 
