@@ -11,6 +11,7 @@ import argparse
 import asyncio
 import gc
 import json
+import re
 import subprocess
 import sys
 import tempfile
@@ -29,7 +30,7 @@ from benchmarks.client import OpenLoop, Outcome
 from benchmarks.commands import MODEL, interruptible, model_folder
 from benchmarks.overload import percentile
 from benchmarks.payloads import rows_body
-from benchmarks.servers import Server, running
+from benchmarks.servers import Server, ask, running
 from benchmarks.targets import OURS, TARGETS, numbers
 from contract.aliases import PRODUCTION
 from contract.store import ModelStore
@@ -118,7 +119,8 @@ def _measure(options: argparse.Namespace, server: Server, first: str, folder: Pa
         "statuses": dict(Counter(outcome.status for outcome in outcomes)),
         **_checked(outcomes, known, expected),
         "p99_ms": {"without": _p99(quiet), "with": _p99(outcomes), "ratio": _p99(outcomes) / _p99(quiet)},
-        "visible_ms": {name: value * 1e3 for name, value in _spread([p.done - p.moved for p in promotions]).items()},
+        "visible_ms": [round((promotion.done - promotion.moved) * 1e3) for promotion in promotions],
+        "load_ms": _load_ms(server),
         "rss_mb": memory,
         **machine.facts(),
     }
@@ -194,13 +196,15 @@ def _checked(outcomes: list[Outcome], promotions: list[Promotion], expected: dic
     return {"wrong": wrong, "stale": stale, "early": early, "longest_lag_ms": lag * 1e3, "different_answers": len(facts)}
 
 
+def _load_ms(server: Server) -> float:
+    """The mean over all versions that the service loaded, the first included."""
+    _, page = ask(server.port, "GET", "/metrics", b"")
+    found = dict(re.findall(rb'^unroll_load_seconds_(sum|count)\{model="many_to_many"\} (\S+)', page, re.MULTILINE))
+    return float(found[b"sum"]) / float(found[b"count"]) * 1e3
+
+
 def _p99(outcomes: list[Outcome]) -> float:
     return percentile([outcome.took for outcome in outcomes if outcome.status == 200], 99) or 0.0
-
-
-def _spread(seconds: list[float]) -> dict[str, float]:
-    ordered = sorted(seconds)
-    return {"median": ordered[len(ordered) // 2], "most": ordered[-1]} if ordered else {}
 
 
 if __name__ == "__main__":
