@@ -2,6 +2,7 @@
 
 import json
 import os
+import stat
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,9 @@ class Workers:
     def __init__(self, folder: Path | None = None) -> None:
         self._folder = folder or Path(tempfile.gettempdir()) / f"unroll-{os.getuid()}-{os.getppid()}"
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        status = self._folder.lstat()  # the temporary folder is everybody's, and the name can be guessed
+        if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():
+            raise PermissionError(f"{self._folder} belongs to somebody else; remove it, or set TMPDIR")
         self._mine = self._folder / f"{os.getpid()}.json"
 
     def tell(self, state: dict[str, Any]) -> None:
