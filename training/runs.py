@@ -70,7 +70,7 @@ class Run:
 
     def published(self) -> bool:
         """Whether the store has its version."""
-        return self.plan.version in ModelStore(self.plan.store).versions(self.plan.model)
+        return ModelStore(self.plan.store).path(self.plan.model, self.plan.version).is_dir()
 
     def __enter__(self) -> Self:
         return self
