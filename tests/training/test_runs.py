@@ -1,6 +1,7 @@
 import json
 import os
 import shutil
+import signal
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -75,15 +76,19 @@ def test_asking_never_looks_like_holding(tmp_path: Path) -> None:
         run.end("interrupted")
     child = os.fork()
     if child == 0:
-        while True:
-            read(run.folder)
+        try:
+            while True:
+                read(run.folder)
+        finally:
+            os._exit(1)
     try:
         for _ in range(300):
             with take_up(run.folder) as again:
                 again.end("interrupted")
     finally:
-        os.kill(child, 9)
-        os.waitpid(child, 0)
+        os.kill(child, signal.SIGKILL)
+        _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == -signal.SIGKILL  # it could read at every moment
 
 
 def test_runs_are_found_by_the_beginning_of_their_id_or_as_the_last(tmp_path: Path) -> None:
