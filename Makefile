@@ -44,6 +44,9 @@ serve: $(SERVE_READY)  ## train what is missing, then serve on HOST:PORT  (WORKE
 train: $(SERVE_READY)  ## train, gate and publish all three topologies  (ARGS="--seed 1 ...")
 	$(BIN)/python -m training run $(ARGS)
 
+retrain: $(SERVE_READY)  ## train anew, gate against production too, publish as candidate  (ARGS="--promote ...")
+	$(BIN)/python -m training retrain $(ARGS)
+
 test: $(DEV_READY)  ## every test
 	$(BIN)/python -m pytest $(ARGS)
 
@@ -85,4 +88,4 @@ lock: $(DEV_READY)  ## pin requirements/ anew from pyproject.toml
 clean:  ## remove what make made, the models included
 	rm -rf .venv .bentoml runs reports .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-.PHONY: help setup serve train test lint format load load-ui bento bench bench-setup bench-training lock clean
+.PHONY: help setup serve train retrain test lint format load load-ui bento bench bench-setup bench-training lock clean

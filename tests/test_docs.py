@@ -67,7 +67,8 @@ def test_every_make_target_is_declared_phony(target: str) -> None:
 @pytest.mark.parametrize("name", DOCS)
 def test_every_make_target_and_option_that_the_docs_name_exists(name: str) -> None:
     assert set(re.findall(r"\bmake ([a-z][a-z-]+)", " ".join(re.findall(r"`[^`]+`", DOCS[name])))) <= set(TARGETS)
-    options = {option for parameter in cli.commands["run"].params for option in parameter.opts}
+    commands = (cli.commands["run"], cli.commands["retrain"])
+    options = {option for command in commands for parameter in command.params for option in parameter.opts}
     for command in re.findall(r"(?:training run|ARGS=)([^#\n`]*)", DOCS[name]):
         assert set(re.findall(r"--[a-z-]+", command)) - {"--help"} <= options
 

@@ -40,7 +40,7 @@ def newest(folder: Path, say: Callable[[str], None]) -> Checkpoint | None:
         left.unlink()
     for path in _newest_first(folder):
         try:
-            with np.load(path) as archive:
+            with path.open("rb") as file, np.load(file) as archive:
                 arrays = [archive[name] for name in sorted(archive.files) if name.startswith("array_")]
                 return Checkpoint(int(archive["step"]), float(archive["seconds"]), arrays)
         except (zipfile.BadZipFile, ValueError, KeyError, EOFError) as error:

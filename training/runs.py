@@ -70,7 +70,7 @@ class Run:
 
     def published(self) -> bool:
         """Whether the store has its version."""
-        return self.plan.version in ModelStore(self.plan.store).versions(self.plan.model)
+        return ModelStore(self.plan.store).path(self.plan.model, self.plan.version).is_dir()
 
     def __enter__(self) -> Self:
         return self
@@ -131,7 +131,7 @@ def take_up(folder: Path) -> Run:
     if lock is None:
         raise NoRun(f"{folder.name} is running: another process holds it")
     try:
-        found = _read(folder, running=False)
+        found = _read(folder, running=False, status_json=(folder / "status.json").read_bytes())
         if found.shown not in _ENDED:
             run = Run(folder, lock, found.plan, found.status)
             run.note(status="running", reason=None, began=datetime.now(UTC), worked=found.seconds)
@@ -166,17 +166,17 @@ def read(folder: Path) -> Record:
             status_json, running = now, held(folder)
     except OSError as error:
         raise NoRun(f"{folder} cannot be read: {sentence(error)}") from error
-    return _read(folder, running)
+    return _read(folder, running, status_json)
 
 
-def _read(folder: Path, running: bool) -> Record:
+def _read(folder: Path, running: bool, status_json: bytes) -> Record:
     try:
         settled = RunPlan.model_validate_json((folder / "plan.json").read_bytes())
-        status = RunStatus.model_validate_json((folder / "status.json").read_bytes())
+        status = RunStatus.model_validate_json(status_json)
         gate_json = folder / "gate.json"
         gate = FIGURES.validate_json(gate_json.read_bytes()) if gate_json.exists() else []
         last = last_metrics(folder)
-        seen = max(path.stat().st_mtime for path in folder.iterdir())
+        seen = max(path.stat().st_mtime for path in folder.iterdir() if not path.name.startswith("."))  # those go and come
     except (OSError, ValidationError) as error:
         raise NoRun(f"{folder} cannot be read: {sentence(error)}") from error
     died = status.status == "running" and not running

@@ -14,7 +14,7 @@ from training import console
 from training.runs import Record
 
 LOG_LINES = 12
-_WIDE = 170
+_WIDE = 190
 """Columns that the whole list takes, and is given where there is no terminal."""
 _STYLE = {"published": "green", "running": "cyan", "refused": "bold red", "failed": "bold red", "died": "bold red"}
 

@@ -40,7 +40,8 @@ def test_the_tutorial_prints_its_answers_and_its_arithmetic_and_publishes(home: 
 
 
 def test_a_run_leaves_its_record(home: Path) -> None:
-    assert run(home, "--topology", "one_to_one", "--recipe", "tutorial", "--length", "3", "--alias", "mine").exit_code in (0, 1)
+    result = run(home, "--topology", "one_to_one", "--recipe", "tutorial", "--length", "3", "--alias", "mine")
+    assert result.exit_code in (0, 1)
     (record,) = records(home)
     assert record.name.endswith("-one_to_one")
     assert json.loads((record / "plan.json").read_text())["length"] == 3
@@ -49,6 +50,9 @@ def test_a_run_leaves_its_record(home: Path) -> None:
     assert {"loss", "learning_rate", "seconds"} <= lines[-1].keys()
     assert list(record.glob("events.out.tfevents.*"))
     assert {"name", "value", "bar"} == json.loads((record / "gate.json").read_text())[0].keys()
+    log = [line.rstrip() for line in (record / "log.txt").read_text().splitlines()]
+    assert {"one_to_one: step 1,000 of 1,000", "gate"} <= {line.split(", loss")[0] for line in log}
+    assert "\x1b" not in "".join(log)
 
 
 def test_what_the_gate_refuses_exits_1_with_the_figures_and_is_not_published(home: Path) -> None:
@@ -124,8 +128,9 @@ def test_a_store_that_cannot_be_written_is_said_in_a_sentence(home: Path) -> Non
     (home / "staging").write_text("a file where a folder must be")
     result = run(home, "--topology", "one_to_one", "--recipe", "tutorial")
     assert result.exit_code == 1
-    assert "Cannot go on: File exists" in result.output
-    assert "Nothing of the run under way was published" in " ".join(result.output.split())
+    (record,) = records(home)
+    assert f"Cannot go on: File exists: {home / 'staging'}." in result.output
+    assert f"Nothing of it was published. Go on with: python -m training resume {record.name} --runs" in result.output
 
 
 def test_help_names_every_option_and_the_exit_codes() -> None:

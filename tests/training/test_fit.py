@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from contract.topologies import TOPOLOGY_NAMES, TopologyName
+from contract.topologies import TOPOLOGIES, TOPOLOGY_NAMES, TopologyName
 from training.data import tutorial_sequence
-from training.fit import Progress, fit, tensorboard
+from training.fit import Progress, adam_of, fit, tensorboard
 from training.models import build
 from training.recipes import GENERAL, TUTORIAL, plan
 
@@ -22,6 +22,41 @@ def test_the_same_seed_gives_the_same_weights_to_the_last_bit(name: TopologyName
     first, again, other = runs
     assert all((a == b).all() for a, b in zip(first, again, strict=True))
     assert any((a != b).any() for a, b in zip(first, other, strict=True))
+
+
+@pytest.mark.parametrize("name", TOPOLOGY_NAMES)
+def test_restored_from_its_state_it_goes_on_to_the_same_weights_to_the_last_bit(name: TopologyName) -> None:
+    settled = plan(GENERAL, name, length=5, seed=1, steps=600)
+    undisturbed = build(settled.topology, 5, 5, seed=1)
+    adam = adam_of(undisturbed)
+    states = [(progress.step, adam.state()) for progress in fit(undisturbed, settled, adam)]
+    assert [step for step, _ in states] == [500, 600]
+    for step, state in states:
+        resumed = build(settled.topology, 5, 5, seed=2)  # nothing of its own is left
+        again = adam_of(resumed)
+        again.restore(step, state)
+        list(fit(resumed, settled, again))
+        assert all((a == b).all() for a, b in zip(resumed.get_weights(), undisturbed.get_weights(), strict=True))
+        assert all((a == b).all() for a, b in zip(again.state(), adam.state(), strict=True))
+
+
+@pytest.mark.parametrize("name", TOPOLOGY_NAMES)
+def test_the_tutorial_recipe_goes_on_too(name: TopologyName) -> None:
+    """Uncompiled, TensorFlow itself now and then gives another last bit (1 run in about 40 on a busy machine)."""
+    settled = plan(TUTORIAL, name, length=5, seed=1, steps=600)
+    undisturbed, resumed = build(settled.topology, 5, 5, seed=1), build(settled.topology, 5, 5, seed=2)
+    adam, again = adam_of(undisturbed), adam_of(resumed)
+    states = [(progress.step, adam.state()) for progress in fit(undisturbed, settled, adam)]
+    again.restore(*states[0])
+    list(fit(resumed, settled, again))
+    for ours, theirs in zip(resumed.get_weights(), undisturbed.get_weights(), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-6)
+
+
+def test_a_state_of_other_variables_is_not_taken() -> None:
+    small, large = (build(TOPOLOGIES["one_to_one"], units, 5, seed=1) for units in (4, 5))
+    with pytest.raises(ValueError, match="shape"):
+        adam_of(large).restore(1, adam_of(small).state())
 
 
 def test_progress_ends_at_the_last_step_with_a_smaller_loss_and_no_rate_left() -> None:

@@ -9,7 +9,7 @@ import tensorflow as tf
 from contract.manifest import Figure
 from tests.training.conftest import Trained
 from training import models
-from training.gate import judge
+from training.gate import against_production, judge
 from training.models import build, export
 from training.recipes import TUTORIAL, plan
 
@@ -91,3 +91,29 @@ def test_a_tutorial_model_is_judged_on_its_one_sequence(tmp_path: Path) -> None:
     export(model, settled.topology, tmp_path / "saved")
     judged = figures(Trained(settled, model, tmp_path / "saved"))
     assert refused(judged) == {"error, its one sequence"}
+
+
+@pytest.mark.parametrize("worse_by", [0.002, 0.004])
+def test_against_production_the_bar_is_its_error_and_a_tenth_of_the_recipes(
+    many_to_many: Trained, tmp_path: Path, worse_by: float
+) -> None:
+    shifted = keras.models.clone_model(many_to_many.model)
+    weights = many_to_many.model.get_weights()
+    shifted.set_weights([*weights[:-1], weights[-1] + np.float32(worse_by)])  # every answer, by the head's bias
+    export(shifted, many_to_many.plan.topology, tmp_path / "saved")
+    same = against_production(many_to_many.folder, many_to_many.folder, many_to_many.plan)
+    assert same.name == "error, held-out rows, against production"
+    assert same.bar == pytest.approx(same.value + 0.003)
+    worse = against_production(tmp_path / "saved", many_to_many.folder, many_to_many.plan)
+    assert worse.bar == same.bar
+    assert worse.passed is (worse_by < 0.003)
+    assert against_production(many_to_many.folder, tmp_path / "saved", many_to_many.plan).passed
+
+
+def test_a_production_version_that_answers_nan_is_no_bar(many_to_many: Trained, tmp_path: Path) -> None:
+    broken = keras.models.clone_model(many_to_many.model)
+    broken.set_weights([np.full_like(weight, np.nan) for weight in many_to_many.model.get_weights()])
+    export(broken, many_to_many.plan.topology, tmp_path / "saved")
+    figure = against_production(many_to_many.folder, tmp_path / "saved", many_to_many.plan)
+    assert figure.bar == math.inf
+    assert figure.passed

@@ -1,20 +1,25 @@
 """Runs that are killed, interrupted, or lose their disk, and what becomes of them."""
 
+import dataclasses
 import hashlib
+import json
 import os
 import random
 import resource
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from contract.manifest import Figure
 from contract.store import ModelStore
 from tests.conftest import ROOT
 from tests.victim import Victim
-from training import checkpoints
+from training import checkpoints, gate, job
 from training.job import Wish, resume, train_all
 from training.recipes import GENERAL, TUTORIAL, plan
 from training.run_plan import NoRun
@@ -22,9 +27,9 @@ from training.runs import Record, folders, read
 
 QUICK = plan(TUTORIAL, "one_to_one", length=5, seed=1)
 KILLS = 10
-WRITES = 165
-EVENTS = (1_100, 9_800)
-"""Of an undisturbed run of `go_on`: up to its last step, compiling included, and in all."""
+WRITES, EVENTS = (45, 200), (1_100, 9_900)
+"""The moments are drawn from so many: at first to the fourth checkpoint of an undisturbed run of `go_on`, then to its end."""
+STEPS = 4_000
 
 
 def records(runs: Path) -> list[Record]:
@@ -36,26 +41,27 @@ def go_on(root: Path) -> None:
     os.dup2(os.open(root.parent / "shown", os.O_WRONLY | os.O_CREAT | os.O_APPEND), 1)
     runs = root.parent / "runs"
     died = [record.folder for record in records(runs) if record.shown == "died"]
-    settled = plan(GENERAL, "one_to_one", length=5, seed=1, steps=3_000)
+    settled = plan(GENERAL, "one_to_one", length=5, seed=1, steps=STEPS)
     wish = Wish(runs=runs, against_production=True, checkpoint_seconds=0)
     assert (resume(died[0]) if died else train_all([settled], ModelStore(root), wish)) == 0
 
 
 def test_killed_at_ten_random_moments_the_weights_are_those_of_an_undisturbed_run(store: ModelStore) -> None:
     runs = store.root.parent / "runs"
-    chance = random.Random(5)
+    chance = random.Random(16)
     killed_at: list[Record] = []
     with Victim("tests.training.test_job:go_on", store.root) as victim:
         victim.start()
         assert victim.exit_code() == 0
         (undisturbed,) = records(runs)
         while len(killed_at) < KILLS or records(runs)[-1].shown == "died":
-            if len(killed_at) == KILLS:
+            kills = len(killed_at)
+            if kills == KILLS:
                 victim.start()
-            elif len(killed_at) % 2:
-                victim.start(chance.randint(1, chance.choice(EVENTS)), at="event")
+            elif kills % 2:
+                victim.start(chance.randint(1, EVENTS[kills >= KILLS - 4]), at="event")
             else:
-                victim.start(chance.randint(1, WRITES))
+                victim.start(chance.randint(1, WRITES[kills >= KILLS - 4]))
             code = victim.exit_code()
             assert code in (0, -signal.SIGKILL)
             if code:
@@ -71,7 +77,7 @@ def test_killed_at_ten_random_moments_the_weights_are_those_of_an_undisturbed_ru
     for record in ended:
         last = checkpoints.newest(record.folder / "checkpoints", print)
         assert last is not None
-        assert last.step == 3_000
+        assert last.step == STEPS
         weights = hashlib.sha256(b"".join(array.tobytes() for array in last.state[::3])).hexdigest()
         assert weights == undisturbed.status.weights
         assert record.gate == store.verify("one_to_one", record.plan.version).gate
@@ -139,22 +145,117 @@ def test_two_runs_at_once_do_not_disturb_each_other(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kilobytes", [2, 16])  # the record, and the export, which TensorFlow writes itself
-def test_a_full_disk_fails_the_run_in_a_sentence_and_it_goes_on_when_there_is_room(
-    tmp_path: Path, kilobytes: int, capfd: pytest.CaptureFixture[str]
-) -> None:
-    store, runs = ModelStore(tmp_path / "models"), tmp_path / "runs"
-    child = os.fork()
-    if child == 0:  # a process that may write no larger file: what it meets is as on a full disk
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (kilobytes * 1024, kilobytes * 1024))
-        os._exit(train_all([QUICK], store, Wish(runs=runs)))
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 1
-    (failed,) = records(runs)
+def test_a_full_disk_fails_the_run_in_a_sentence_and_it_goes_on_when_there_is_room(tmp_path: Path, kilobytes: int) -> None:
+    with start(tmp_path, "run", "--topology", "one_to_one", "--recipe", "tutorial") as process:
+        # A process that may write no larger file meets what it would meet on a full disk.
+        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (kilobytes * 1024, kilobytes * 1024))
+        shown, _ = process.communicate()
+    assert process.returncode == 1
+    (failed,) = records(tmp_path / "runs")
     assert failed.shown == "failed"
     assert failed.status.reason
     assert "File too large" in failed.status.reason
-    assert "\n" not in failed.status.reason
+    assert f"Cannot go on: {failed.status.reason}." in shown
+    assert "Traceback" not in shown
+    store = ModelStore(tmp_path / "models")
     assert store.names() == []
     assert resume(failed.folder) == 0
     assert read(failed.folder).shown == "published"
     store.verify("one_to_one", failed.plan.version)
+
+
+def test_a_store_that_cannot_be_written_fails_the_run_before_it_trains(tmp_path: Path) -> None:
+    (tmp_path / "models").write_text("a file where a folder must be")
+    store, runs = ModelStore(tmp_path / "models"), tmp_path / "runs"
+    assert train_all([QUICK], store, Wish(runs=runs)) == 1
+    (failed,) = records(runs)
+    assert (failed.shown, failed.step) == ("failed", 0)
+    assert failed.status.reason == f"File exists: {tmp_path / 'models'}"
+    (tmp_path / "models").unlink()
+    assert resume(failed.folder) == 0
+    store.verify("one_to_one", failed.plan.version)
+
+
+def test_a_store_whose_volume_goes_while_it_trains_is_not_made_anew_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store, runs, away = ModelStore(tmp_path / "home" / "models"), tmp_path / "runs", tmp_path / "away"
+    real = gate.judge
+
+    def judge_while_it_goes(*arguments: Any) -> Iterator[Figure]:
+        yield from real(*arguments)
+        store.root.parent.rename(away)
+
+    monkeypatch.setattr(job, "judge", judge_while_it_goes)
+    assert train_all([QUICK], store, Wish(runs=runs)) == 1
+    monkeypatch.undo()
+    (failed,) = records(runs)
+    assert failed.shown == "failed"
+    assert "has its volume gone?" in capsys.readouterr().out
+    assert resume(failed.folder) == 1
+    assert not store.root.exists()
+
+    away.rename(store.root.parent)
+    assert resume(failed.folder) == 0
+    assert read(failed.folder).status.weights == failed.status.weights
+    store.verify("one_to_one", failed.plan.version)
+
+
+def test_what_has_ended_is_not_done_again(tmp_path: Path) -> None:
+    store, runs = ModelStore(tmp_path / "models"), tmp_path / "runs"
+    refused = dataclasses.replace(QUICK, steps=5)
+    assert train_all([refused, QUICK], store, Wish(runs=runs)) == 1
+    assert [record.shown for record in records(runs)] == ["refused", "published"]
+    for record in records(runs):
+        with pytest.raises(NoRun, match=f"is {record.shown}: there is nothing left to do"):
+            resume(record.folder)
+    assert len(store.versions("one_to_one")) == 1
+
+
+def test_a_retrained_model_may_be_little_worse_than_production(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    store, runs = ModelStore(tmp_path / "models"), tmp_path / "runs"
+    retrain = Wish("candidate", runs, against_production=True)
+    assert train_all([QUICK], store, retrain) == 0
+    assert "one_to_one has no production version to compare with" in capsys.readouterr().out
+    first = records(runs)[0].plan.version
+    store.promote("one_to_one", "production", first)
+
+    assert train_all([QUICK], store, retrain) == 0
+    second = records(runs)[1]
+    assert second.status.compared_with == first
+    (figure,) = [figure for figure in second.gate if figure.name.endswith(", against production")]
+    assert figure in store.verify("one_to_one", second.plan.version).gate
+    assert figure.bar == pytest.approx(figure.value + 0.1 * QUICK.bars.random)  # the same seed, so production's own error
+    aliases = store.aliases("one_to_one")
+    assert {name: alias.version for name, alias in aliases.items()} == {"production": first, "candidate": second.plan.version}
+
+    weaker = dataclasses.replace(QUICK, steps=850)  # passes every other bar
+    assert train_all([weaker], store, retrain) == 1
+    refused = records(runs)[2]
+    assert refused.status.reason == figure.name
+    assert len(store.versions("one_to_one")) == 2
+
+
+def test_a_broken_production_version_does_not_keep_its_successor_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store, runs = ModelStore(tmp_path / "models"), tmp_path / "runs"
+    assert train_all([QUICK], store, Wish("production", runs)) == 0
+    broken = records(runs)[0].plan.version
+    (store.path("one_to_one", broken) / "saved_model.pb").unlink()
+    assert train_all([QUICK], store, Wish("production", runs, against_production=True)) == 0
+    assert "is broken, so nothing to compare with: saved_model.pb is missing" in " ".join(capsys.readouterr().out.split())
+    assert store.aliases("one_to_one")["production"].version == records(runs)[1].plan.version
+
+
+def test_a_recipe_that_has_changed_is_named_and_not_gone_on_with(tmp_path: Path) -> None:
+    runs = tmp_path / "runs"
+    (tmp_path / "models").write_text("a file where a folder must be")
+    assert train_all([QUICK], ModelStore(tmp_path / "models"), Wish(runs=runs)) == 1
+    (folder,) = folders(runs)
+    written = json.loads((folder / "plan.json").read_text())
+    written["recipe_values"]["learning_rate"] = 0.5
+    (folder / "plan.json").write_text(json.dumps(written))
+    with pytest.raises(NoRun, match=r"recipe tutorial has changed since .* began: learning_rate 0.001, was 0.5"):
+        resume(folder)
+    assert read(folder).shown == "failed"
