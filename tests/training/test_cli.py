@@ -125,7 +125,7 @@ def test_a_store_that_cannot_be_written_is_said_in_a_sentence(home: Path) -> Non
     result = run(home, "--topology", "one_to_one", "--recipe", "tutorial")
     assert result.exit_code == 1
     assert "Cannot go on: File exists" in result.output
-    assert "Nothing of the run under way was published" in " ".join(result.output.split())
+    assert "Nothing of it was published" in " ".join(result.output.split())
 
 
 def test_help_names_every_option_and_the_exit_codes() -> None:
