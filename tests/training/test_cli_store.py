@@ -127,7 +127,7 @@ def test_deleting_asks_first(store: ModelStore, versions: list[str]) -> None:
     assert run("delete", f"{NAME}:latest", "--yes") == f"{NAME}:{versions[2]} is deleted\n"
     assert store.versions(NAME) == versions[:1]
     refused = run("delete", f"{NAME}:production", "--yes", exits=1)
-    assert refused.startswith(f"Error: {NAME}:{versions[0]} is named by the alias production")
+    assert refused.startswith(f"Error: {NAME}:{versions[0]} is in use as production")
 
 
 def test_pruning_says_what_goes_and_can_only_say_it(store: ModelStore, versions: list[str], publish: Publish) -> None:
@@ -247,4 +247,4 @@ def test_as_a_process_of_its_own(home: Path, store: ModelStore, versions: list[s
         [*command[:3], "delete", f"{NAME}:latest", "--yes"], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert (failed.returncode, failed.stdout) == (1, "")
-    assert failed.stderr.startswith(f"Error: {NAME}:{versions[2]} is named by the alias production")
+    assert failed.stderr.startswith(f"Error: {NAME}:{versions[2]} is in use as production")
