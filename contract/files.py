@@ -51,6 +51,16 @@ def write_atomically(path: Path, content: str | bytes) -> None:
     sync(path.parent)
 
 
+def state(folder: Path) -> tuple[tuple[str, int, int], ...]:
+    """(path, size, time of change in ns) of every file below a folder: differs when any of them was written to."""
+    found = []
+    for path in sorted(folder.rglob("*")):
+        with contextlib.suppress(FileNotFoundError):  # gone since it was listed
+            status = path.stat()
+            found.append((path.relative_to(folder).as_posix(), status.st_size, status.st_mtime_ns))
+    return tuple(found)
+
+
 def folders(parent: Path) -> list[Path]:
     """The folders in a folder that need not exist, hidden ones left out."""
     try:

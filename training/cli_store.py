@@ -40,7 +40,7 @@ def _tag(_context: click.Context, _parameter: click.Parameter, given: str) -> tu
 
 
 def _alias(given: str) -> str | None:
-    if given in ("latest", "canary", "shadow"):
+    if given in ("latest", "default", "canary", "shadow"):
         raise click.BadParameter(f"{given} has a meaning of its own")
     return options.alias(given)
 

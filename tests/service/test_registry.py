@@ -31,7 +31,8 @@ def loaded(store: ModelStore) -> Registry:
 
 
 def served(registry: Registry) -> dict[str, str]:
-    return {model.manifest.name: model.manifest.version for model in registry.models}
+    """What answers requests that name no version."""
+    return {name: served.default.manifest.version for name, served in registry.served.items()}
 
 
 def test_every_name_is_served_in_its_newest_version(store: ModelStore, publish: Publish) -> None:
@@ -47,7 +48,7 @@ def test_production_is_served_before_the_newest(store: ModelStore, publish: Publ
     store.promote("one_to_one", "production", first)
     registry = loaded(store)
     assert served(registry) == {"one_to_one": first}
-    assert registry.models[0].aliases == ("production",)
+    assert registry.served["one_to_one"].aliases == {"production": first}
 
 
 def test_a_changed_file_is_refused_and_the_version_before_it_served(store: ModelStore, publish: Publish) -> None:

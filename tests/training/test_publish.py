@@ -10,6 +10,7 @@ from bentoml._internal.models import ModelStore as BentoStore
 from contract.manifest import Figure, GoldenPair, Manifest
 from contract.store import ModelStore, new_version
 from contract.topologies import Floats, Rows, Topology
+from service.buckets import Bucket
 from service.registry import Registry
 from tests.training.conftest import Trained
 from tests.victim import Victim
@@ -68,6 +69,13 @@ class Uncompiled:
         return 0.0
 
     def serve(self) -> None:
+        pass
+
+    @property
+    def buckets(self) -> frozenset[Bucket]:
+        return frozenset()
+
+    def compile(self, buckets: frozenset[Bucket]) -> None:
         pass
 
 
