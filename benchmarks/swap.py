@@ -76,7 +76,7 @@ def promote_all(prepared: Path, store: ModelStore, url: str, workers: int, inter
         begun = time.monotonic()
         store.promote(MODEL, PRODUCTION, version)
         moved = time.monotonic()
-        assert wait_until_served(url, MODEL, PRODUCTION, version, timeout=60) == workers
+        assert wait_until_served(url, MODEL, {PRODUCTION: version}, timeout=60) == workers
         print(json.dumps(Promotion(folder.name, version, begun, moved, time.monotonic())), flush=True)
         time.sleep(interval)
     return 0

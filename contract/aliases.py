@@ -95,6 +95,14 @@ class Alias(_Frozen):
         return _changed(self, "delete", version, versions=way_back)
 
 
+def uses_of(version: str, aliases: dict[str, Alias]) -> str:
+    """Where it is named, such as "production, canary of candidate"; empty where it is not."""
+    uses = [label for label, alias in aliases.items() if alias.version == version]
+    for label, alias in aliases.items():
+        uses += [f"{trial} of {label}" for trial, tried in alias.trials.items() if tried == version]
+    return ", ".join(uses)
+
+
 def _changed(alias: Alias, what: What, version: str, reason: str = "", **fields: object) -> Alias:
     event = Event(at=datetime.now(UTC), what=what, version=version, reason=reason)
     return alias.model_copy(update={**fields, "history": (*alias.history, event)[-HISTORY:]})

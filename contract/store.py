@@ -22,7 +22,7 @@ from typing import Final
 
 from pydantic import TypeAdapter, ValidationError
 
-from contract.aliases import PRODUCTION, Alias, Canary
+from contract.aliases import PRODUCTION, Alias, Canary, uses_of
 from contract.files import folders, hash_files, locked, staging_folder, sync, sync_tree, write_atomically
 from contract.manifest import CONTRACT_VERSION, Manifest
 from contract.topologies import parse_model_name
@@ -236,12 +236,9 @@ class ModelStore:
         """Under the lock, so that nobody can name it meanwhile. Killed at any step, it can be done again."""
         self._check_known(name, version)
         with self._edited(name) as aliases:
-            for label, alias in aliases.items():
-                if version in alias.named:
-                    roles = [trial for trial, tried in alias.trials.items() if tried == version]
-                    what = f"is named by the alias {label}" if version == alias.version else f"is the {roles[0]} of {label}"
-                    raise BrokenVersion(f"{name}:{version} {what}: let it name another version first, or withdraw it")
-                aliases[label] = alias.without(version)
+            if uses := uses_of(version, aliases):
+                raise BrokenVersion(f"{name}:{version} is in use as {uses}: promote another there, or withdraw it, first")
+            aliases.update({label: alias.without(version) for label, alias in aliases.items()})
         left = [each for each in self.versions(name) if each != version]
         latest = self.root / name / "latest"
         write_atomically(latest, left[-1]) if left else latest.unlink(missing_ok=True)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from click import Command
 from prometheus_client import Counter
 from prometheus_client.metrics import MetricWrapperBase
 
@@ -12,6 +13,7 @@ from service import errors, metrics
 from service.protocols.models import ModelPages
 from service.protocols.native import Native
 from service.settings import Settings
+from training import cli_store
 from training.cli import cli
 
 ROOT = Path(__file__).parents[1]
@@ -71,6 +73,14 @@ def test_every_make_target_and_option_that_the_docs_name_exists(name: str) -> No
     options = {option for command in commands for parameter in command.params for option in parameter.opts}
     for command in re.findall(r"(?:training run|ARGS=)([^#\n`]*)", DOCS[name]):
         assert set(re.findall(r"--[a-z-]+", command)) - {"--help"} <= options
+
+
+@pytest.mark.parametrize("command", cli_store.COMMANDS, ids=lambda command: command.name)
+def test_every_command_of_the_store_is_documented(command: Command) -> None:
+    assert re.search(rf"^\| `{command.name}[ `]", DOCS["operations.md"], re.MULTILINE)
+    options = {option for parameter in command.params for option in parameter.opts} | {"--help"}
+    shown = re.findall(rf"(?:\| `|-m training ){command.name} ([^`\n]*)", DOCS["operations.md"])
+    assert {option for line in shown for option in re.findall(r"--[a-z-]+", line)} <= options
 
 
 @pytest.mark.parametrize("name", DOCS)

@@ -51,6 +51,7 @@ def _url(_context: click.Context, _parameter: click.Parameter, given: str | None
     return given
 
 
+TRIALS_SEEN = "--wait sees the canary and the shadow of production only"
 alias_option = click.option(
     "--alias", default=PRODUCTION, show_default=True, callback=lambda *given: _alias(given[-1]), help="Which."
 )
@@ -113,6 +114,8 @@ def promote(
       python -m training promote many_to_many:candidate --shadow
       python -m training promote many_to_many:latest --wait http://127.0.0.1:3000
     """
+    if wait and alias != PRODUCTION and (shadow or canary is not None):
+        raise click.UsageError(TRIALS_SEEN)
     if canary is not None and shadow:
         raise click.UsageError("either --canary or --shadow: one version cannot answer and not answer")
     name, word = tag
@@ -131,7 +134,7 @@ def promote(
             f"{name}: {alias} names {version}" + (" already" if already else f", before {before.version}" if before else "")
         )
     role = "canary" if canary is not None else "shadow" if shadow else alias
-    _wait(wait, name, role, version, timeout)
+    _wait(wait, name, {role: version}, timeout)
 
 
 @click.command()
@@ -148,12 +151,12 @@ def withdraw(store: ModelStore, model: str, alias: str, canary: bool, shadow: bo
     Example:
       python -m training withdraw many_to_many --canary
     """
+    if wait and alias != PRODUCTION:
+        raise click.UsageError(TRIALS_SEEN)
     both = canary == shadow
     ended = store.withdraw(model, alias, canary=canary or both, shadow=shadow or both, reason="by hand")
     click.echo(f"{model}: withdrawn from {alias}" if ended else f"{model}: {alias} has nothing of that on trial")
-    for role, wanted in (("canary", canary or both), ("shadow", shadow or both)):
-        if wanted:
-            _wait(wait, model, role, None, timeout)
+    _wait(wait, model, {role: None for role, other in (("canary", shadow), ("shadow", canary)) if both or not other}, timeout)
 
 
 @click.command()
@@ -170,7 +173,7 @@ def rollback(store: ModelStore, model: str, alias: str, wait: str | None, timeou
     """
     version = store.rollback(model, alias)
     click.echo(f"{model}: {alias} names {version} again")
-    _wait(wait, model, alias, version, timeout)
+    _wait(wait, model, {alias: version}, timeout)
 
 
 @click.command()
@@ -257,11 +260,11 @@ def _resolve(store: ModelStore, name: str, word: str) -> str:
     return alias.version if alias else word
 
 
-def _wait(url: str | None, name: str, role: str, version: str | None, timeout: float) -> None:
+def _wait(url: str | None, name: str, wanted: dict[str, str | None], timeout: float) -> None:
     if url is None:
         return
     try:
-        workers = wait_until_served(url, name, role, version, timeout)
+        workers = wait_until_served(url, name, wanted, timeout)
     except NotServed as error:
-        raise NotServed(f"the store has changed, but {error}") from error
+        raise NotServed(f"so it is in the store, but {error}") from error
     click.echo(f"{name}: so it is at {url}, {workers} worker{'s' if workers > 1 else ''}")

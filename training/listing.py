@@ -101,7 +101,7 @@ def show_versions(listing: Listing) -> None:
     table = _table("model", "version", "age", "aliases", "gate, worst/bar", "state")
     for entry in listing.models:
         worst = entry.worst
-        gate = f"{worst.value:.3g}/{worst.bar:g} = {_share(worst):.2f}" if worst else "-"
+        gate = f"{worst.value:.3g}/{worst.bar:.3g} = {_share(worst):.2f}" if worst else "-"
         state = "whole" if entry.state == "whole" else f"[bold red]broken:[/] {escape(entry.reason or '')}"
         age = "-" if entry.age_seconds is None else _age(entry.age_seconds)
         table.add_row(entry.name, entry.version, age, escape(", ".join(map(str, entry.aliases))), gate, state)

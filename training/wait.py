@@ -1,12 +1,15 @@
 """Wait until every worker of a running service does what the store says."""
 
 import time
+from collections.abc import Mapping
 
 import httpx
 from pydantic import BaseModel, ValidationError
 
 PAUSE = 0.1
 """Seconds between two looks."""
+ANSWER = 5.0
+"""Seconds that one answer may take, whatever the time that is left."""
 
 
 class _Worker(BaseModel):
@@ -24,18 +27,23 @@ class NotServed(Exception):
     """The time is over; the message names the workers that serve something else, or says why nobody could be asked."""
 
 
-def wait_until_served(url: str, name: str, role: str, version: str | None, timeout: float) -> int:
-    """How many workers there are, once `GET {url}/models` shows `version` as `role` of `name` for each of them.
+def wait_until_served(url: str, name: str, wanted: Mapping[str, str | None], timeout: float) -> int:
+    """How many workers there are, once `GET {url}/models` shows what is `wanted` of `name` for each of them.
 
-    `role` is an alias, `canary` or `shadow`; None: nothing is on trial. Raises NotServed after `timeout` seconds.
+    `wanted` is role -> version; a role is an alias, `canary` or `shadow`, and None: nothing is on trial as that.
+    Raises NotServed after `timeout` seconds.
     """
     until = time.monotonic() + timeout
     with httpx.Client() as client:
         while True:
             try:
-                workers = _workers(client, url, max(until - time.monotonic(), PAUSE))
-                roles = {pid: serving.get(name, {}).get(role) for pid, serving in workers.items()}
-                behind = [f"worker {pid} has {served or 'nothing'}" for pid, served in roles.items() if served != version]
+                workers = _workers(client, url, max(until - time.monotonic(), ANSWER))
+                behind = [
+                    f"worker {pid} has {serving.get(name, {}).get(role) or 'nothing'} as {role}"
+                    for pid, serving in workers.items()
+                    for role, version in wanted.items()
+                    if serving.get(name, {}).get(role) != version
+                ]
                 if workers and not behind:
                     return len(workers)
                 why = ", ".join(behind) or "it names no worker"
@@ -46,8 +54,8 @@ def wait_until_served(url: str, name: str, role: str, version: str | None, timeo
                 where = ".".join(map(str, fault["loc"])) or "it"
                 why = f"GET {url}/models answers as no unroll service does: {where}: {fault['msg']}"
             if time.monotonic() >= until:
-                wanted = version or "nothing"
-                raise NotServed(f"after {timeout:g} s not every worker at {url} has {wanted} as {role} of {name}: {why}")
+                told = ", ".join(f"{version or 'nothing'} as {role}" for role, version in wanted.items())
+                raise NotServed(f"after {timeout:g} s not every worker at {url} has {told} of {name}: {why}")
             time.sleep(PAUSE)
 
 

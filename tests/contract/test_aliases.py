@@ -72,6 +72,14 @@ def test_a_deleted_version_leaves_the_way_back_without_a_step_to_itself() -> Non
     assert alias.without("9") is alias
 
 
+def test_uses_are_told_in_words() -> None:
+    alias = Alias.first("1").with_canary(Canary(version="2", percent=5)).with_shadow("2")
+    both = {"production": alias, "candidate": Alias.first("2")}
+    assert aliases.uses_of("1", both) == "production"
+    assert aliases.uses_of("2", both) == "candidate, canary of production, shadow of production"
+    assert aliases.uses_of("3", both) == ""
+
+
 def test_history_and_the_way_back_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(aliases, "HISTORY", 3)
     alias = Alias.first("0")

@@ -94,10 +94,13 @@ def test_a_rollback_leads_to_another_version(store: ModelStore, versions: list[s
 
 def test_what_an_alias_names_is_not_deleted(store: ModelStore, versions: list[str]) -> None:
     store.promote(NAME, PRODUCTION, versions[0])
+    store.promote(NAME, "candidate", versions[0])
     store.set_canary(NAME, PRODUCTION, versions[1], 5)
     store.set_shadow(NAME, PRODUCTION, versions[2])
-    for version, what in zip(versions, ("named by the alias", "the canary of", "the shadow of"), strict=False):
-        with pytest.raises(BrokenVersion, match=f"one_to_one:{version} is {what} production"):
+    for version, what in zip(
+        versions, ("production, candidate:", "canary of production:", "shadow of production:"), strict=False
+    ):
+        with pytest.raises(BrokenVersion, match=f"one_to_one:{version} is in use as {what}"):
             store.delete(NAME, version)
     assert store.versions(NAME) == versions
 

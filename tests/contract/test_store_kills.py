@@ -176,7 +176,7 @@ def delete_spare(root: Path) -> None:
                     store.delete(NAME, version)
                     spare.remove(version)
                 except BrokenVersion as refused:
-                    assert "is named by the alias production" in str(refused)  # noqa: PT017 - it is not always refused
+                    assert "is in use as production" in str(refused)  # noqa: PT017 - it is not always refused
         for version in spare:
             store.delete(NAME, version)
 

@@ -127,7 +127,7 @@ def test_deleting_asks_first(store: ModelStore, versions: list[str]) -> None:
     assert run("delete", f"{NAME}:latest", "--yes") == f"{NAME}:{versions[2]} is deleted\n"
     assert store.versions(NAME) == versions[:1]
     refused = run("delete", f"{NAME}:production", "--yes", exits=1)
-    assert refused.startswith(f"Error: {NAME}:{versions[0]} is named by the alias production")
+    assert refused.startswith(f"Error: {NAME}:{versions[0]} is in use as production")
 
 
 def test_pruning_says_what_goes_and_can_only_say_it(store: ModelStore, versions: list[str], publish: Publish) -> None:
@@ -171,6 +171,8 @@ def test_a_model_without_an_alias_has_no_history(publish: Publish) -> None:
         ["promote", f"{NAME}:latest", "--alias", "Not A Word"],
         ["promote", f"{NAME}:latest", "--alias", "latest"],
         ["promote", f"{NAME}:latest", "--wait", "localhost"],
+        ["promote", f"{NAME}:latest", "--alias", "candidate", "--shadow", "--wait", "http://localhost"],
+        ["withdraw", NAME, "--alias", "candidate", "--wait", "http://localhost"],
         ["prune"],
         ["prune", "--keep", "0"],
         ["rollback"],
@@ -210,11 +212,11 @@ def test_waiting_ends_when_every_worker_serves_it(versions: list[str]) -> None:
     assert said.splitlines()[1] == f"many_to_many: so it is at {url}, 2 workers"
 
 
-def test_waiting_in_vain_exits_1_and_says_that_the_store_has_changed(store: ModelStore, versions: list[str]) -> None:
+def test_waiting_in_vain_exits_1_and_says_what_is_in_the_store(store: ModelStore, versions: list[str]) -> None:
     run("promote", f"{NAME}:{versions[1]}")
     with standing_in(lambda _: workers({"production": versions[1]})) as url:
         said = run("rollback", NAME, "--wait", url, "--timeout", "0", exits=1)
-    assert "Error: the store has changed, but after 0 s not every worker" in said
+    assert "Error: so it is in the store, but after 0 s not every worker" in said
     assert f"worker 1 has {versions[1]}" in said
     assert production(store) == versions[0]
 
@@ -226,6 +228,15 @@ def test_trials_are_waited_for(versions: list[str]) -> None:
         assert "has nothing as canary of many_to_many: worker 1 has" in run(
             "withdraw", NAME, "--canary", "--wait", url, "--timeout", "0", exits=1
         )
+
+
+def test_withdrawing_waits_for_what_it_withdrew(versions: list[str]) -> None:
+    with standing_in(lambda _: workers({"canary": None, "shadow": versions[2]})) as url:
+        wait = ["--wait", url, "--timeout", "0"]
+        assert run("withdraw", NAME, "--canary", *wait).splitlines()[1:] == [f"many_to_many: so it is at {url}, 1 worker"]
+        for options in (["--shadow"], []):
+            said = run("withdraw", NAME, *options, *wait, exits=1)
+            assert said.endswith(f"worker 1 has {versions[2]} as shadow\n")
 
 
 def test_the_commands_need_no_tensorflow(home: Path, versions: list[str]) -> None:
@@ -247,4 +258,4 @@ def test_as_a_process_of_its_own(home: Path, store: ModelStore, versions: list[s
         [*command[:3], "delete", f"{NAME}:latest", "--yes"], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert (failed.returncode, failed.stdout) == (1, "")
-    assert failed.stderr.startswith(f"Error: {NAME}:{versions[2]} is named by the alias production")
+    assert failed.stderr.startswith(f"Error: {NAME}:{versions[2]} is in use as production")

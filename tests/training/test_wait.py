@@ -54,13 +54,26 @@ def test_it_returns_once_the_last_worker_serves_it() -> None:
         return workers({"production": "2"}, {"production": "2" if number >= 3 else "1"})
 
     with standing_in(answer) as url:
-        assert wait_until_served(url + "/", "many_to_many", "production", "2", 60) == 2
+        assert wait_until_served(url + "/", "many_to_many", {"production": "2"}, 60) == 2
     assert asked == [0, 1, 2, 3]
 
 
 def test_nothing_on_trial_is_waited_for_too() -> None:
-    with standing_in(lambda number: workers({"production": "1", "canary": None if number else "2"})) as url:
-        assert wait_until_served(url, "many_to_many", "canary", None, 60) == 1
+    trials: list[Mapping[str, str | None]] = [
+        {"canary": "2", "shadow": "3"},
+        {"canary": "2"},
+        {"shadow": "3"},
+        {"canary": None},
+    ]
+    asked: list[int] = []
+
+    def answer(number: int) -> Any:
+        asked.append(number)
+        return workers(trials[number])
+
+    with standing_in(answer) as url:
+        assert wait_until_served(url, "many_to_many", {"canary": None, "shadow": None}, 60) == 1
+    assert asked == [0, 1, 2, 3]
 
 
 def test_those_that_do_not_serve_it_are_named() -> None:
@@ -68,9 +81,10 @@ def test_those_that_do_not_serve_it_are_named() -> None:
         standing_in(lambda _: workers({"production": "2"}, {"production": "1"}, {})) as url,
         pytest.raises(NotServed) as caught,
     ):
-        wait_until_served(url, "many_to_many", "production", "2", 0)
+        wait_until_served(url, "many_to_many", {"production": "2"}, 0)
     assert str(caught.value) == (
-        f"after 0 s not every worker at {url} has 2 as production of many_to_many: worker 2 has 1, worker 3 has nothing"
+        f"after 0 s not every worker at {url} has 2 as production of many_to_many: "
+        "worker 2 has 1 as production, worker 3 has nothing as production"
     )
 
 
@@ -85,11 +99,11 @@ def test_those_that_do_not_serve_it_are_named() -> None:
 )
 def test_what_is_no_answer_is_said(answer: Any, why: str) -> None:
     with standing_in(lambda _: answer) as url, pytest.raises(NotServed, match=why):
-        wait_until_served(url, "many_to_many", "production", "2", 0)
+        wait_until_served(url, "many_to_many", {"production": "2"}, 0)
 
 
 def test_nobody_there_and_no_such_page_are_said() -> None:
     with standing_in(lambda _: {}) as url, pytest.raises(NotServed, match="404"):
-        wait_until_served(f"{url}/elsewhere", "many_to_many", "production", "2", 0)
+        wait_until_served(f"{url}/elsewhere", "many_to_many", {"production": "2"}, 0)
     with pytest.raises(NotServed, match=f"GET {url}/models: .*refused"):
-        wait_until_served(url, "many_to_many", "production", "2", 0)
+        wait_until_served(url, "many_to_many", {"production": "2"}, 0)
