@@ -43,15 +43,31 @@ MAY_IMPORT = {
     },
     "service.app": {"contract", "service"},
     "service": set(),
-    "training.recipes": {"contract"},
+    "training.scaling": {"contract"},
+    "training.dataset": {"contract"},
+    "training.dataset_layout": {"training.dataset"},
+    "training.dataset_runs": {"contract"},
+    "training.dataset_split": {"contract"},
+    "training.dataset_cells": {"contract", "training.dataset", "training.dataset_layout"},
+    "training.dataset_read": {
+        "contract",
+        "training.dataset",
+        "training.dataset_cells",
+        "training.dataset_layout",
+        "training.dataset_runs",
+    },
+    "training.dataset_check": {"contract", "training.dataset", "training.dataset_read", "training.dataset_split"},
+    "training.recipes": {"contract", "training.dataset", "training.scaling"},
     "training.data": {"contract"},
-    "training.models": {"contract"},
+    "training.models": {"contract", "training.scaling"},
     "training.console": {"contract", "training.recipes"},
-    "training.fit": {"contract", "training.data", "training.recipes"},
+    "training.console_data": {"training.console", "training.dataset", "training.dataset_check"},
+    "training.cli_data": {"training.console_data", "training.dataset", "training.dataset_check"},
+    "training.fit": {"contract", "training.data", "training.dataset", "training.recipes", "training.scaling"},
     "training.gate": {"contract", "training.data", "training.recipes"},
     "training.publish": {"contract", "training.data", "training.recipes"},
     "training.job": {"contract", "training"},
-    "training.cli": {"contract", "training.recipes", "training.job"},
+    "training.cli": {"contract", "training.cli_data", "training.dataset", "training.recipes", "training.job"},
     "training": {"training.cli"},
     "loadtests": {"contract", "loadtests"},
     "contract": set(),
@@ -59,6 +75,7 @@ MAY_IMPORT = {
 ONLY_IN = {
     "tensorflow": {"training.models", "training.fit", "training.gate", "service.runtime"},
     "keras": {"training.models", "training.fit", "training.gate", "training.job"},
+    "pyarrow": {"training.dataset_cells", "training.dataset_read", "training.dataset_runs"},
     "bentoml": {"training.publish", "contract.store", "service.app", "service.protocols.native"},
     "os.environ": {"service.settings", "training.cli"},
 }
@@ -90,7 +107,7 @@ def test_imports_point_downwards(module: str) -> None:
             assert allowed, f"{module} imports {imported}"
 
 
-@pytest.mark.parametrize("library", ["tensorflow", "keras", "bentoml"])
+@pytest.mark.parametrize("library", ["tensorflow", "keras", "bentoml", "pyarrow"])
 def test_heavy_libraries_stay_in_their_rooms(library: str) -> None:
     rooms = {module for module in MODULES if any(below(imported, library) for imported in imports(module))}
     assert rooms <= ONLY_IN[library]

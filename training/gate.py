@@ -1,6 +1,7 @@
 """May this model be published? Every figure is measured on the exported SavedModel, the very files that will be served.
 
-accuracy      held-out random rows; the edges of the domain; every length to 256, and the highest
+accuracy      held-out rows of the user's data, if any; unless it is a mapping: random rows, the edges of the domain, every
+              length to 256, and the highest
 the export    against the Keras model, over a grid of batch and length; parameters against the arithmetic
 company       a row alone against the same row in a batch, and padded
 step          the step endpoint, item by item, against the whole sequence
@@ -24,8 +25,6 @@ from training.recipes import Plan
 
 GRID = (1, 2, 3, 5, 6, 7, 8)
 """Batches and lengths of the comparison with Keras: a batch below, at and above the length, and 1."""
-SAME = 1e-5
-"""Largest difference between two ways to compute the same thing in float32: sums in another order."""
 EVERY_LENGTH_TO = 256
 """Every single length up to here is tried, then the highest: four times further no length is special any more."""
 HELD_OUT_ROWS = 20_000
@@ -67,6 +66,11 @@ def _accuracy(exported: Exported, plan: Plan) -> Iterator[Figure]:
         error = _echo_error(exported, tutorial_sequence(plan.length)[None])
         yield Figure(name="error, its one sequence", value=error, bar=plan.bars.random)
         return
+    if plan.data is not None:
+        own = plan.data.held_out_rows(HELD_OUT_ROWS)
+        yield Figure(name="error, held-out rows of the data", value=_error(exported, *own), bar=plan.bars.held_out or 0.0)
+    if plan.mapping:  # what is right for any other row, nobody knows
+        return
     held_out = random_rows(plan.seed, HELD_OUT_ROWS, plan.length, plan.recipe.domain)
     yield Figure(name="error, held-out rows", value=_echo_error(exported, held_out), bar=plan.bars.random)
     for name, rows in edge_rows(plan.length, plan.recipe.domain):
@@ -92,13 +96,23 @@ def _against_keras(exported: Exported, model: keras.Model, plan: Plan) -> Figure
     for batch, length in product(GRID, lengths):
         rows = Rows.of(list(random_rows(plan.seed + batch, batch, length, plan.recipe.domain)))
         inputs = plan.topology.to_model(rows)
-        wanted = model(inputs, training=False).numpy()  # eager: every axis is known, so TimeDistributed is right
+        wanted = _in_keras(model, inputs, plan)
         try:
             given = exported.raw(inputs)
         except tf.errors.OpError:
-            return Figure(name="export against Keras", value=math.inf, bar=SAME)
+            return Figure(name="export against Keras", value=math.inf, bar=plan.same)
         worst = _worse(worst, float(np.abs(given - wanted).max()) if given.shape == wanted.shape else math.inf)
-    return Figure(name="export against Keras", value=worst, bar=SAME)
+    return Figure(name="export against Keras", value=worst, bar=plan.same)
+
+
+def _in_keras(model: keras.Model, inputs: Floats, plan: Plan) -> Floats:
+    """Eager, so every axis is known and TimeDistributed is right."""
+    if plan.scaling is None:
+        answer: Floats = model(inputs, training=False).numpy()
+        return answer
+    unit = model(plan.scaling.inputs_to_unit(inputs), training=False).numpy()
+    scaled: Floats = plan.scaling.outputs_from_unit(unit)
+    return scaled
 
 
 def _alone_against_batch(exported: Exported, plan: Plan) -> Figure:
@@ -110,11 +124,11 @@ def _alone_against_batch(exported: Exported, plan: Plan) -> Figure:
     try:
         in_company = together.split(exported(together, time=max(lengths)))
     except (tf.errors.OpError, ValueError, IndexError):  # an answer of another shape than the rows
-        return Figure(name="alone against in a batch", value=math.inf, bar=SAME)
+        return Figure(name="alone against in a batch", value=math.inf, bar=plan.same)
     worst = 0.0
     for row, beside_others in zip(rows, in_company, strict=True):
         worst = _worse(worst, float(np.abs(exported(Rows.of([row])) - beside_others).max()))
-    return Figure(name="alone against in a batch", value=worst, bar=SAME)
+    return Figure(name="alone against in a batch", value=worst, bar=plan.same)
 
 
 def _step_against_sequence(exported: Exported, plan: Plan) -> Figure:
@@ -128,17 +142,21 @@ def _step_against_sequence(exported: Exported, plan: Plan) -> Figure:
         h, c = answer["h"], answer["c"]
         at_time = whole[:, time] if whole.shape == (*rows.shape, 1) else np.full((3, 1), np.nan)
         worst = _worse(worst, float(np.abs(answer["item"] - at_time).max()))
-    return Figure(name="step against whole sequence", value=worst, bar=SAME)
+    return Figure(name="step against whole sequence", value=worst, bar=plan.same)
 
 
 def _echo_error(exported: Exported, sequences: Floats) -> float:
-    """Largest |output - input|; infinite where the answer does not even have the rows' shape."""
-    rows = Rows(sequences.reshape(-1), [sequences.shape[1]] * len(sequences))
+    return _error(exported, sequences, sequences)
+
+
+def _error(exported: Exported, inputs: Floats, targets: Floats) -> float:
+    """Largest |output - target|; infinite where the answer does not even have the rows' shape."""
+    rows = Rows(inputs.reshape(-1), [inputs.shape[1]] * len(inputs))
     try:
         values = exported(rows)
     except tf.errors.OpError:
         return math.inf
-    return float(np.abs(values - rows.values).max()) if values.shape == rows.values.shape else math.inf
+    return float(np.abs(values - targets.reshape(-1)).max()) if values.shape == rows.values.shape else math.inf
 
 
 def _worse(a: float, b: float) -> float:

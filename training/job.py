@@ -17,11 +17,10 @@ from contract.manifest import Figure, GoldenPair
 from contract.store import ModelStore, new_version
 from contract.topologies import Rows
 from training import console
-from training.data import tutorial_sequence
 from training.fit import fit, tensorboard
 from training.gate import Exported, judge
 from training.models import build, export
-from training.publish import golden_inputs, manifest_for, publish
+from training.publish import first_input, golden_inputs, manifest_for, publish
 from training.recipes import Plan
 
 
@@ -55,10 +54,10 @@ def train_one(plan: Plan, store: ModelStore, alias: str, runs: Path) -> console.
     model.summary(print_fn=console.console.print)
     _fit(model, plan, folder)
 
-    export(model, plan.topology, folder / "saved_model")
+    export(model, plan.topology, folder / "saved_model", plan.scaling)
     exported = Exported(folder / "saved_model", plan.topology)
-    answer = exported(Rows.of([tutorial_sequence(plan.length)]))
-    console.show_answers(tutorial_sequence(plan.length).tolist(), answer.tolist())
+    answer = exported(Rows.of([first_input(plan)]))
+    console.show_answers(first_input(plan).tolist(), answer.tolist(), plan)
 
     console.console.print("gate")
     gate: list[Figure] = []
@@ -79,6 +78,8 @@ def train_one(plan: Plan, store: ModelStore, alias: str, runs: Path) -> console.
 def _record_plan(plan: Plan, folder: Path) -> None:
     settled = {"model": plan.name, "recipe": plan.recipe.name, "topology": plan.topology.name, "length": plan.length}
     settled |= {"units": plan.units, "steps": plan.steps, "seed": plan.seed}
+    if plan.data is not None:
+        settled |= {"domain": plan.data.domain.model_dump(), "data": plan.data.facts.model_dump()}
     (folder / "plan.json").write_text(json.dumps(settled, indent=2) + "\n")
 
 

@@ -12,6 +12,7 @@ from training import models
 from training.gate import judge
 from training.models import build, export
 from training.recipes import TUTORIAL, plan
+from training.scaling import Scaling
 
 
 def figures(trained: Trained) -> dict[str, Figure]:
@@ -76,9 +77,9 @@ def test_a_step_endpoint_that_goes_its_own_way_is_refused(
     other = build(many_to_many.plan.topology, 5, 5, seed=2)
     real = models._add_step
 
-    def of_another_model(archive: keras.export.ExportArchive, _model: keras.Model) -> None:
+    def of_another_model(archive: keras.export.ExportArchive, _model: keras.Model, scaling: Scaling | None) -> None:
         archive.track(other)
-        real(archive, other)
+        real(archive, other, scaling)
 
     monkeypatch.setattr(models, "_add_step", of_another_model)
     export(many_to_many.model, many_to_many.plan.topology, tmp_path / "saved")
