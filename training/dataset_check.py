@@ -18,6 +18,7 @@ import numpy.typing as npt
 from contract.manifest import DataFacts
 from contract.topologies import Floats, Ints
 from training.dataset import SHOWN, DataRefused, Dataset, Fault, Source, domain_of, starts_of_rows
+from training.dataset_cells import HIGHEST
 from training.dataset_read import Read, read
 from training.dataset_split import blocks_of_time, copies, fingerprints, held_out
 
@@ -27,6 +28,8 @@ LONGEST: Final = 1000
 """Items in a row, at most."""
 FEWEST_TRAIN: Final = 32
 FEWEST_HELD_OUT: Final = 8
+LARGEST: Final = HIGHEST / 2
+"""Of either sign, so that the range from one to the other is a float32."""
 FINEST: Final = 2**12
 """Steps of float32 that the range of values must have: with fewer, a bar of a percent means little."""
 
@@ -136,11 +139,14 @@ def _whole(found: Read, report: Report) -> None:
     for word, values in (("input", report.inputs), ("target", report.targets)):
         if values is None:
             continue
-        step = float(np.spacing(np.float32(max(abs(values.low), abs(values.high)))))
+        largest = max(abs(values.low), abs(values.high))
+        step = float(np.spacing(np.float32(largest)))
         if values.low == values.high:
             found.faults.add(None, None, f"every {word} is {values.low:g}: there is nothing to learn")
-        elif values.high - values.low > np.finfo(np.float32).max:
-            found.faults.add(None, None, f"the range of {word}s, {values.low:g} to {values.high:g}, is beyond float32")
+        elif largest > LARGEST:
+            found.faults.add(
+                None, None, f"{word}s reach {largest:g}: beyond {LARGEST:.4g} float32 cannot tell how far apart two are"
+            )
         elif values.high - values.low < FINEST * step:
             found.faults.add(
                 None,

@@ -94,7 +94,8 @@ def _read_csv(source: Source) -> Read:
 
         def skip(line: Any) -> str:
             ragged.append(line.number - 1 - header)
-            what = f"{line.actual_columns} cells where there are {line.expected_columns} columns"
+            cells = "1 cell" if line.actual_columns == 1 else f"{line.actual_columns} cells"
+            what = f"{cells} where there are {line.expected_columns} columns"
             faults.add(line.number - header, None, what if line.text.strip() else "the line is empty")
             return "skip" if len(ragged) < MOST_RAGGED else "error"
 

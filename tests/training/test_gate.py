@@ -7,11 +7,12 @@ import pytest
 import tensorflow as tf
 
 from contract.manifest import Figure
-from tests.training.conftest import Trained
+from tests.training.conftest import Trained, own_data
 from training import models
+from training.fit import fit
 from training.gate import judge
 from training.models import build, export
-from training.recipes import TUTORIAL, plan
+from training.recipes import GENERAL, TUTORIAL, plan
 from training.scaling import Scaling
 
 
@@ -92,3 +93,36 @@ def test_a_tutorial_model_is_judged_on_its_one_sequence(tmp_path: Path) -> None:
     export(model, settled.topology, tmp_path / "saved")
     judged = figures(Trained(settled, model, tmp_path / "saved"))
     assert refused(judged) == {"error, its one sequence"}
+
+
+def test_an_echo_of_own_data_is_judged_on_its_held_out_rows_and_on_its_whole_domain(tmp_path: Path) -> None:
+    data = own_data(tmp_path, np.random.default_rng(1).normal(1000, 50, (200, 5)))
+    settled = plan(GENERAL, "one_to_one", 5, seed=1, steps=2_000, data=data)
+    model = build(settled.topology, settled.units, 5, seed=1)
+    list(fit(model, settled))
+    export(model, settled.topology, tmp_path / "saved", settled.scaling)
+    judged = figures(Trained(settled, model, tmp_path / "saved"))
+    assert refused(judged) == set()
+    width = data.domain.high - data.domain.low
+    bars = {name: figure.bar / width for name, figure in judged.items() if figure.bar}
+    assert bars["error, held-out rows of the data"] == pytest.approx(0.02)
+    assert bars["error, held-out rows"] == pytest.approx(0.03)
+    assert bars["error, all highest"] == bars["error, edges, 1..256, 1000"] == pytest.approx(0.05)
+    assert 1e-5 < bars["export against Keras"] < 2e-5
+
+    export(model, settled.topology, tmp_path / "unscaled")  # a model that takes the user's units for its own
+    judged = figures(Trained(settled, model, tmp_path / "unscaled"))
+    assert {"error, held-out rows of the data", "export against Keras"} <= refused(judged)
+
+
+def test_a_mapping_is_judged_on_held_out_targets_alone(tmp_path: Path) -> None:
+    inputs = np.random.default_rng(1).random((200, 5))
+    settled = plan(GENERAL, "one_to_one", 5, seed=1, steps=2_000, data=own_data(tmp_path, inputs, 30 * inputs**2 - 10))
+    model = build(settled.topology, settled.units, 5, seed=1)
+    list(fit(model, settled))
+    export(model, settled.topology, tmp_path / "saved", settled.scaling)
+    judged = figures(Trained(settled, model, tmp_path / "saved"))
+    assert refused(judged) == set()
+    assert {name for name in judged if name.startswith("error")} == {"error, held-out rows of the data"}
+    assert judged["error, held-out rows of the data"].bar == pytest.approx(0.03 * 30, rel=0.05)
+    assert settled.highest_length == 5
