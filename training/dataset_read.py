@@ -52,7 +52,7 @@ class Read(NamedTuple):
 def read(source: Source) -> Read:
     """Raises DataRefused for a file of another kind, and OSError. Bad cells are in `faults`."""
     readers = {".npz": _read_npz, ".parquet": _read_parquet, ".pq": _read_parquet}
-    return readers.get(Path(source.path).suffix, _read_csv)(source)
+    return readers.get(Path(source.path).suffix.lower(), _read_csv)(source)
 
 
 def refuse(source: Source, reason: str) -> NoReturn:

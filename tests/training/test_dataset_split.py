@@ -43,6 +43,7 @@ def test_rows_longer_than_a_piece_have_fingerprints_too(monkeypatch: pytest.Monk
     assert first == second != third
 
 
+@settings(deadline=None)
 @given(lengths=st.lists(st.integers(0, 12), min_size=1, max_size=8), length=st.integers(1, 5), stride=st.integers(1, 6))
 def test_windows_lie_in_their_sequences_and_none_is_missing(lengths: list[int], length: int, stride: int) -> None:
     of = np.array(lengths)
@@ -51,6 +52,7 @@ def test_windows_lie_in_their_sequences_and_none_is_missing(lengths: list[int], 
     assert starts_of_rows(of, offsets, length, stride).tolist() == wanted
 
 
+@settings(deadline=None)
 @given(same=st.lists(st.integers(0, 9), min_size=2, max_size=60), fraction=st.floats(0.01, 0.9), seed=st.integers(0, 99))
 def test_copies_go_together_and_something_is_held_out(same: list[int], fraction: float, seed: int) -> None:
     chosen = held_out(np.array(same, np.uint64), fraction, seed)

@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contract.manifest import Domain
@@ -15,6 +15,7 @@ from training.scaling import Scaling, width
 finite = st.floats(-(2.0**100), 2.0**100, width=32)
 
 
+@settings(deadline=None)
 @given(values=st.lists(finite, min_size=2, max_size=20))
 def test_the_domain_becomes_the_unit_and_back(values: list[float]) -> None:
     array = np.array(values, np.float32)
