@@ -26,6 +26,7 @@ class Outcome:
     took: float  # seconds from `due` to the answer's last byte
     retry_after: bool
     right: bool  # the body is the one expected
+    answer: bytes  # the body of a 200, the same object for equal ones
 
 
 class Connection(asyncio.Protocol):
@@ -79,7 +80,9 @@ class Connection(asyncio.Protocol):
         self._busy = False
         took = self._load.now() - self._due
         right = status != 200 or body == self._load.expected
-        self._load.outcomes.append(Outcome(status, self._due, self._late, took, bool(_RETRY.search(self._head)), right))
+        answer = self._load.answers.setdefault(body, body) if status == 200 else b""
+        retry = bool(_RETRY.search(self._head))
+        self._load.outcomes.append(Outcome(status, self._due, self._late, took, retry, right, answer))
 
 
 class OpenLoop:
@@ -89,6 +92,7 @@ class OpenLoop:
         head = f"POST {path} HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\ncontent-type: application/json\r\n"
         self.request = f"{head}content-length: {len(body)}\r\n\r\n".encode() + body
         self.expected, self.outcomes = expected, list[Outcome]()
+        self.answers: dict[bytes, bytes] = {}
         self.idle: list[Connection] = []  # the last used first, so that as few as needed are used
         self.unsent = 0  # arrivals for which no connection was free
         self._open, self._port, self._most = 0, port, most_connections
@@ -129,7 +133,7 @@ class OpenLoop:
             await asyncio.get_running_loop().create_connection(lambda: Connection(self, due), "127.0.0.1", self._port)
         except OSError:
             self._open -= 1
-            self.outcomes.append(Outcome(SOCKET_ERROR, due, self.now() - due, self.now() - due, False, True))
+            self.outcomes.append(Outcome(SOCKET_ERROR, due, self.now() - due, self.now() - due, False, True, b""))
 
     def lost(self, connection: Connection) -> None:
         self._open -= 1

@@ -20,10 +20,11 @@ from benchmarks.targets import models_folder
 from contract.store import ModelStore
 from contract.topologies import TOPOLOGIES, Floats, Rows
 from service.engine import Echo
+from service.graph import use_threads
 from service.model import LoadedModel
 from service.protocols.native import parse, render
 from service.registry import Registry
-from service.runtime import SavedModel, use_threads
+from service.runtime import SavedModel
 
 LENGTHS = (5, 50, 1000)
 BATCHES = (1, 64, 1024)
@@ -57,7 +58,9 @@ def many_to_many(store: ModelStore) -> LoadedModel:
     """As the service loads it."""
     registry = Registry(store)
     registry.load_all()
-    return registry.find(TOPOLOGIES["many_to_many"], 5)
+    choice = registry.find(TOPOLOGIES["many_to_many"], 5)
+    assert choice is not None
+    return choice.model
 
 
 def compare(model: LoadedModel, folder: Path, length: int, batch: int) -> dict[str, Any]:
@@ -108,13 +111,13 @@ def signature_and_keras(folder: Path, length: int) -> tuple[Callable[[Floats], F
 def parts(model: LoadedModel, rows: int) -> dict[str, float]:
     """Where the time of one large request goes: JSON in, the model, JSON out; milliseconds."""
     body = rows_body(rows)
-    asked = Rows.of(parse(body))
+    asked = Rows.of(parse(body).sequences)
     answer = model.run(asked)
     assert isinstance(model.runtime, SavedModel)
     model.runtime.settle()
     echo = Echo(model, asked, *answer)
     ways: dict[str, Callable[[], Any]] = {
-        "json_in_ms": lambda: Rows.of(parse(body)),
+        "json_in_ms": lambda: Rows.of(parse(body).sequences),
         "model_ms": lambda: model.run(asked),
         "json_out_ms": lambda: render(echo),
     }

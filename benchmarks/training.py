@@ -15,10 +15,10 @@ from rich.console import Console
 from rich.table import Table
 
 from contract.topologies import TOPOLOGY_NAMES, TopologyName
-from training.cli import LENGTH
 from training.data import tutorial_sequence
 from training.fit import fit
 from training.models import build
+from training.options import LENGTH
 from training.recipes import TUTORIAL, Plan, plan
 
 SEED = 0

@@ -3,21 +3,18 @@
 It is a BentoML model store, `$BENTOML_HOME/models`, so `bentoml models list` and `bentoml build` work on it:
 
     models/<name>/<version>/            saved_model.pb, variables/, model.yaml (BentoML's), gate.json, manifest.json
-    models/<name>/aliases.json          {"production": [older, ..., current]}
+    models/<name>/aliases.json          {"production": {"versions": [older, ..., current], ...}}: `contract/aliases.py`
     models/<name>/latest                for BentoML's own tools; ours take the newest whole version instead
-    staging/<random>/                   where a version is put together; same file system, never read
+    models/<name>/.lock                 held while aliases change or a version is deleted
+    staging/<random>/                   where a version is put together or taken apart; same file system, never read
 
-A version appears by one rename of a folder that is already complete and on disk, so a reader sees all of it or
+A version appears, and goes, by one rename of a folder that is complete and on disk, so a reader sees all of it or
 nothing, whenever the writer is killed. Version names sort by time.
 """
 
 import contextlib
-import fcntl
-import hashlib
 import json
-import os
 import secrets
-import shutil
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,16 +22,18 @@ from typing import Final
 
 from pydantic import TypeAdapter, ValidationError
 
+from contract.aliases import PRODUCTION, Alias, Canary
+from contract.files import folders, hash_files, locked, staging_folder, sync, sync_tree, write_atomically
 from contract.manifest import CONTRACT_VERSION, Manifest
 from contract.topologies import parse_model_name
 
-PRODUCTION: Final = "production"
 MANIFEST: Final = "manifest.json"
-_ALIASES: Final = TypeAdapter(dict[str, list[str]])
+ALIASES: Final = "aliases.json"
+_ALIASES: Final = TypeAdapter(dict[str, Alias])
 
 
 class BrokenVersion(Exception):
-    """A version that must not be served; the message says why."""
+    """A version that must not be served, or an alias that cannot be read or changed so; the message says why."""
 
 
 class ModelStore:
@@ -45,37 +44,35 @@ class ModelStore:
 
     def names(self) -> list[str]:
         """Every name with a version, foreign BentoML models left out."""
-        return sorted(p.name for p in _folders(self.root) if parse_model_name(p.name) and self.versions(p.name))
+        return sorted(p.name for p in folders(self.root) if parse_model_name(p.name) and self.versions(p.name))
 
     def versions(self, name: str) -> list[str]:
         """Every version of a name, oldest first. Broken ones are listed too: `verify` tells."""
-        return sorted(p.name for p in _folders(self.root / name))
+        return sorted(p.name for p in folders(self.root / name))
 
     def path(self, name: str, version: str) -> Path:
         return self.root / name / version
 
-    def preference(self, name: str, aliases: dict[str, str]) -> list[str]:
-        """Versions in the order in which to try them: `production`, then from the newest to the oldest."""
+    def preference(self, name: str, aliases: dict[str, Alias]) -> list[str]:
+        """Versions in the order in which to try them: what `production` names, its way back, then the newest first.
+
+        Last comes what another alias names or an alias has on trial: it was published to be asked for by that name.
+        """
         newest_first = self.versions(name)[::-1]
-        return sorted(newest_first, key=lambda version: version != aliases.get(PRODUCTION))
+        production = aliases.get(PRODUCTION)
+        first = [v for v in production.versions[::-1] if v in (production.version, *newest_first)] if production else []
+        set_apart = {version for label, alias in aliases.items() for version in alias.named if label != PRODUCTION}
+        set_apart |= set(production.trials.values()) if production else set()
+        return list(dict.fromkeys([*first, *sorted(newest_first, key=lambda version: version in set_apart)]))
 
     def tags(self) -> list[str]:
         """`name:version` of the first that is whole, for every name that has one, in the order in which they are tried."""
         found = []
         for name in self.names():
-            for version in self.preference(name, self.readable_aliases(name)):
-                with contextlib.suppress(BrokenVersion):
-                    self.verify(name, version)
-                    found.append(f"{name}:{version}")
-                    break
+            versions = self.preference(name, self.readable_aliases(name))
+            first = next((version for version in versions if self.is_whole(name, version)), None)
+            found += [f"{name}:{first}"] if first else []
         return found
-
-    def readable_aliases(self, name: str) -> dict[str, str]:
-        """`aliases`, or none where the file is not ours."""
-        try:
-            return self.aliases(name)
-        except BrokenVersion:
-            return {}
 
     def verify(self, name: str, version: str) -> Manifest:
         """The manifest of a version whose files are all there and unchanged. Raises BrokenVersion."""
@@ -96,78 +93,198 @@ class ModelStore:
             raise BrokenVersion(f"{MANIFEST} does not follow its schema: {error.errors()[0]}") from error
         if (manifest.name, manifest.version) != (name, version):
             raise BrokenVersion(f"{MANIFEST} is that of {manifest.name}:{manifest.version}")
-        found = hash_files(folder)
+        try:
+            found = hash_files(folder, but=MANIFEST)
+        except OSError as error:  # deleted meanwhile, or a failing disk
+            raise BrokenVersion(f"{error.filename} cannot be read: {error.strerror or error}") from error
         for path in sorted(found.keys() | manifest.files.keys()):
             if found.get(path) != manifest.files.get(path):
                 how = "missing" if path not in found else "changed" if path in manifest.files else "not in the manifest"
                 raise BrokenVersion(f"{path} is {how}")
         return manifest
 
+    def is_whole(self, name: str, version: str) -> bool:
+        """Whether `verify` has nothing against it."""
+        try:
+            self.verify(name, version)
+        except BrokenVersion:
+            return False
+        return True
+
+    def check_ready(self, name: str) -> None:
+        """Raises OSError or BrokenVersion where a version could not be published or named: ask before training, not after."""
+        self.aliases(name)
+        self.root.mkdir(parents=True, exist_ok=True)
+        final = self.root / name if self.versions(name) else self.root
+        with staging_folder(self.root.parent / "staging") as staging:
+            (staging / "probe").touch()
+            (staging / "probe").rename(final / f".{staging.name}.tmp").unlink()  # as publishing will: by a rename
+
     def publish(self, manifest: Manifest, fill: Callable[[Path], None]) -> Manifest:
         """Make a version of the folder `<name>/<version>` that `fill` makes below the empty folder it is given.
 
-        Returns the manifest with the files in it. Raises OSError when the disk is full or not writable, and then
-        nothing is published.
+        Returns the manifest with the files in it. Raises OSError when the disk is full or not writable; then nothing is
+        published, unless it was the last step, `latest`, that failed: `versions` tells.
         """
         final = self.path(manifest.name, manifest.version)
-        with self._staging() as staging:
+        with staging_folder(self.root.parent / "staging") as staging:
             fill(staging)
             folder = staging / manifest.name / manifest.version
-            whole = manifest.model_copy(update={"files": hash_files(folder)})
+            whole = manifest.model_copy(update={"files": hash_files(folder, but=MANIFEST)})
             (folder / MANIFEST).write_text(whole.model_dump_json(indent=2) + "\n")
-            _sync_tree(folder)
+            sync_tree(folder)
             final.parent.mkdir(parents=True, exist_ok=True)
             folder.rename(final)
-            _sync(final.parent)
-            _sync(self.root)
-        with self._locked(manifest.name):  # a slower writer of an older version must not take `latest` back
-            write_atomically(final.parent / "latest", self.versions(manifest.name)[-1])
+            sync(final.parent)
+            sync(self.root)
+        self.mark_latest(manifest.name)
         return whole
 
-    def aliases(self, name: str) -> dict[str, str]:
-        """Alias -> the version it names now. Raises BrokenVersion when the file is not ours."""
-        return {alias: versions[-1] for alias, versions in self._history(name).items() if versions}
+    def mark_latest(self, name: str) -> None:
+        """Write down the newest version, for BentoML's own tools: the last step of publishing."""
+        with self._locked(name):  # a slower writer of an older version must not take `latest` back
+            write_atomically(self.root / name / "latest", self.versions(name)[-1])
 
-    def set_alias(self, name: str, alias: str, version: str) -> None:
-        """Move an alias; what it named before stays in its history. Raises BrokenVersion for an unknown version."""
-        if version not in self.versions(name):
-            raise BrokenVersion(f"{name} has no version {version}")
-        with self._locked(name):
-            history = self._history(name)
-            history[alias] = [*history.get(alias, []), version]
-            write_atomically(self.root / name / "aliases.json", json.dumps(history, indent=2) + "\n")
-
-    def _history(self, name: str) -> dict[str, list[str]]:
+    def aliases(self, name: str) -> dict[str, Alias]:
+        """Raises BrokenVersion when the file is not ours."""
         try:
-            return _ALIASES.validate_json((self.root / name / "aliases.json").read_bytes())
+            return _ALIASES.validate_json((self.root / name / ALIASES).read_bytes())
         except FileNotFoundError:
             return {}
+        except OSError as error:
+            raise BrokenVersion(f"{ALIASES} of {name} cannot be read: {error.strerror or error}") from error
         except ValidationError as error:
-            raise BrokenVersion(f"aliases.json of {name} cannot be read: {error.errors()[0]['msg']}") from error
+            fault = error.errors()[0]
+            where = ".".join(map(str, fault["loc"]))
+            raise BrokenVersion(f"{ALIASES} of {name} cannot be read: {where + ': ' if where else ''}{fault['msg']}") from error
+
+    def readable_aliases(self, name: str) -> dict[str, Alias]:
+        """`aliases`, or none where the file is not ours."""
+        try:
+            return self.aliases(name)
+        except BrokenVersion:
+            return {}
+
+    def promote(self, name: str, alias: str, version: str) -> None:
+        """Let an alias, which need not exist yet, name a version. Raises BrokenVersion unless the version is whole."""
+        with self._changing(name) as aliases:
+            self._verify_known(name, version)
+            aliases[alias] = aliases[alias].promoted(version) if alias in aliases else Alias.first(version)
+
+    def set_canary(self, name: str, alias: str, version: str, percent: float) -> None:
+        """Let a version answer `percent` (0 < percent < 100) of an alias' traffic. Raises BrokenVersion as `promote`."""
+        with self._changing(name) as aliases:
+            self._verify_trial(name, alias, version, aliases)
+            aliases[alias] = aliases[alias].with_canary(Canary(version=version, percent=percent))
+
+    def set_shadow(self, name: str, alias: str, version: str) -> None:
+        """Let a version be sent a copy of an alias' traffic. Raises BrokenVersion as `promote`."""
+        with self._changing(name) as aliases:
+            self._verify_trial(name, alias, version, aliases)
+            aliases[alias] = aliases[alias].with_shadow(version)
+
+    def withdraw(
+        self, name: str, alias: str, *, canary: bool, shadow: bool, reason: str = "", version: str | None = None
+    ) -> bool:
+        """End what an alias has on trial; where `version` is given, only if it still is that one. Whether anything ended."""
+        with self._changing(name) as aliases:
+            before = _known(name, alias, aliases)
+            aliases[alias] = before.withdrawn(canary=canary, shadow=shadow, version=version, reason=reason)
+            return aliases[alias] is not before
+
+    def rollback(self, name: str, alias: str) -> str:
+        """Let an alias name again what it named before, and is still whole. Returns that version."""
+        with self._changing(name) as aliases:
+            current = _known(name, alias, aliases)
+            version = self.way_back(name, current)
+            if version is None:
+                tried = ", ".join(dict.fromkeys(current.versions[-2::-1])) or "none"
+                raise BrokenVersion(f"{alias} of {name} has nothing whole to go back to; before, it named: {tried}")
+            aliases[alias] = current.rolled_back(version)
+            return version
+
+    def way_back(self, name: str, alias: Alias) -> str | None:
+        """Where a rollback would lead: the version that the alias named last before this one, and that is whole."""
+        for version in dict.fromkeys(alias.versions[-2::-1]):
+            if version != alias.version and self.is_whole(name, version):
+                return version
+        return None
+
+    def delete(self, name: str, version: str) -> None:
+        """Take a version, broken or not, out of the store. Raises BrokenVersion while an alias names it."""
+        with staging_folder(self.root.parent / "staging") as staging, self._locked(name):
+            self._delete(name, version, staging)
+
+    def prune(self, name: str, keep: int) -> list[str]:
+        """Delete all that `prunable` lists; returns it."""
+        with staging_folder(self.root.parent / "staging") as staging, self._locked(name):
+            doomed = self.prunable(name, keep)
+            for version in doomed:
+                self._delete(name, version, staging)
+            return doomed
+
+    def prunable(self, name: str, keep: int) -> list[str]:
+        """All versions but the `keep` newest, those that an alias names, and the one to which `production` would go back."""
+        aliases = self.aliases(name)
+        needed = {version for alias in aliases.values() for version in alias.named}
+        if production := aliases.get(PRODUCTION):
+            needed.add(self.way_back(name, production) or production.version)
+        versions = self.versions(name)
+        return [version for version in versions[: max(0, len(versions) - keep)] if version not in needed]
+
+    def _delete(self, name: str, version: str, staging: Path) -> None:
+        """Under the lock, so that nobody can name it meanwhile. Killed at any step, it can be done again."""
+        self._check_known(name, version)
+        with self._edited(name) as aliases:
+            for label, alias in aliases.items():
+                if version in alias.named:
+                    roles = [trial for trial, tried in alias.trials.items() if tried == version]
+                    what = f"is named by the alias {label}" if version == alias.version else f"is the {roles[0]} of {label}"
+                    raise BrokenVersion(f"{name}:{version} {what}: let it name another version first, or withdraw it")
+                aliases[label] = alias.without(version)
+        left = [each for each in self.versions(name) if each != version]
+        latest = self.root / name / "latest"
+        write_atomically(latest, left[-1]) if left else latest.unlink(missing_ok=True)
+        self.path(name, version).rename(staging / version)
+        sync(self.root / name)
+
+    @contextlib.contextmanager
+    def _changing(self, name: str) -> Iterator[dict[str, Alias]]:
+        with self._locked(name), self._edited(name) as aliases:
+            yield aliases
+
+    @contextlib.contextmanager
+    def _edited(self, name: str) -> Iterator[dict[str, Alias]]:
+        """The aliases of a name, to be changed in place under the lock; written on leaving, where they differ."""
+        aliases = self.aliases(name)
+        before = aliases.copy()
+        yield aliases
+        if aliases != before:
+            write_atomically(self.root / name / ALIASES, _ALIASES.dump_json(aliases, indent=1).decode() + "\n")
 
     @contextlib.contextmanager
     def _locked(self, name: str) -> Iterator[None]:
-        with open(self.root / name / ".lock", "w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        if parse_model_name(name) is None or not (self.root / name).is_dir():
+            raise BrokenVersion(f"the store has no model {name}; it has: {', '.join(self.names()) or 'none'}")
+        with locked(self.root / name):
             yield
 
-    @contextlib.contextmanager
-    def _staging(self) -> Iterator[Path]:
-        """A folder of this writer's own, locked while it lives; those whose writer died are swept away."""
-        parent = self.root.parent / "staging"
-        parent.mkdir(parents=True, exist_ok=True)
-        with contextlib.ExitStack() as stack:
-            with open(parent / ".lock", "w") as sweep:
-                fcntl.flock(sweep, fcntl.LOCK_EX)  # nobody sweeps between our mkdir and our lock
-                for left in _folders(parent):
-                    if not _owned(left):
-                        shutil.rmtree(left)
-                mine = parent / secrets.token_hex(8)
-                mine.mkdir()
-                owner = stack.enter_context(open(mine / ".owner", "w"))
-                fcntl.flock(owner, fcntl.LOCK_EX)
-            stack.callback(shutil.rmtree, mine)
-            yield mine
+    def _check_known(self, name: str, version: str) -> None:
+        if version not in (versions := self.versions(name)):
+            newest = ", ".join(versions[-3:]) or "none"
+            raise BrokenVersion(f"{name} has no version {version}; its newest: {newest}")
+
+    def _verify_known(self, name: str, version: str) -> None:
+        self._check_known(name, version)
+        try:
+            self.verify(name, version)
+        except BrokenVersion as error:
+            raise BrokenVersion(f"{name}:{version} is broken: {error}") from error
+
+    def _verify_trial(self, name: str, alias: str, version: str, aliases: dict[str, Alias]) -> None:
+        if _known(name, alias, aliases).version == version:
+            raise BrokenVersion(f"{alias} of {name} names {version} already: a version is not tried against itself")
+        self._verify_known(name, version)
 
 
 def new_version(now: datetime | None = None) -> str:
@@ -175,54 +292,7 @@ def new_version(now: datetime | None = None) -> str:
     return f"{now or datetime.now(UTC):%Y%m%d-%H%M%S-%f}-{secrets.token_hex(2)}"
 
 
-def hash_files(folder: Path) -> dict[str, str]:
-    """Path below `folder` -> SHA-256, for every file but the manifest."""
-    files = sorted(p for p in folder.rglob("*") if p.is_file())
-    names = {p.relative_to(folder).as_posix(): p for p in files}
-    return {name: hashlib.sha256(p.read_bytes()).hexdigest() for name, p in names.items() if name != MANIFEST}
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Replace a file's content: a reader sees the old or the new, and it is on disk on return."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        temporary.write_text(text)
-        _sync(temporary)
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    _sync(path.parent)
-
-
-def _folders(parent: Path) -> list[Path]:
-    try:
-        return [p for p in parent.iterdir() if p.is_dir() and not p.name.startswith(".")]
-    except FileNotFoundError:
-        return []
-
-
-def _owned(staging: Path) -> bool:
-    """Whether the writer of a staging folder still lives: it holds the lock."""
-    try:
-        with open(staging / ".owner") as owner:
-            fcntl.flock(owner, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except FileNotFoundError:  # killed before it took the lock
-        return False
-    return False
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _sync_tree(folder: Path) -> None:
-    for path in folder.rglob("*"):
-        _sync(path)
-    _sync(folder)
+def _known(name: str, alias: str, aliases: dict[str, Alias]) -> Alias:
+    if alias not in aliases:
+        raise BrokenVersion(f"{name} has no alias {alias}; it has: {', '.join(aliases) or 'none'}")
+    return aliases[alias]

@@ -3,6 +3,7 @@
 Training, serving and load tests all take their shapes from `TOPOLOGIES`, so they cannot drift apart.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -224,6 +225,6 @@ def parse_model_name(name: str) -> tuple[Topology, int | None] | None:
         if topology.any_length and name == topology.name:
             return topology, None
         prefix, _, length = name.rpartition("_")
-        if not topology.any_length and prefix == topology.name and length.isdecimal() and int(length) > 0:
+        if not topology.any_length and prefix == topology.name and re.fullmatch(r"[1-9][0-9]*", length):
             return topology, int(length)
     return None

@@ -16,6 +16,8 @@ WINDOW = 0.1
 FEW = 32
 """Requests that may always wait: so few are no overload, whatever a slow spell says of the rate. There is one after every
 start, while shapes are compiled that were not asked for before."""
+REFUSAL = 0.01
+"""Seconds for which one refusal speaks for all: thousands a second, each worded anew, took a tenth of the goodput."""
 
 
 class Admission:
@@ -27,6 +29,8 @@ class Admission:
         self._waiting, self._requests = 0, 0  # bytes that arrived and wait for their answer, and in how many requests
         self._rate: float | None = None  # bytes answered a second
         self._since, self._answered = 0.0, 0
+        self._refusals: dict[str, tuple[float, Overloaded]] = {}  # reason -> until when to repeat it
+        self._shed = {reason: metrics.shed.labels(reason) for reason in ("time", "bytes")}
 
     def enter(self, size: int) -> None:
         """Let in a request whose body of `size` bytes is to come. Raises Overloaded."""
@@ -62,8 +66,12 @@ class Admission:
             self._since, self._answered = self._since + elapsed, 0
 
     def _overloaded(self, reason: str, expected: float) -> Overloaded:
-        seconds = max(1, math.ceil(expected))  # Retry-After knows whole seconds only
-        detail = f"{self._waiting} bytes of requests are waiting, about {expected * 1e3:.0f} ms of work. Try again later."
-        metrics.shed.labels(reason).inc()
-        headers = {"retry-after": str(seconds)}
-        return Overloaded(detail, headers=headers, reason=reason, retry_after_ms=max(1, round(expected * 1e3)))
+        self._shed[reason].inc()
+        now = self._clock()
+        until, refusal = self._refusals.get(reason, (now, None))
+        if refusal is None or now >= until:
+            detail = f"{self._waiting} bytes of requests are waiting, about {expected * 1e3:.0f} ms of work. Try again later."
+            headers = {"retry-after": str(max(1, math.ceil(expected)))}  # it knows whole seconds only
+            refusal = Overloaded(detail, headers=headers, reason=reason, retry_after_ms=max(1, round(expected * 1e3)))
+            self._refusals[reason] = now + REFUSAL, refusal
+        return refusal.with_traceback(None)  # of the one before, which would otherwise grow

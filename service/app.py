@@ -7,20 +7,32 @@ import bentoml
 from bentoml.models import BentoModel
 
 from contract.store import ModelStore
+from contract.topologies import TopologyName
 from service import memory
 from service.admission import Admission
 from service.engine import Engine
+from service.graph import use_threads
+from service.protocols.models import ModelPages
 from service.protocols.native import Native, render_error
 from service.registry import Registry
-from service.runtime import use_threads
-from service.schemas import Prediction, Sequences
+from service.schemas import Prediction, PredictionRequest, RoutingKey, Sequences, Wanted
 from service.settings import Settings
 from service.transport import Limits, Outermost, Transport
+from service.trials import Bars
+from service.watching import Watcher
+from service.workers import Workers
 
 settings = Settings()
 store = ModelStore(settings.models_dir)
 limits = Limits(settings.max_body_bytes, settings.body_seconds, settings.timeout_ms / 1e3, settings.max_timeout_ms / 1e3)
 admission = Admission(settings.max_waiting_bytes, settings.max_waiting_ms / 1e3)
+bars = Bars(
+    errors=settings.canary_max_errors,
+    differences=settings.canary_max_differences,
+    tolerance=settings.compare_tolerance,
+    tail=settings.canary_max_tail,
+    tail_floor=settings.canary_tail_floor_ms / 1e3,
+)
 transport = Transport(limits, admission, render_error)
 
 
@@ -34,14 +46,15 @@ class Unroll:
     def check_store() -> None:
         """Once, before any worker starts."""
         if not store.names():
-            raise SystemExit(f"No models in {store.root}. Train them with: python -m training run")
+            raise SystemExit(f"No models in {store.root}. Train them with: make train  (or: python -m training run)")
 
     def __init__(self) -> None:
         use_threads(settings.model_threads)
-        registry = Registry(store)
+        registry = Registry(store, keep_previous=settings.keep_previous)
         registry.load_all()
-        self._native = Native(Engine(registry), registry, settings.max_rows, settings.max_items)
-        transport.add(*self._native.routes)
+        self._native = Native(Engine(registry, bars), settings.max_rows, settings.max_items)
+        pages = ModelPages(registry, Workers())
+        transport.add(*self._native.routes, *pages.routes)
         # BentoML turns uvicorn's access log off, but not the work of putting its lines together.
         logging.getLogger("uvicorn.access").propagate = False
         memory.settle()
@@ -49,23 +62,40 @@ class Unroll:
         # when this is over: at the default 5 ms, large requests took three times as long.
         sys.setswitchinterval(5e-4)
 
+        def look() -> None:
+            registry.refresh()
+            pages.tell()
+
+        look()
+        Watcher(settings.models_dir, settings.watch_seconds, look).start()
+
     # Over HTTP the transport answers these three routes first, through the same engine. What is declared here is
     # their schema: for the OpenAPI page, for BentoML's client, and for calls inside the process.
 
     @bentoml.api
-    async def one_to_one(self, sequences: Sequences) -> Prediction:
+    async def one_to_one(
+        self, sequences: Sequences, model_version: Wanted = None, routing_key: RoutingKey = None
+    ) -> Prediction:
         """Every item is a sample of its own: (items, 1, 1) -> (items, 1). Rows of any length."""
-        return await self._native.predict("one_to_one", sequences)
+        return await self._predict("one_to_one", sequences, model_version, routing_key)
 
     @bentoml.api
-    async def many_to_one(self, sequences: Sequences) -> Prediction:
+    async def many_to_one(
+        self, sequences: Sequences, model_version: Wanted = None, routing_key: RoutingKey = None
+    ) -> Prediction:
         """A row in, one vector out: (rows, length, 1) -> (rows, length). Rows of one length, for which a model is served."""
-        return await self._native.predict("many_to_one", sequences)
+        return await self._predict("many_to_one", sequences, model_version, routing_key)
 
     @bentoml.api
-    async def many_to_many(self, sequences: Sequences) -> Prediction:
+    async def many_to_many(
+        self, sequences: Sequences, model_version: Wanted = None, routing_key: RoutingKey = None
+    ) -> Prediction:
         """One item out per item in: (rows, time, 1) -> (rows, time, 1). Rows of any length."""
-        return await self._native.predict("many_to_many", sequences)
+        return await self._predict("many_to_many", sequences, model_version, routing_key)
+
+    async def _predict(self, name: TopologyName, sequences: Sequences, wanted: Wanted, key: RoutingKey) -> Prediction:
+        asked = PredictionRequest(sequences=sequences, model_version=wanted, routing_key=key)
+        return await self._native.predict(name, asked)
 
 
 Unroll.add_asgi_middleware(Outermost, transport=transport)  # type: ignore[attr-defined]  # the decorator made it a Service

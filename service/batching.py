@@ -53,6 +53,11 @@ class Batcher:
         self._queue: deque[_Waiting] = deque()
         self._awake = False  # a turn is scheduled, or a run is under way
 
+    @property
+    def busy(self) -> bool:
+        """Whether anybody waits for an answer."""
+        return self._awake or bool(self._queue)
+
     async def run(self, rows: Rows, caller: Caller) -> Answer:
         """The model's answer for these rows. Raises DeadlineExceeded, or what the model raised for them."""
         loop = asyncio.get_running_loop()

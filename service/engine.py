@@ -1,22 +1,42 @@
-"""Look up, check, batch. Knows arrays and models; knows nothing of HTTP or BentoML."""
+"""Look up, check, batch; compare, where a version is on trial. Knows arrays and models; knows nothing of HTTP or BentoML."""
 
+import asyncio
+import logging
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from contract.topologies import TOPOLOGIES, Floats, Rows, ShapeError, Topology, TopologyName
 from service.batching import Batcher
 from service.buckets import MOST
-from service.caller import Caller
-from service.errors import InvalidShape
-from service.model import LoadedModel
+from service.caller import Caller, CallerGone
+from service.comparing import Comparer
+from service.errors import DeadlineExceeded, InvalidShape
+from service.model import Answer, LoadedModel
+from service.served import Choice
+from service.trials import Bars, Trial
+
+logger = logging.getLogger(__name__)
+JUDGE_SECONDS: Final = 0.02
+"""How often a canary's figures are held against its bars."""
 
 
 class Models(Protocol):
     """Where the engine finds a model: the registry, or a stand-in for it."""
 
-    def find(self, topology: Topology, length: int) -> LoadedModel:
-        """Raises LengthNotServed or ModelNotServed."""
+    def find(self, topology: Topology, length: int, wanted: str | None = None, key: str | None = None) -> Choice | None:
+        """None: `load_pinned` it first. Raises LengthNotServed or ModelNotServed."""
+
+    def load_pinned(self, topology: Topology, length: int, version: str) -> Choice:
+        """Takes its time. Raises UnknownVersion."""
+
+    def end_canary(self, trial: Trial, reason: str) -> None:
+        """Takes its time."""
+
+    @property
+    def models(self) -> list[LoadedModel]:
+        """All that are in memory."""
 
 
 @dataclass(slots=True)
@@ -32,25 +52,80 @@ class Echo:
 class Engine:
     """One for all protocols, so that their requests share batches."""
 
-    def __init__(self, models: Models) -> None:
-        self._models = models
+    def __init__(self, models: Models, bars: Bars) -> None:
+        self._models, self._bars = models, bars
         self._executor = ThreadPoolExecutor(thread_name_prefix="model")
+        self._comparer = Comparer(self._executor, bars.tolerance)
         self._batchers: dict[LoadedModel, Batcher] = {}
 
-    async def predict(self, topology_name: TopologyName, rows: Rows, caller: Caller) -> Echo:
-        """Raises InvalidShape, LengthNotServed, ModelNotServed or DeadlineExceeded."""
+    async def predict(
+        self, topology_name: TopologyName, rows: Rows, caller: Caller, wanted: str | None = None, key: str | None = None
+    ) -> Echo:
+        """`wanted` is a version or an alias; `key` decides alike for all requests that have it which side of a canary answers.
+
+        Raises InvalidShape, LengthNotServed, ModelNotServed, UnknownVersion, DeadlineExceeded or NotFinite.
+        """
         topology = TOPOLOGIES[topology_name]
         try:
             topology.check(rows)
         except ShapeError as error:
             raise InvalidShape(str(error), expected=error.expected, received=error.received, hint=error.hint) from error
-        model = self._models.find(topology, rows.lengths[0])
-        values, in_domain = await self._batcher(model).run(rows, caller)
-        return Echo(model, rows, values, in_domain)
+        length = rows.lengths[0]
+        choice = self._models.find(topology, length, wanted, key)
+        if choice is None:
+            load = asyncio.get_running_loop().run_in_executor
+            choice = await load(self._executor, self._models.load_pinned, topology, length, wanted or "")
+        if choice.canary is None and choice.shadow is None:
+            values, in_domain = await self._batcher(choice.model).run(rows, caller)
+            return Echo(choice.model, rows, values, in_domain)
+        return await self._predict_on_trial(choice, rows, caller)
+
+    async def _predict_on_trial(self, choice: Choice, rows: Rows, caller: Caller) -> Echo:
+        """A canary that fails costs its caller nothing but time: the alias' own version answers instead."""
+        answering, answer = choice.model, None
+        canary, shadow = choice.canary, choice.shadow
+        if canary is not None and choice.on_trial:
+            try:
+                with canary.timed("candidate"):
+                    answer = await self._batcher(answering).run(rows, caller)
+                self._comparer.offer(canary, canary.baseline, rows, answer)
+            except (DeadlineExceeded, CallerGone):
+                raise
+            except Exception as error:
+                logger.warning("canary %s:%s failed: %r", canary.name, answering.manifest.version, error)
+                answering = canary.baseline
+        if answer is None:
+            answer = await self._answer_as_baseline(answering, canary, shadow, rows, caller)
+        if canary is not None:
+            self._judge(canary)
+        return Echo(answering, rows, answer.values, answer.in_domain)
+
+    async def _answer_as_baseline(
+        self, model: LoadedModel, canary: Trial | None, shadow: Trial | None, rows: Rows, caller: Caller
+    ) -> Answer:
+        begun = time.perf_counter()
+        answer = await self._batcher(model).run(rows, caller)
+        for trial in (canary, shadow):
+            if trial is not None:
+                trial.sides["baseline"].answered(time.perf_counter() - begun)
+        if shadow is not None:
+            self._comparer.offer(shadow, shadow.candidate, rows, answer)
+        return answer
+
+    def _judge(self, canary: Trial) -> None:
+        now = time.monotonic()
+        if canary.ended or now < canary.judged + JUDGE_SECONDS:
+            return
+        canary.judged = now
+        if (reason := canary.verdict(self._bars)) is not None:
+            canary.ended = True  # from here on nobody draws it
+            asyncio.get_running_loop().run_in_executor(self._executor, self._models.end_canary, canary, reason)
 
     def _batcher(self, model: LoadedModel) -> Batcher:
         try:
             return self._batchers[model]
         except KeyError:
+            there = set(self._models.models)
+            self._batchers = {known: batcher for known, batcher in self._batchers.items() if known in there or batcher.busy}
             labels = (model.manifest.name, model.manifest.version)
             return self._batchers.setdefault(model, Batcher(model, self._executor, MOST, labels))

@@ -1,9 +1,11 @@
 """Everything that can go wrong with a request, as one tree. No framework; each protocol renders it in its own way.
 
 UnrollError                         500  internal
+├── NotFinite                       500  not-finite             the model answered NaN or infinity
 ├── NotJSON                         400  not-json
 ├── InvalidTimeout                  400  invalid-timeout        the header x-request-timeout-ms is no number
 ├── UnknownRoute                    404  unknown-route
+├── UnknownVersion                  404  unknown-version        neither a version nor an alias of that model
 ├── WrongMethod                     405  wrong-method
 ├── SlowBody                        408  slow-body              the body did not arrive in time
 ├── BodyTooLarge                    413  body-too-large
@@ -37,6 +39,10 @@ class UnrollError(Exception):
         return f"urn:unroll:error:{self.slug}"
 
 
+class NotFinite(UnrollError):
+    slug, title = "not-finite", "The model's answer is not a finite number"
+
+
 class NotJSON(UnrollError):
     status, slug, title = 400, "not-json", "The body is not JSON"
 
@@ -51,6 +57,10 @@ class SlowBody(UnrollError):
 
 class UnknownRoute(UnrollError):
     status, slug, title = 404, "unknown-route", "There is nothing at this path"
+
+
+class UnknownVersion(UnrollError):
+    status, slug, title = 404, "unknown-version", "The model has no such version or alias"
 
 
 class WrongMethod(UnrollError):

@@ -2,7 +2,11 @@
 
 import ctypes
 import gc
+import mmap
+import re
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 
 
 def settle() -> None:
@@ -15,6 +19,34 @@ def settle() -> None:
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)  # a request leaves no cycles behind, so looking for them at every 700 objects is in vain
     trim()
+    release_code()
+
+
+def release_code() -> None:
+    """Unmap the pages of libraries that were only needed to import and to compile, half of the process's memory.
+
+    They stay in the system's page cache, from which a page that is needed after all comes back in a microsecond. Safe for
+    mappings that are files', read-only and never written to: what they hold is what the file holds.
+    """
+    if sys.platform != "linux":
+        return
+    madvise = ctypes.CDLL(None, use_errno=True).madvise
+    for start, size in _clean_mappings(Path("/proc/self/smaps").read_text()):
+        if madvise(ctypes.c_void_p(start), ctypes.c_size_t(size), mmap.MADV_DONTNEED):
+            raise OSError(ctypes.get_errno(), "madvise failed")
+
+
+def _clean_mappings(smaps: str) -> Iterator[tuple[int, int]]:
+    """(start, size) of read-only mappings of files no page of which differs from the file (proc_pid_smaps(5))."""
+    for mapping in re.split(r"^(?=[0-9a-f]+-[0-9a-f]+ )", smaps, flags=re.MULTILINE)[1:]:
+        head, _, facts = mapping.partition("\n")
+        addresses, permissions, _offset, _device, inode = head.split()[:5]
+        dirty = sum(
+            int(kb) for kb in re.findall(r"^(?:Private_Dirty|Shared_Dirty|Anonymous|Swap): +(\d+) kB", facts, re.MULTILINE)
+        )
+        if inode != "0" and permissions in ("r-xp", "r--p") and not dirty:
+            start, end = (int(address, 16) for address in addresses.split("-"))
+            yield start, end - start
 
 
 def trim() -> None:

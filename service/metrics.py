@@ -3,7 +3,7 @@
 Labels are bounded: a route is one of ours or `other`, never a path that somebody asked for.
 """
 
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 
 LATENCIES = (1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2, 0.1, 0.2, 0.5, 1, 2, 5, 10)
 """Seconds, from a tenth of a millisecond: most requests take less than one."""
@@ -23,3 +23,19 @@ model_calls = Counter(
 )
 compilations = Counter("unroll_compilations", "Shapes compiled.", MODEL)
 compile_seconds = Counter("unroll_compile_seconds", "Time spent compiling, most of it beside the requests.", MODEL)
+loads = Counter("unroll_loads", "Versions that were loaded, by outcome: served, or refused by a check.", ("model", "outcome"))
+load_seconds = Histogram("unroll_load_seconds", "From finding a version to serving it.", ("model",), buckets=LATENCIES)
+swaps = Counter("unroll_swaps", "Times that what a name answers with by default became another version.", ("model",))
+refused_versions = Gauge(
+    "unroll_refused_versions", "Versions in the store that should be served and failed a check.", multiprocess_mode="livemax"
+)
+TRIAL = ("model", "version", "kind")
+compared_rows = Counter("unroll_compared_rows", "Rows that a version on trial and the alias' own both answered.", TRIAL)
+differing_rows = Counter("unroll_differing_rows", "Of these, rows that differ by more than the tolerance.", TRIAL)
+largest_difference = Gauge(
+    "unroll_largest_difference", "The largest difference seen, in the domain's units.", TRIAL, multiprocess_mode="livemax"
+)
+uncompared_requests = Counter("unroll_uncompared_requests", "Requests left out because too many waited for it.", TRIAL)
+trial_errors = Counter("unroll_trial_errors", "Requests that a version on trial failed to answer.", TRIAL)
+trial_seconds = Histogram("unroll_trial_seconds", "How long a version on trial took for a request.", TRIAL, buckets=LATENCIES)
+canary_rollbacks = Counter("unroll_canary_rollbacks", "Canaries that were withdrawn because they passed a bar.", ("model",))

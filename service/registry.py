@@ -1,20 +1,35 @@
-"""The models in memory: which are served, which were refused and why."""
+"""The models in memory, kept in step with the store: loads the new before it lets go of the old.
+
+`refresh` looks at the store, verifies and loads what is missing beside the requests, and then replaces what a name answers
+with by one assignment. Requests already running finish with the model that they were given.
+"""
 
 import logging
-from collections.abc import Callable
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
+from contract.aliases import PRODUCTION, Alias
+from contract.files import state
 from contract.store import BrokenVersion, ModelStore
 from contract.topologies import Rows, Topology
-from service.errors import LengthNotServed, ModelNotServed
+from service import metrics
+from service.errors import LengthNotServed, ModelNotServed, UnknownVersion
 from service.model import LoadedModel
-from service.runtime import Runtime, SavedModel
+from service.runtime import Runtime, SavedModels
+from service.served import Choice, Served
+from service.trials import Kind, Trial
 
 logger = logging.getLogger(__name__)
 Loader = Callable[[Path, Topology, int, tuple[str, str]], Runtime]
+PINNED = 4
+"""Versions per name that are kept because a request asked for them, and no alias does."""
 
 
 @dataclass(frozen=True)
@@ -25,72 +40,222 @@ class Refusal:
 
 
 class Registry:
-    """Loads, per name in the store, the first version that passes its checks: `production`, then the newest."""
+    """`keep_previous` versions of `production`'s way back stay loaded, so that a rollback takes effect at once."""
 
-    def __init__(self, store: ModelStore, load: Loader = SavedModel) -> None:
-        self._store, self._load = store, load
-        self._models: dict[str, LoadedModel] = {}
-        self._refusals: list[Refusal] = []
+    def __init__(self, store: ModelStore, load: Loader | None = None, keep_previous: int = 1) -> None:
+        self._store, self._load, self._keep_previous = store, load or SavedModels().load, keep_previous
+        self._served: dict[str, Served] = {}
+        self._refusals: dict[tuple[str, str], tuple[object, str]] = {}  # (name, version) -> its files, and the reason
+        self._aliases: dict[str, dict[str, Alias]] = {}  # as they were last readable
+        self._pinned: dict[str, OrderedDict[str, None]] = {}
+        self._ended: set[tuple[str, str, str, object]] = set()  # canaries that failed, whatever the store says of them
+        self._lock = threading.RLock()  # one change at a time; readers need none
+        self._ready = False
 
     def load_all(self) -> None:
         """Raises ModelNotServed when nothing at all can be served."""
-        for name in self._store.names():
-            self._load_name(name)
-        if not self._models:
-            reasons = "; ".join(f"{r.name}:{r.version}: {r.reason}" for r in self._refusals) or "it is empty"
+        self.refresh()
+        if not self._served:
+            reasons = "; ".join(f"{r.name}:{r.version}: {r.reason}" for r in self.refusals) or "it is empty"
             raise ModelNotServed(f"no model in {self._store.root} can be served: {reasons}")
-        for model in self._models.values():
+        self._ready = True
+        for model in self.models:
             model.runtime.serve()
 
-    def find(self, topology: Topology, length: int) -> LoadedModel:
-        """The model that serves rows of this length. Raises LengthNotServed or ModelNotServed."""
+    def refresh(self) -> None:
+        """Bring memory in step with the store. What cannot be read or fails a check changes nothing that is served."""
+        with self._lock:
+            for name in sorted({*self._store.names(), *self._served}):
+                self._refresh_name(name)
+            metrics.refused_versions.set(len(self._refusals))
+
+    def find(self, topology: Topology, length: int, wanted: str | None = None, key: str | None = None) -> Choice | None:
+        """Who answers rows of this length; `wanted` is a version or an alias. None: call `load_pinned` first.
+
+        Raises LengthNotServed or ModelNotServed.
+        """
         try:
-            return self._models[topology.model_name(length)]
+            served = self._served[topology.model_name(length)]
         except KeyError:
             raise self._nothing_for(topology, length) from None
+        return served.choose(wanted, key)
+
+    def load_pinned(self, topology: Topology, length: int, version: str) -> Choice:
+        """Load a version that a request names and no alias does. Raises UnknownVersion."""
+        name = topology.model_name(length)
+        with self._lock:
+            served = self._served[name]
+            if (there := served.choose(version, None)) is not None:  # somebody else asked for it, too
+                return there
+            if version not in self._store.versions(name) or self._loaded(name, version, served.default) is None:
+                raise self._unknown(name, version, served)
+            pinned = self._pinned.setdefault(name, OrderedDict())
+            pinned[version] = None
+            while len(pinned) > PINNED:
+                pinned.popitem(last=False)
+            self._refresh_name(name)
+            return Choice(self._served[name].versions[version])
+
+    def end_canary(self, trial: Trial, reason: str) -> None:
+        """Stop a canary, and have the store say so to the other workers."""
+        trial.ended = True
+        with self._lock:
+            ended = (trial.name, trial.alias, trial.candidate.manifest.version, trial.since)
+            if ended in self._ended:
+                return
+            self._ended.add(ended)
+            logger.error("canary %s:%s of %s withdrawn: %s", trial.name, ended[2], trial.alias, reason)
+            metrics.canary_rollbacks.labels(trial.name).inc()
+            self._refresh_name(trial.name)
+            try:
+                self._store.withdraw(trial.name, trial.alias, canary=True, shadow=False, version=ended[2], reason=reason)
+            except (OSError, BrokenVersion) as error:
+                logger.error("the store could not be told, the canary has ended in this worker only: %s", error)
+
+    @property
+    def served(self) -> dict[str, Served]:
+        """By name, what it answers with."""
+        return dict(self._served)
 
     @property
     def models(self) -> list[LoadedModel]:
-        return list(self._models.values())
+        """Everything in memory."""
+        return [model for served in self.served.values() for model in served.versions.values()]
+
+    @property
+    def trials(self) -> list[Trial]:
+        return [t for served in self.served.values() for t in (*served.canaries.values(), *served.shadows.values())]
 
     @property
     def refusals(self) -> list[Refusal]:
-        return list(self._refusals)
+        return [Refusal(name, version, reason) for (name, version), (_, reason) in self._refusals.copy().items()]
 
-    def _load_name(self, name: str) -> None:
-        try:
-            aliases = self._store.aliases(name)
-        except BrokenVersion as error:
-            self._refuse(name, "aliases", str(error))
-            aliases = {}
-        for version in self._store.preference(name, aliases):
-            try:
-                manifest = self._store.verify(name, version)
-                runtime = self._load(self._store.path(name, version), manifest.shape, manifest.length, (name, version))
-                model = LoadedModel(manifest, runtime, tuple(sorted(a for a, target in aliases.items() if target == version)))
-                check_golden(model)
-            except Exception as error:  # whatever a broken file makes TensorFlow raise: the others must still be served
-                self._refuse(name, version, str(error) or type(error).__name__)
-                continue
-            self._models[name] = model
-            logger.info("serving %s:%s", name, version)
+    def _refresh_name(self, name: str) -> None:
+        aliases = self._readable_aliases(name)
+        before = self._served.get(name)
+        on_disk = self._store.versions(name)
+        self._forget_refusals(name, {*on_disk, *(version for alias in aliases.values() for version in alias.named)})
+        loaded = dict(before.versions) if before else {}
+
+        def have(version: str) -> bool:
+            if version not in loaded and (model := self._loaded(name, version, before.default if before else None)) is not None:
+                loaded[version] = model
+            return version in loaded
+
+        production = aliases.get(PRODUCTION)
+        wanted = {version for alias in aliases.values() for version in alias.named if have(version)}
+        way_back = (version for version in (production.versions[-2::-1] if production else ()) if have(version))
+        wanted |= set(islice(way_back, self._keep_previous))
+        wanted |= {version for version in self._pinned.get(name, ()) if version in on_disk and have(version)}
+        wanted |= {version for version in on_disk[::-1][:1] if have(version)}  # most likely promoted next
+        default = next((loaded[version] for version in self._store.preference(name, aliases) if have(version)), None)
+        default = default or (before.default if before else None)
+        if default is None:
             return
+        wanted.add(default.manifest.version)
+        versions = {version: model for version, model in loaded.items() if version in wanted}
+        self._served[name] = Served(
+            versions=versions,
+            aliases={label: alias.version for label, alias in aliases.items() if alias.version in versions},
+            default=default,
+            canaries=self._trials(name, "canary", aliases, versions, before.canaries if before else {}),
+            shadows=self._trials(name, "shadow", aliases, versions, before.shadows if before else {}),
+        )
+        if before is None or before.default is not default:
+            metrics.swaps.labels(name).inc()
+            logger.info("serving %s:%s", name, default.manifest.version)
 
-    def _refuse(self, name: str, version: str, reason: str) -> None:
-        logger.error("refused %s:%s: %s", name, version, reason)
-        self._refusals.append(Refusal(name, version, reason))
+    def _trials(
+        self,
+        name: str,
+        kind: Kind,
+        aliases: dict[str, Alias],
+        versions: dict[str, LoadedModel],
+        before: Mapping[str, Trial],
+    ) -> dict[str, Trial]:
+        """Those that the store asks for and memory has; one that goes on keeps what was seen of it."""
+        trials = {}
+        for label, alias in aliases.items():
+            tried = alias.trials.get(kind)
+            if tried not in versions or alias.version not in versions:
+                continue
+            since = next(event.at for event in reversed(alias.history) if event.what == kind)
+            percent = alias.canary.percent if kind == "canary" and alias.canary else 100.0
+            asked = (kind, versions[alias.version], versions[tried], percent, since)
+            if (name, label, tried, since) in self._ended:
+                continue
+            old = before.get(label)
+            trials[label] = old if old is not None and old.same(*asked) else Trial(kind, label, *asked[1:])
+        return trials
+
+    def _readable_aliases(self, name: str) -> dict[str, Alias]:
+        try:
+            self._aliases[name] = self._store.aliases(name)
+        except (BrokenVersion, OSError) as error:
+            self._refuse(name, "aliases", str(error), str(error))
+        else:
+            self._refusals.pop((name, "aliases"), None)
+        return self._aliases.get(name, {})
+
+    def _loaded(self, name: str, version: str, before: LoadedModel | None) -> LoadedModel | None:
+        """The version, verified and ready to serve; None where a check fails, which is done again once its files change."""
+        files = state(self._store.path(name, version))
+        if self._refusals.get((name, version), (None,))[0] == (files,):
+            return None
+        begun = time.monotonic()
+        try:
+            manifest = self._store.verify(name, version)
+            runtime = self._load(self._store.path(name, version), manifest.shape, manifest.length, (name, version))
+            model = LoadedModel(manifest, runtime)
+            check_golden(model)
+            if before is not None:
+                runtime.compile(before.runtime.buckets)
+                check_golden(model)  # on the shapes that requests will have
+            if self._ready:
+                runtime.serve()
+        except Exception as error:  # whatever a broken file makes TensorFlow raise: the others must still be served
+            self._refuse(name, version, (files,), str(error) or type(error).__name__)
+            return None
+        self._refusals.pop((name, version), None)
+        metrics.loads.labels(name, "served").inc()
+        metrics.load_seconds.labels(name).observe(time.monotonic() - begun)
+        logger.info("loaded %s:%s in %.0f ms", name, version, (time.monotonic() - begun) * 1e3)
+        return model
+
+    def _refuse(self, name: str, version: str, files: object, reason: str) -> None:
+        if self._refusals.get((name, version)) != (files, reason):
+            logger.error("refused %s:%s: %s", name, version, reason)
+            metrics.loads.labels(name, "refused").inc()
+        self._refusals[name, version] = files, reason
+
+    def _forget_refusals(self, name: str, there: set[str]) -> None:
+        for refused_name, version in list(self._refusals):
+            if refused_name == name and version != "aliases" and version not in there:
+                del self._refusals[refused_name, version]
+
+    def _unknown(self, name: str, wanted: str, served: Served) -> UnknownVersion:
+        reason = self._refusals.get((name, wanted))
+        known = f"{', '.join(sorted(served.aliases)) or 'no alias'}; in memory: {', '.join(sorted(served.versions))}"
+        detail = f"expected a version or an alias of {name} ({known}); received {wanted[:100]}."
+        detail += f" That version is in the store and is refused: {reason[1]}." if reason else ""
+        return UnknownVersion(detail, model=name, aliases=sorted(served.aliases), versions=sorted(served.versions))
 
     def _nothing_for(self, topology: Topology, length: int) -> Exception:
-        served = sorted(m.manifest.length for m in self.models if m.manifest.topology == topology.name)
-        train = f"python -m training run --topology {topology.name}"
+        served = sorted({m.manifest.length for m in self.models if m.manifest.topology == topology.name})
+        options = f"--topology {topology.name}"
         if topology.any_length or not served:
-            return ModelNotServed(f"no {topology.name} model is published. Train one with: {train}")
+            return ModelNotServed(f"no {topology.name} model is published. Train one with: {_train(options)}")
         return LengthNotServed(
-            f"{topology.name} expected rows of a length that is served: {', '.join(map(str, served))}; "
-            f"received rows of length {length}. Cut the rows to one of these, or train one with: {train} --length {length}",
+            f"{topology.name} expected rows of a length that is served: {', '.join(map(str, served))}; received rows of "
+            f"length {length}. Cut the rows to one of these, or train one with: {_train(f'{options} --length {length}')}",
             received_length=length,
             served_lengths=served,
         )
+
+
+def _train(options: str) -> str:
+    """How to, for those who have the Makefile, which has a store of its own, and for the others."""
+    return f'make train ARGS="{options}"  (or: python -m training run {options})'
 
 
 def check_golden(model: LoadedModel) -> None:

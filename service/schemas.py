@@ -20,11 +20,22 @@ Sequences = Annotated[
     ),
 ]
 
+Wanted = Annotated[
+    str | None,
+    Field(max_length=100, description="A version, or an alias such as candidate. Default: production, else the newest."),
+]
+RoutingKey = Annotated[
+    str | None,
+    Field(max_length=200, description="While a canary answers a share: requests of one key are all answered by the same side."),
+]
+
 
 class PredictionRequest(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", protected_namespaces=())
 
     sequences: Sequences
+    model_version: Wanted = None
+    routing_key: RoutingKey = None
 
 
 class Prediction(BaseModel):
@@ -42,11 +53,12 @@ class Prediction(BaseModel):
 
 
 class ModelInfo(BaseModel):
-    """A loaded model, with the main facts of its manifest."""
+    """A version in memory, with the main facts of its manifest."""
 
     name: str
     version: str
     aliases: list[str]
+    default: bool = Field(description="Whether it answers requests that name no version.")
     topology: TopologyName
     length: int = Field(description="Trained on this length; many_to_one takes no other.")
     highest_length: int
@@ -63,9 +75,10 @@ class ModelInfo(BaseModel):
     gate: dict[str, float] = Field(description="Figure -> value, each within its bar.")
 
     @classmethod
-    def of(cls, manifest: Manifest, aliases: list[str]) -> "ModelInfo":
-        facts: dict[str, Any] = manifest.model_dump(include=set(cls.model_fields) - {"gate", "aliases"})
-        return cls(**facts, aliases=aliases, gate={figure.name: figure.value for figure in manifest.gate})
+    def of(cls, manifest: Manifest, aliases: list[str], default: bool) -> "ModelInfo":
+        facts: dict[str, Any] = manifest.model_dump(include=set(cls.model_fields) - {"gate", "aliases", "default"})
+        gate = {figure.name: figure.value for figure in manifest.gate}
+        return cls(**facts, aliases=aliases, default=default, gate=gate)
 
 
 class RefusedVersion(BaseModel):
@@ -76,9 +89,46 @@ class RefusedVersion(BaseModel):
     reason: str
 
 
+class Worker(BaseModel):
+    pid: int
+    serving: dict[str, dict[str, str | None]] = Field(
+        description="Model -> alias -> version; `default` beside them, and what production has on trial: `canary`, `shadow`."
+    )
+
+
 class Models(BaseModel):
     models: list[ModelInfo]
     refused: list[RefusedVersion]
+    workers: list[Worker]
+
+
+class SideInfo(BaseModel):
+    requests: int
+    errors: int
+    p50_ms: float
+    p99_ms: float
+
+
+class ComparisonInfo(BaseModel):
+    """A version on trial against the one that its alias names, over all workers."""
+
+    kind: str
+    alias: str
+    baseline: str
+    candidate: str
+    percent: float
+    since: datetime
+    compared_rows: int = Field(description="Rows in the domain that both versions answered.")
+    differing_rows: int = Field(description="Of these, by more than the tolerance.")
+    largest_difference: float
+    mean_difference: float
+    uncompared_requests: int = Field(description="Left out because too many waited.")
+    sides: dict[str, SideInfo]
+
+
+class Comparison(BaseModel):
+    model: str
+    trials: list[ComparisonInfo]
 
 
 class Problem(BaseModel):

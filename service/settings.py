@@ -39,3 +39,14 @@ class Settings(BaseSettings):
     max_timeout_ms: int = Field(60_000, ge=1, description="Largest deadline that a request may ask for.")
     max_rows: int = Field(10_000, ge=1, description="Most rows in one request; beyond it 422.")
     max_items: int = Field(500_000, ge=1, description="Most items in one request, over all rows; beyond it 422.")
+    watch_seconds: float = Field(
+        2.0, gt=0, description="How often to look at the store where its file system announces no changes, in seconds."
+    )
+    keep_previous: int = Field(1, ge=0, description="Versions that `production` named before, kept loaded for a rollback.")
+    compare_tolerance: float = Field(
+        0.05, gt=0, description="Two versions differ in a row when an item does by more than this, in widths of the domain."
+    )
+    canary_max_errors: float = Field(0.01, gt=0, le=1, description="Share of failed requests beyond which a canary ends.")
+    canary_max_differences: float = Field(0.01, gt=0, le=1, description="Share of differing rows beyond which a canary ends.")
+    canary_max_tail: float = Field(3.0, gt=0, description="Times the p99 of the alias' own version beyond which a canary ends.")
+    canary_tail_floor_ms: int = Field(50, ge=0, description="A canary with a shorter p99 than this is fast enough.")

@@ -11,13 +11,11 @@ import contextlib
 import logging
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
-from functools import cached_property, partial
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache, partial
 from itertools import count
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
-from prometheus_client import Counter, Histogram
 from starlette.routing import BaseRoute, Match, Mount
 from starlette.routing import Route as StarletteRoute
 from starlette.staticfiles import StaticFiles
@@ -28,51 +26,15 @@ from service.admission import Admission
 from service.caller import Caller, CallerGone
 from service.errors import BodyTooLarge, Overloaded, SlowBody, UnknownRoute, UnrollError, WrongMethod
 from service.headers import announced_bytes, check_content_type, request_id, timeout
+from service.routes import ErrorRenderer, Request, Response, Route, Routes
 
 logger = logging.getLogger(__name__)
 DRAIN_BYTES = 16 * 2**20
 """How much of a refused body is read and dropped after the answer, so that a client still sending gets to read it."""
 DRAIN_SECONDS = 5.0
-
-
 SHED_SECONDS = 0.002
 """How long a 429 is held back, in seconds. Clients that ask again at once would otherwise keep the event loop busy with
 refusing them: 16 of them took 85 % of the goodput."""
-
-
-class Request(NamedTuple):
-    body: bytes
-    caller: Caller
-
-
-class Response(NamedTuple):
-    body: bytes
-    status: int = 200
-    content_type: bytes = b"application/json"
-    headers: tuple[tuple[bytes, bytes], ...] = ()
-
-
-class ErrorRenderer(Protocol):
-    def __call__(self, error: UnrollError) -> Response: ...
-
-
-@dataclass(frozen=True)
-class Route:
-    path: str
-    method: str
-    handle: Callable[[Request], Awaitable[Response]]
-    render_error: ErrorRenderer
-
-    @cached_property
-    def answered(self) -> Counter:
-        return metrics.requests.labels(self.path, "ok")
-
-    @cached_property
-    def seconds(self) -> Histogram:
-        return metrics.request_seconds.labels(self.path)
-
-    def count(self, outcome: str) -> None:
-        metrics.requests.labels(self.path, outcome).inc()
 
 
 class Limits(NamedTuple):
@@ -89,12 +51,16 @@ class Transport:
 
     def __init__(self, limits: Limits, admission: Admission, render_error: ErrorRenderer) -> None:
         self._limits, self._admission, self._render_error = limits, admission, render_error
-        self._routes: dict[str, Route] = {}
+        self._routes = Routes()
         start = secrets.token_hex(6)  # of this process, so that ids differ across workers
         self._ids = (f"{start}-{number:x}".encode() for number in count())
+        self._held: asyncio.Event | None = None
+        self._rendered: Callable[[Any, UnrollError], Response] = lru_cache(4)(
+            lambda render, error: render(error)
+        )  # a refusal once, for as long as admission repeats it
 
     def add(self, *routes: Route) -> None:
-        self._routes |= {route.path: route for route in routes}
+        self._routes.add(*routes)
 
     def around(self, app: ASGIApp, routes: Sequence[BaseRoute]) -> ASGIApp:
         """`app`, which has `routes`, with our routes in front of it.
@@ -105,8 +71,8 @@ class Transport:
         async def outermost(scope: Scope, receive: Receive, send: Send) -> None:
             if scope["type"] != "http":
                 await app(scope, receive, send)
-            elif (route := self._routes.get(scope["path"])) is not None:
-                await self._answer(route, scope, receive, send)
+            elif (found := self._routes.find(scope["path"])) is not None:
+                await self._answer(*found, scope, receive, send)
             elif (error := self._not_there(scope, routes)) is not None:
                 metrics.requests.labels("other", error.slug).inc()
                 await _send(self._render_error(error), self._request_id(dict(scope["headers"])), send)
@@ -126,15 +92,19 @@ class Transport:
                     return None
                 if route.app.lookup_path(route.app.get_path({**scope, **child}))[1] is not None:
                     return None
-        known = ", ".join(sorted(self._routes))
+        known = ", ".join(self._routes.paths)
         return UnknownRoute(f"nothing at {scope['path'][:200]}. There is: {known}, and the documentation at /.")
 
-    async def _answer(self, route: Route, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _answer(self, route: Route, path: Mapping[str, str], scope: Scope, receive: Receive, send: Send) -> None:
         begun = time.perf_counter()
         headers = dict(scope["headers"])
         identity = self._request_id(headers)
         try:
-            response = await self._handle(route, scope, headers, receive)
+            response = await self._handle(route, path, scope, headers, receive)
+        except Overloaded as error:
+            route.shed.inc()
+            await self._hold()
+            await _send(self._rendered(route.render_error, error), identity, send)
         except UnrollError as error:
             route.count(error.slug)
             await self._refuse(route.render_error(error), identity, receive, send)
@@ -150,17 +120,30 @@ class Transport:
             await _send(response, identity, send)
             route.seconds.observe(time.perf_counter() - begun)
 
+    async def _hold(self) -> None:
+        """Until SHED_SECONDS from the first that is held: one timer for all that are refused meanwhile."""
+        if self._held is None:
+            self._held = asyncio.Event()
+            asyncio.get_running_loop().call_later(SHED_SECONDS, self._release, self._held)
+        await self._held.wait()
+
+    def _release(self, held: asyncio.Event) -> None:
+        self._held = None
+        held.set()
+
     def _request_id(self, headers: dict[bytes, bytes]) -> tuple[bytes, bytes]:
         return b"x-request-id", request_id(headers) or next(self._ids)
 
-    async def _handle(self, route: Route, scope: Scope, headers: dict[bytes, bytes], receive: Receive) -> Response:
+    async def _handle(
+        self, route: Route, path: Mapping[str, str], scope: Scope, headers: dict[bytes, bytes], receive: Receive
+    ) -> Response:
         if scope["method"] != route.method and not (route.method == "GET" and scope["method"] == "HEAD"):
             raise _wrong_method(scope, "GET, HEAD" if route.method == "GET" else route.method)
         caller = Caller(
             time.monotonic() + timeout(headers, self._limits.timeout, self._limits.most_timeout), partial(_gone, receive)
         )
         if route.method != "POST":
-            return await route.handle(Request(b"", caller))
+            return await route.handle(Request(b"", caller, path))
         announced = announced_bytes(headers)
         if announced is not None and announced > self._limits.body_bytes:  # before a byte of it is read
             raise self._too_large(f"{announced}")
@@ -216,8 +199,6 @@ class Transport:
         closing at once would reset the connection under a client that is still sending, before it has read the answer.
         """
         closing = response._replace(headers=(*response.headers, (b"connection", b"close")))
-        if response.status == Overloaded.status:
-            await asyncio.sleep(SHED_SECONDS)
         if response.status != BodyTooLarge.status:
             await _send(closing if response.status == SlowBody.status else response, identity, send)
             return

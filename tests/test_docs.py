@@ -9,6 +9,7 @@ from prometheus_client import Counter
 from prometheus_client.metrics import MetricWrapperBase
 
 from service import errors, metrics
+from service.protocols.models import ModelPages
 from service.protocols.native import Native
 from service.settings import Settings
 from training.cli import cli
@@ -53,8 +54,7 @@ def test_every_metric_is_documented_with_its_labels() -> None:
 
 
 def test_every_route_is_documented() -> None:
-    native = Native.__new__(Native)
-    for route in native.routes:
+    for route in (*Native.__new__(Native).routes, *ModelPages.__new__(ModelPages).routes):
         assert f"| `{route.method} {route.path}` |" in DOCS["protocols.md"]
 
 

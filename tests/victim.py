@@ -1,8 +1,9 @@
 """A process that publishes, and that the operating system kills just before its n-th write.
 
 Run as a module it imports a function once, then forks a child for every line on its standard input: the child calls the
-function and, if the line is a number above 0, kills itself with SIGKILL at that write. Exit codes come back as lines.
-Writes are seen by Python's audit events: opening to write or to sync, making, renaming, removing, locking.
+function and, if the line has a number above 0, kills itself with SIGKILL at that write. Exit codes come back as lines.
+Writes are seen by Python's audit events: opening to write or to sync, making, renaming, removing, locking. `at="event"`
+counts every audit event instead: many more come while Python works, such as imports and frames looked at.
 """
 
 import importlib
@@ -12,7 +13,7 @@ import subprocess
 import sys
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 WRITES = {"os.mkdir", "os.rename", "os.remove", "os.rmdir", "shutil.rmtree", "fcntl.flock"}
 
@@ -32,9 +33,9 @@ class Victim:
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None) -> None:
         self._process.__exit__(kind, value, traceback)
 
-    def start(self, kill_at: int = 0) -> None:
+    def start(self, kill_at: int = 0, at: Literal["write", "event"] = "write") -> None:
         assert self._process.stdin
-        self._process.stdin.write(f"{kill_at}\n")
+        self._process.stdin.write(f"{kill_at} {at}\n")
         self._process.stdin.flush()
 
     def exit_code(self) -> int:
@@ -43,7 +44,7 @@ class Victim:
         return int(self._process.stdout.readline())
 
 
-def _die_at(last: int, root: Path) -> Any:
+def _die_at(last: int, root: Path, any_event: bool) -> Any:
     seen = 0
 
     def hook(event: str, args: tuple[Any, ...]) -> None:
@@ -51,7 +52,7 @@ def _die_at(last: int, root: Path) -> Any:
         opened = event == "open" and isinstance(args[0], str | Path)
         to_write = opened and isinstance(args[2], int) and bool(args[2] & (os.O_WRONLY | os.O_RDWR))
         to_sync = opened and str(args[0]).startswith(str(root))
-        if event in WRITES or to_write or to_sync:
+        if any_event or event in WRITES or to_write or to_sync:
             seen += 1
             if seen == last:
                 os.kill(os.getpid(), signal.SIGKILL)
@@ -65,7 +66,8 @@ def main() -> None:
     for line in sys.stdin:
         child = os.fork()
         if child == 0:
-            sys.addaudithook(_die_at(int(line), root.parent))
+            kill_at, at = line.split()
+            sys.addaudithook(_die_at(int(kill_at), root.parent, at == "event"))
             function(root)
             os._exit(0)
         sys.stdout.write(f"{os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])}\n")

@@ -4,7 +4,6 @@ import dataclasses
 import json
 import sys
 from collections.abc import Callable
-from functools import wraps
 from typing import Any
 
 import click
@@ -13,7 +12,7 @@ from training.console_data import show_faults, show_report
 from training.dataset import DataRefused, Dataset, Source
 
 FILE = click.Path(exists=True, dir_okay=False, readable=True, allow_dash=True)
-_OPTIONS = (
+DATA_OPTIONS = (
     click.option("--sequence-column", help="Of a long table: whose item a line is. Default: sequence, id or series."),
     click.option("--value-column", help="Of a long table: the items. Default: value, or the only column there is."),
     click.option("--target-column", help="Of a long table: what to answer. Default: target; without one, an echo."),
@@ -25,21 +24,27 @@ _OPTIONS = (
         show_default=True,
         help="Share of the sequences to judge on.",
     ),
+    click.option(
+        "--split-seed",
+        "seed_of_split",
+        type=click.IntRange(0, 2**31 - 1),
+        default=Source.seed,
+        show_default=True,
+        help="Of which are held out.",
+    ),
 )
 
 
-def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the options that say how to read a file; it gets them as `how`, keywords of `Source`."""
+def source_values(given: dict[str, Any]) -> dict[str, Any]:
+    """Take the options above out of what a command was given, as keywords of `Source`."""
+    values = {name: given.pop(name) for name in ("sequence_column", "value_column", "target_column", "stride", "held_out")}
+    return values | {"seed": given.pop("seed_of_split")}
 
-    @wraps(command)
-    def gathered(**options: Any) -> Any:
-        names = ("sequence_column", "value_column", "target_column", "stride", "held_out")
-        how = {name: options.pop(name) for name in names}
-        return command(**options, how=how)
 
-    for option in reversed(_OPTIONS):
-        gathered = option(gathered)
-    return gathered
+def _with_data_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    for option in reversed(DATA_OPTIONS):
+        command = option(command)
+    return command
 
 
 @click.group()
@@ -50,17 +55,16 @@ def data() -> None:
 @data.command("check")
 @click.argument("file", type=FILE)
 @click.option("--length", type=click.IntRange(1, 1000), help="Items in a row. Default: the sequences', where they share one.")
-@click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=26, show_default=True, help="Of the split.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
-@data_options
-def check_command(file: str, length: int | None, seed: int, as_json: bool, how: dict[str, Any]) -> None:
+@_with_data_options
+def check_command(file: str, length: int | None, as_json: bool, **how: Any) -> None:
     """Say what is in FILE (CSV, Parquet, NPZ; - is CSV on standard input), how it would be split, and what is wrong with it.
 
     Exit code 0: it can be trained on; 1: it cannot; 2: usage.
     """
     from training.dataset_check import check  # noqa: PLC0415 - Arrow, which `--help` need not wait for
 
-    source = Source(file, length=length, seed=seed, **how)
+    source = Source(file, length=length, **source_values(how))
     try:
         report, dataset = check(source)
     except DataRefused as refused:

@@ -1,19 +1,36 @@
 """What a training job shows: the parameter arithmetic, progress with loss and time left, the gate's figures, a table."""
 
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NamedTuple, Protocol
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from contract.manifest import Figure
 from training.recipes import Plan
+from training.runs import RUNS, Run
 
-console = Console(highlight=False)
+
+class Logged(Console):
+    """Shows, and writes the same as plain text into the log of the run under way."""
+
+    copy: Console | None = None
+
+    def print(self, *objects: Any, **how: Any) -> None:
+        super().print(*objects, **how)
+        if self.copy is not None:
+            self.copy.print(*objects, **how)
+
+
+console = Logged(highlight=False)
 LINES = 10
 """Lines of progress where there is no terminal."""
+LOG_WIDTH = 120
 
 
 class Outcome(NamedTuple):
@@ -50,17 +67,30 @@ def show_plan(plan: Plan) -> None:
 
 
 @contextmanager
+def logged(path: Path) -> Iterator[None]:
+    """What is shown in this block goes on in the file `path` too, line by line."""
+    with path.open("a", buffering=1) as file:
+        console.copy = Console(file=file, width=LOG_WIDTH, highlight=False, color_system=None)
+        try:
+            yield
+        finally:
+            console.copy = None
+
+
+@contextmanager
 def progress(name: str, steps: int) -> Iterator[Reporter]:
-    """A bar where there is a terminal, else a line for every tenth of the way."""
+    """A line for every tenth of the way; where there is a terminal, the lines go into the log and a bar is shown."""
+    lines = console.copy if console.is_terminal else console
+    tenths = 0
+
+    def line(step: int, loss: float) -> None:
+        nonlocal tenths
+        if step * LINES // steps > tenths or step == steps:
+            tenths = step * LINES // steps
+            if lines is not None:
+                lines.print(f"{name}: step {step:,} of {steps:,}, loss {loss:.3g}")
+
     if not console.is_terminal:
-        tenths = 0
-
-        def line(step: int, loss: float) -> None:
-            nonlocal tenths
-            if step * LINES // steps > tenths or step == steps:
-                tenths = step * LINES // steps
-                console.print(f"{name}: step {step:,} of {steps:,}, loss {loss:.3g}")
-
         yield line
         return
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
@@ -68,6 +98,7 @@ def progress(name: str, steps: int) -> Iterator[Reporter]:
         task = bars.add_task(name, total=steps, loss="...")
 
         def bar(step: int, loss: float) -> None:
+            line(step, loss)
             bars.update(task, completed=step, loss=f"{loss:.3g}")
 
         yield bar
@@ -105,3 +136,19 @@ def show_outcomes(outcomes: list[Outcome]) -> None:
     for outcome in outcomes:
         what = f"{outcome.plan.name}:{outcome.version}" if outcome.version else f"{outcome.plan.name}: nothing published"
         console.print(f"{what}  record in {outcome.run_dir}", soft_wrap=True)
+
+
+def show_stopped(why: str, run: Run | None) -> None:
+    """What stopped a job, what came of the run under way, and how to go on."""
+    console.print(f"\n[bold red]{escape(why)}.[/]", soft_wrap=True)
+    if run is None:
+        console.print("No run was under way; `python -m training runs` lists those that had begun.", soft_wrap=True)
+        return
+    name = f"{run.plan.model}:{run.plan.version}"
+    what = f"{name} is published, but perhaps not named {run.plan.alias}" if run.published() else "Nothing of it was published"
+    console.print(f"{what}. Go on with: {resume_command(run.folder)}", soft_wrap=True)
+
+
+def resume_command(folder: Path) -> str:
+    where = "" if folder.parent == RUNS else f" --runs {shlex.quote(str(folder.parent))}"
+    return f"python -m training resume {folder.name}{where}"

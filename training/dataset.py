@@ -31,7 +31,7 @@ class Source:
     length: int | None = None  # None: that of the sequences, where they share one
     stride: int = 1
     held_out: float = 0.2  # of the sequences
-    seed: int = 0
+    seed: int = 26  # of the split alone: a run with another seed holds the same sequences out
 
     @property
     def file(self) -> str:

@@ -3,7 +3,8 @@
     for progress in fit(model, plan): print(progress.step, progress.loss)
 
 Nothing is stepped from Python: a chunk of steps is one call. Rows come from TensorFlow's counter-based generator, keyed
-by (seed, step), so a run is a function of its plan: same seed, same machine, same weights, to the last bit.
+by (seed, step), so a run is a function of its plan: same seed, same machine, same weights, to the last bit. The state between
+two steps is weights, moments and the step (`Adam.state`): whoever restores it goes on as if nothing had happened.
 """
 
 import time
@@ -15,8 +16,10 @@ from typing import NamedTuple
 import keras
 import tensorflow as tf
 
+from contract.topologies import Floats
 from training.data import tutorial_sequence
 from training.dataset import Dataset
+from training.models import as_os_error
 from training.recipes import Plan
 from training.scaling import Scaling
 
@@ -34,10 +37,13 @@ class Progress(NamedTuple):
     seconds: float  # since the start, compilation included
 
 
-def fit(model: keras.Model, plan: Plan) -> Iterator[Progress]:
-    """Train `model` in place by `plan`; yields after every chunk of steps."""
+def fit(model: keras.Model, plan: Plan, adam: "Adam | None" = None) -> Iterator[Progress]:
+    """Train `model` in place by `plan`; yields after every chunk of steps. Goes on where a given `adam` of the model is."""
     begun = time.monotonic()
-    adam = Adam([variable.value for variable in model.trainable_variables])
+    adam = adam or adam_of(model)
+    done = int(adam.iterations)
+    if done == plan.steps:  # nothing to compile
+        return
 
     # The end of a chunk is a tensor, and the loop TensorFlow's own, so that one trace serves every chunk.
     @tf.function(jit_compile=plan.recipe.jit, autograph=False)
@@ -54,7 +60,7 @@ def fit(model: keras.Model, plan: Plan) -> Iterator[Progress]:
 
     with _unrolled(model, plan.length <= UNROLL_UP_TO):
         run_until.get_concrete_function(tf.TensorSpec((), tf.int32))
-    for start in range(0, plan.steps, CHUNK):
+    for start in range(done, plan.steps, CHUNK):
         stop = min(start + CHUNK, plan.steps)
         loss = float(run_until(tf.constant(stop)))
         yield Progress(stop, plan.steps, loss, float(rate_at(plan, tf.constant(stop))), time.monotonic() - begun)
@@ -88,6 +94,24 @@ class Adam:
                 grad=gradient,
             )
         self.iterations.assign(step + 1)
+
+    def state(self) -> list[Floats]:
+        """Of every variable in turn: its value and both moments."""
+        return [array.numpy() for kept in self._kept() for array in kept]
+
+    def restore(self, step: int, state: list[Floats]) -> None:
+        """Go back to what `state` gave after `step` steps. Raises ValueError where its shapes are not the variables'."""
+        for variable, array in zip((each for kept in self._kept() for each in kept), state, strict=True):
+            variable.assign(array)
+        self.iterations.assign(step)
+
+    def _kept(self) -> Iterator[tuple[tf.Variable, tf.Variable, tf.Variable]]:
+        for variable, (first, second) in zip(self.variables, self._moments, strict=True):
+            yield variable, first, second
+
+
+def adam_of(model: keras.Model) -> Adam:
+    return Adam([variable.value for variable in model.trainable_variables])
 
 
 def rate_at(plan: Plan, step: tf.Tensor) -> tf.Tensor:
@@ -155,15 +179,16 @@ def _unrolled(model: keras.Model, wanted: bool) -> Iterator[None]:
 
 @contextmanager
 def tensorboard(folder: Path) -> Iterator[Callable[[Progress], None]]:
-    """Write progress where `tensorboard --logdir runs` finds it."""
+    """Write progress where `tensorboard --logdir runs` finds it. Raises OSError where it cannot be written."""
     writer = tf.summary.create_file_writer(str(folder))
 
     def write(progress: Progress) -> None:
-        with writer.as_default(step=progress.step):
+        with as_os_error(), writer.as_default(step=progress.step):
             tf.summary.scalar("loss", progress.loss)
             tf.summary.scalar("learning_rate", progress.learning_rate)
 
     try:
         yield write
     finally:
-        writer.close()
+        with as_os_error():
+            writer.close()

@@ -5,6 +5,7 @@ accuracy      held-out rows of the user's data, if any; unless it is a mapping: 
 the export    against the Keras model, over a grid of batch and length; parameters against the arithmetic
 company       a row alone against the same row in a batch, and padded
 step          the step endpoint, item by item, against the whole sequence
+production    the held-out rows against the version in production, where a job asks for it
 """
 
 import math
@@ -28,6 +29,8 @@ GRID = (1, 2, 3, 5, 6, 7, 8)
 EVERY_LENGTH_TO = 256
 """Every single length up to here is tried, then the highest: four times further no length is special any more."""
 HELD_OUT_ROWS = 20_000
+MARGIN = 0.1
+"""How much worse than the version in production a new one may be, in parts of the bar: seeds of a recipe differ by as much."""
 
 
 class Exported:
@@ -61,18 +64,39 @@ def judge(model: keras.Model, folder: Path, plan: Plan) -> Iterator[Figure]:
         yield _step_against_sequence(exported, plan)
 
 
-def _accuracy(exported: Exported, plan: Plan) -> Iterator[Figure]:
+def against_production(folder: Path, production: Path, plan: Plan) -> Figure:
+    """Both exports on the same held-out rows, those of `plan`, whatever production was trained on."""
+    ours, theirs = (_held_out(Exported(each, plan.topology), plan) for each in (folder, production))
+    measured = math.inf if math.isnan(theirs.value) else theirs.value  # NaN is worse than anything
+    return Figure(name=f"{ours.name}, against production", value=ours.value, bar=measured + MARGIN * ours.bar)
+
+
+def _held_out(exported: Exported, plan: Plan) -> Figure:
     if plan.recipe.one_sequence:
         error = _echo_error(exported, tutorial_sequence(plan.length)[None])
-        yield Figure(name="error, its one sequence", value=error, bar=plan.bars.random)
-        return
+        return Figure(name="error, its one sequence", value=error, bar=plan.bars.random)
     if plan.data is not None:
         own = plan.data.held_out_rows(HELD_OUT_ROWS)
-        yield Figure(name="error, held-out rows of the data", value=_error(exported, *own), bar=plan.bars.held_out or 0.0)
-    if plan.mapping:  # what is right for any other row, nobody knows
+        return Figure(name="error, held-out rows", value=_error(exported, *own), bar=plan.bars.held_out)
+    return _random(exported, plan)
+
+
+def _random(exported: Exported, plan: Plan) -> Figure:
+    rows = random_rows(plan.seed, HELD_OUT_ROWS, plan.length, plan.recipe.domain)
+    return Figure(name=f"error, {_random_rows(plan)}", value=_echo_error(exported, rows), bar=plan.bars.random)
+
+
+def _random_rows(plan: Plan) -> str:
+    """What they are called: held out, unless it is the user's data of which rows were held out."""
+    return "held-out rows" if plan.data is None else "random rows"
+
+
+def _accuracy(exported: Exported, plan: Plan) -> Iterator[Figure]:
+    yield _held_out(exported, plan)
+    if plan.recipe.one_sequence or plan.mapping:  # what is right for any other row, nobody knows
         return
-    held_out = random_rows(plan.seed, HELD_OUT_ROWS, plan.length, plan.recipe.domain)
-    yield Figure(name="error, held-out rows", value=_echo_error(exported, held_out), bar=plan.bars.random)
+    if plan.data is not None:
+        yield _random(exported, plan)
     for name, rows in edge_rows(plan.length, plan.recipe.domain):
         yield Figure(name=f"error, {name}", value=_echo_error(exported, rows), bar=plan.bars.edges)
     if plan.topology.any_length:
@@ -86,7 +110,7 @@ def _every_length(exported: Exported, plan: Plan) -> Iterator[Figure]:
         corners = np.concatenate([rows for _, rows in edge_rows(length, plan.recipe.domain)])
         edges = _worse(edges, _echo_error(exported, corners))
     lengths = f"1..{EVERY_LENGTH_TO}, {plan.highest_length}"
-    yield Figure(name=f"error, held-out rows, {lengths}", value=random, bar=plan.bars.random)
+    yield Figure(name=f"error, {_random_rows(plan)}, {lengths}", value=random, bar=plan.bars.random)
     yield Figure(name=f"error, edges, {lengths}", value=edges, bar=plan.bars.edges)
 
 

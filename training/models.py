@@ -1,5 +1,7 @@
 """The three networks in Keras, and their export as SavedModels."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import keras
@@ -42,6 +44,8 @@ def export(model: keras.Model, topology: Topology, folder: Path, scaling: Scalin
     """Write a SavedModel with `serving_default` and, for many_to_many, `step`: (item, h, c) -> (item, h, c).
 
     With a scaling both take and give the user's units, and the state stays the network's. Without one nothing is added.
+
+    Raises OSError where it cannot be written; the folder may then hold a part of it.
     """
     _, time, _ = model.input_shape  # None where any time is taken
 
@@ -59,7 +63,18 @@ def export(model: keras.Model, topology: Topology, folder: Path, scaling: Scalin
     )
     if topology.return_sequences:
         _add_step(archive, model, scaling)
-    archive.write_out(str(folder), verbose=False)
+    with as_os_error():
+        archive.write_out(str(folder), verbose=False)
+
+
+@contextmanager
+def as_os_error() -> Iterator[None]:
+    """TensorFlow writes files by itself and has errors of its own for a full disk; in this block they are OSError."""
+    try:
+        yield
+    except tf.errors.OpError as error:
+        first = error.message.removeprefix("{{").partition("}} ")[-1] or error.message  # without the name of its operation
+        raise OSError(first.splitlines()[0]) from error
 
 
 def _add_step(archive: ExportArchive, model: keras.Model, scaling: Scaling | None) -> None:

@@ -2,6 +2,9 @@
 
 import shutil
 import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version as installed
 from pathlib import Path
@@ -64,11 +67,25 @@ def publish(store: ModelStore, manifest: Manifest, saved_model: Path, gate_json:
         labels = {"topology": manifest.topology, "recipe": manifest.recipe}
         metadata = {figure.name: figure.value for figure in manifest.gate}
         tag = f"{manifest.name}:{manifest.version}"
-        with bentoml.models.create(tag, labels=labels, metadata=metadata, _model_store=BentoStore(staging)) as model:
+        with (
+            _temporary_files_in(staging),
+            bentoml.models.create(tag, labels=labels, metadata=metadata, _model_store=BentoStore(staging)) as model,
+        ):
             shutil.copytree(saved_model, model.path, dirs_exist_ok=True)
             (Path(model.path) / gate_json.name).write_bytes(gate_json.read_bytes())
 
     return store.publish(manifest, fill)
+
+
+@contextmanager
+def _temporary_files_in(folder: Path) -> Iterator[None]:
+    """BentoML copies a model through a temporary folder: there it is swept when this process is killed."""
+    before = tempfile.tempdir
+    tempfile.tempdir = str(folder)
+    try:
+        yield
+    finally:
+        tempfile.tempdir = before
 
 
 def code_commit() -> str:

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
+from contract.aliases import PRODUCTION
 from contract.manifest import Domain
-from contract.store import PRODUCTION
 from contract.topologies import TOPOLOGIES, Topology, TopologyName
 from training.dataset import Dataset
 from training.scaling import Scaling, width
@@ -27,7 +27,7 @@ class Bars:
 
     random: float
     edges: float
-    held_out: float | None = None  # on held-out rows of the user's data, where there is any
+    held_out: float = 0.0  # on held-out rows of the user's data, where there is any
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The native protocol: `POST /<topology>` with `{"sequences": [[...], ...]}`, `GET /models`, errors as RFC 9457.
+"""The native protocol: `POST /<topology>` with `{"sequences": [[...], ...]}`, errors as RFC 9457.
 
 A body is read by msgspec straight into lists of numbers and written by orjson straight from arrays; only a body that
 does not fit is read again, by pydantic, to say what is wrong with it.
@@ -7,7 +7,8 @@ does not fit is read again, by pydantic, to say what is wrong with it.
 import json
 from functools import lru_cache, partial
 from math import isfinite
-from typing import Any
+from typing import Annotated, Any
+from weakref import WeakKeyDictionary
 
 import msgspec
 import numpy as np
@@ -19,43 +20,40 @@ from service.caller import Caller
 from service.engine import Echo, Engine
 from service.errors import InvalidRequest, NotJSON, TooManyValues, UnrollError
 from service.model import LoadedModel
-from service.registry import Registry
-from service.schemas import ModelInfo, Models, Prediction, PredictionRequest, Problem, RefusedVersion
-from service.transport import Request, Response, Route
+from service.routes import Request, Response, Route
+from service.schemas import Prediction, PredictionRequest, Problem
 
 
 class _Body(msgspec.Struct, forbid_unknown_fields=True):
     sequences: list[list[float]]
+    model_version: Annotated[str, msgspec.Meta(max_length=100)] | None = None
+    routing_key: Annotated[str, msgspec.Meta(max_length=200)] | None = None
 
 
+FIELDS = "the field sequences, and perhaps model_version and routing_key"
 _decode = msgspec.json.Decoder(_Body).decode
 
 
 class Native:
-    def __init__(self, engine: Engine, registry: Registry, max_rows: int, max_items: int) -> None:
-        self._engine, self._registry = engine, registry
+    def __init__(self, engine: Engine, max_rows: int, max_items: int) -> None:
+        self._engine = engine
         self._max_rows, self._max_items = max_rows, max_items
 
     @property
     def routes(self) -> list[Route]:
-        predictions = [Route(f"/{name}", "POST", partial(self._predict, name), render_error) for name in TOPOLOGY_NAMES]
-        return [*predictions, Route("/models", "GET", self._models, render_error)]
+        return [Route(f"/{name}", "POST", partial(self._predict, name), render_error) for name in TOPOLOGY_NAMES]
 
-    async def predict(self, topology: TopologyName, sequences: list[list[float]]) -> Prediction:
+    async def predict(self, topology: TopologyName, asked: PredictionRequest) -> Prediction:
         """The same, for callers inside the process."""
-        echo = await self._engine.predict(topology, self._rows(sequences), Caller())
+        rows = self._rows(asked.sequences)
+        echo = await self._engine.predict(topology, rows, Caller(), asked.model_version, asked.routing_key)
         return Prediction.model_validate_json(render(echo))
 
     async def _predict(self, topology: TopologyName, request: Request) -> Response:
-        rows = self._rows(parse(request.body))
-        return Response(render(await self._engine.predict(topology, rows, request.caller)))
-
-    async def _models(self, _request: Request) -> Response:
-        models = Models(
-            models=[ModelInfo.of(model.manifest, list(model.aliases)) for model in self._registry.models],
-            refused=[RefusedVersion(name=r.name, version=r.version, reason=r.reason) for r in self._registry.refusals],
-        )
-        return Response(models.model_dump_json().encode())
+        asked = parse(request.body)
+        rows = self._rows(asked.sequences)
+        echo = await self._engine.predict(topology, rows, request.caller, asked.model_version, asked.routing_key)
+        return Response(render(echo))
 
     def _rows(self, sequences: list[list[float]]) -> Rows:
         with np.errstate(over="ignore"):  # a number beyond float32 becomes infinite, and is refused below
@@ -70,10 +68,10 @@ class Native:
         return rows
 
 
-def parse(body: bytes) -> list[list[float]]:
-    """The rows of a request's body. Raises NotJSON or InvalidRequest, which say what is wrong with it."""
+def parse(body: bytes) -> _Body | PredictionRequest:
+    """A request's body. Raises NotJSON or InvalidRequest, which say what is wrong with it."""
     try:
-        return _decode(body).sequences
+        return _decode(body)
     except (msgspec.MsgspecError, RecursionError, ValueError):
         return _read_again(body)
 
@@ -94,12 +92,17 @@ def _shapes(model_input: tuple[int, ...], model_output: tuple[int, ...]) -> byte
     return names % (orjson.dumps(model_input), orjson.dumps(model_output))
 
 
-@lru_cache(maxsize=64)
+_heads: WeakKeyDictionary[LoadedModel, bytes] = WeakKeyDictionary()
+
+
 def _head(model: LoadedModel) -> bytes:
     """The part of an answer that is the same for all answers of a model."""
-    manifest = model.manifest
-    names = {"topology": manifest.topology, "model": manifest.name, "version": manifest.version}
-    return orjson.dumps(names)[:-1] + b',"sequences":'
+    head = _heads.get(model)
+    if head is None:
+        manifest = model.manifest
+        names = {"topology": manifest.topology, "model": manifest.name, "version": manifest.version}
+        head = _heads[model] = orjson.dumps(names)[:-1] + b',"sequences":'
+    return head
 
 
 def render_error(error: UnrollError) -> Response:
@@ -109,7 +112,7 @@ def render_error(error: UnrollError) -> Response:
     return Response(problem.model_dump_json().encode(), error.status, b"application/problem+json", headers)
 
 
-def _read_again(body: bytes) -> list[list[float]]:
+def _read_again(body: bytes) -> PredictionRequest:
     """What the fast reader refused: the reason why, or the rows after all, should pydantic find nothing wrong."""
     if not body:
         raise NotJSON('expected a JSON object such as {"sequences": [[0.0, 0.2]]}; received an empty body.')
@@ -122,7 +125,7 @@ def _read_again(body: bytes) -> list[list[float]]:
             raise _invalid("finite numbers", "one of thousands of digits") from error
         raise NotJSON(f"expected a JSON object; received something else: {error}.") from error
     try:
-        return PredictionRequest.model_validate(document).sequences
+        return PredictionRequest.model_validate(document)
     except ValidationError as error:
         raise _explain(error, document) from error
 
@@ -132,15 +135,16 @@ def _explain(error: ValidationError, document: Any) -> InvalidRequest:
     path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in fault["loc"]).lstrip(".")
     value, received = fault["input"], f"{_shown(fault['input'])} at {path}"
     numeric = isinstance(value, int | float) and not isinstance(value, bool)
+    if fault["loc"][:1] in (("model_version",), ("routing_key",)):
+        most = 100 if path == "model_version" else 200
+        return _invalid(f"text of at most {most} characters", received)
     match fault["type"]:
         case "model_type":
             return _invalid('an object {"sequences": [[...], ...]}', _shown(value))
-        case "missing" | "extra_forbidden":
-            return _invalid(
-                "one field, sequences", _shown(sorted(document)) if document else "none", "Is the name spelt right?"
-            )
-        case "invalid_key" | "string_unicode":
-            return _invalid("one field, sequences", "a name that is not text")
+        case "missing" | "extra_forbidden" | "invalid_key" | "string_unicode":
+            named = fault["type"] in ("missing", "extra_forbidden")
+            received = (_shown(sorted(document)) if document else "none") if named else "a name that is not text"
+            return _invalid(FIELDS, received, "Is the name spelt right?" if named else "")
         case "too_short":
             return _invalid("at least one row" if path == "sequences" else "at least one item in each row", f"none at {path}")
         case "list_type" if numeric and path != "sequences":

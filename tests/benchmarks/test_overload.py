@@ -7,7 +7,7 @@ from benchmarks.overload import percentile, summary
 
 
 def outcome(status: int, due: float = 0.0, took: float = 0.01, retry_after: bool = False, right: bool = True) -> Outcome:
-    return Outcome(status, due, 0.0, took, retry_after, right)
+    return Outcome(status, due, 0.0, took, retry_after, right, b"")
 
 
 def test_goodput_counts_right_answers_that_came_in_time() -> None:

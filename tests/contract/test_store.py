@@ -1,14 +1,12 @@
 import json
-import signal
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from contract.manifest import CONTRACT_VERSION
-from contract.store import MANIFEST, BrokenVersion, ModelStore, new_version, write_atomically
-from tests.conftest import Publish, make_manifest
-from tests.victim import Victim
+from contract.store import MANIFEST, BrokenVersion, ModelStore, new_version
+from tests.conftest import Publish
 
 
 def test_an_absent_store_is_empty(store: ModelStore) -> None:
@@ -47,29 +45,6 @@ def test_foreign_models_in_the_same_bentoml_store_are_left_alone(store: ModelSto
     (store.root / "resnet" / "v1").mkdir(parents=True)
     publish()
     assert store.names() == ["one_to_one"]
-
-
-def test_production_is_preferred_then_the_newest(store: ModelStore, publish: Publish) -> None:
-    first, second, third = (publish().version for _ in range(3))
-    assert store.preference("one_to_one", store.aliases("one_to_one")) == [third, second, first]
-    store.set_alias("one_to_one", "production", second)
-    assert store.preference("one_to_one", store.aliases("one_to_one")) == [second, third, first]
-    assert store.tags() == [f"one_to_one:{second}"]
-
-
-def test_an_alias_moves_and_keeps_its_history(store: ModelStore, publish: Publish) -> None:
-    first, second = publish().version, publish().version
-    store.set_alias("one_to_one", "candidate", first)
-    store.set_alias("one_to_one", "candidate", second)
-    assert store.aliases("one_to_one") == {"candidate": second}
-    assert json.loads((store.root / "one_to_one" / "aliases.json").read_text()) == {"candidate": [first, second]}
-
-
-def test_an_alias_names_only_what_exists(store: ModelStore, publish: Publish) -> None:
-    publish()
-    with pytest.raises(BrokenVersion, match="one_to_one has no version nope"):
-        store.set_alias("one_to_one", "production", "nope")
-    assert store.aliases("one_to_one") == {}
 
 
 def test_an_unreadable_alias_file_is_said_to_be_so(store: ModelStore, publish: Publish) -> None:
@@ -148,58 +123,3 @@ def test_a_failing_writer_publishes_nothing(store: ModelStore, publish: Publish)
         store.publish(store.verify("one_to_one", before).model_copy(update={"version": new_version()}), fill)
     assert store.versions("one_to_one") == [before]
     assert not list((store.root.parent / "staging").glob("[!.]*"))
-
-
-def publish_one(root: Path) -> None:
-    manifest = make_manifest()
-
-    def fill(staging: Path) -> None:
-        folder = staging / manifest.name / manifest.version
-        folder.mkdir(parents=True)
-        (folder / "weights").write_bytes(b"new")
-        (folder / "variables").mkdir()
-        (folder / "variables" / "data").write_bytes(b"new")
-
-    store = ModelStore(root)
-    store.publish(manifest, fill)
-    store.set_alias(manifest.name, "production", manifest.version)
-
-
-def test_killed_at_any_write_the_store_still_holds_whole_versions_only(store: ModelStore, publish: Publish) -> None:
-    publish()
-    kills = 0
-    with Victim("tests.contract.test_store:publish_one", store.root) as victim:
-        while True:
-            victim.start(kill_at=kills + 1)
-            code = victim.exit_code()
-            for version in store.versions("one_to_one"):
-                store.verify("one_to_one", version)
-            served = store.preference("one_to_one", store.aliases("one_to_one"))[0]
-            store.verify("one_to_one", served)
-            if code == 0:
-                break
-            assert code == -signal.SIGKILL
-            kills += 1
-    assert kills > 15  # it did die at every one of them
-    assert publish().version in store.versions("one_to_one")
-    assert not list((store.root.parent / "staging").glob("[!.]*"))  # what the dead left is swept
-
-
-def test_publishers_at_once_do_not_disturb_each_other(store: ModelStore) -> None:
-    function = "tests.contract.test_store:publish_one"
-    with Victim(function, store.root) as one, Victim(function, store.root) as two, Victim(function, store.root) as three:
-        for publisher in (one, two, three):
-            publisher.start()
-        assert [publisher.exit_code() for publisher in (one, two, three)] == [0, 0, 0]
-    versions = store.versions("one_to_one")
-    assert len(versions) == 3
-    for version in versions:
-        store.verify("one_to_one", version)
-    assert store.aliases("one_to_one")["production"] in versions
-
-
-def test_write_atomically_leaves_no_trace_when_it_fails(tmp_path: Path) -> None:
-    (tmp_path / "target").mkdir()  # a folder cannot be replaced by a file
-    with pytest.raises(OSError, match="target"):
-        write_atomically(tmp_path / "target", "text")
-    assert [path.name for path in tmp_path.iterdir()] == ["target"]

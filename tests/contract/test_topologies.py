@@ -91,7 +91,18 @@ def test_rows_split_into_what_they_were_made_of() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["one_to_one_5", "many_to_one", "many_to_one_0", "many_to_one_x", "many_to_many_5", "resnet", "one_to_one_"]
+    "name",
+    [
+        "one_to_one_5",
+        "many_to_one",
+        "many_to_one_0",
+        "many_to_one_05",
+        "many_to_one_\N{ARABIC-INDIC DIGIT FIVE}",
+        "many_to_one_x",
+        "many_to_many_5",
+        "resnet",
+        "one_to_one_",
+    ],
 )
 def test_foreign_names_are_nobodys(name: str) -> None:
     assert parse_model_name(name) is None

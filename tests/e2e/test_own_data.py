@@ -36,7 +36,7 @@ def train(home: Path, *arguments: str) -> None:
 
 def manifest_of(home: Path, name: str) -> Manifest:
     store = ModelStore(home / "models")
-    return store.verify(name, store.aliases(name)["candidate"])
+    return store.verify(name, store.aliases(name)["candidate"].version)
 
 
 def dataset_of(source: Source) -> Dataset:

@@ -2,9 +2,15 @@
 
 import pytest
 
-from contract.topologies import TOPOLOGIES, Floats, TopologyName
+from contract.topologies import TOPOLOGIES, Floats, Topology, TopologyName
+from service.buckets import Bucket
+from service.errors import LengthNotServed, UnknownVersion
 from service.model import LoadedModel
+from service.served import Choice
+from service.trials import Bars, Trial
 from tests.conftest import make_manifest
+
+BARS = Bars(errors=0.01, differences=0.01, tolerance=0.05, tail=3.0, tail_floor=0.05)
 
 
 class FakeRuntime:
@@ -24,12 +30,47 @@ class FakeRuntime:
     def serve(self) -> None:
         pass
 
+    @property
+    def buckets(self) -> frozenset[Bucket]:
+        return frozenset()
+
+    def compile(self, buckets: frozenset[Bucket]) -> None:
+        pass
+
     def seconds(self, rows: int, time: int) -> float:
         return self.expected_seconds
 
 
 def fake_model(name: TopologyName, length: int = 5) -> LoadedModel:
-    return LoadedModel(make_manifest(name, length=length), FakeRuntime(name), ())
+    return LoadedModel(make_manifest(name, length=length), FakeRuntime(name))
+
+
+class FakeModels:
+    """Stands in for the registry: every name answers with one version, `trials` with what is given."""
+
+    def __init__(self, models: dict[str, LoadedModel], choice: Choice | None = None) -> None:
+        self._models, self._choice = models, choice
+        self.ended: list[str] = []
+
+    def find(self, topology: Topology, length: int, wanted: str | None = None, key: str | None = None) -> Choice | None:
+        if wanted is not None:
+            return None
+        if self._choice is not None:
+            return self._choice
+        try:
+            return Choice(self._models[topology.model_name(length)])
+        except KeyError:
+            raise LengthNotServed("not served") from None
+
+    def load_pinned(self, topology: Topology, length: int, version: str) -> Choice:
+        raise UnknownVersion(f"no {version}")
+
+    def end_canary(self, trial: Trial, reason: str) -> None:
+        self.ended.append(reason)
+
+    @property
+    def models(self) -> list[LoadedModel]:
+        return list(self._models.values())
 
 
 def shown(model: LoadedModel) -> list[tuple[int, ...]]:

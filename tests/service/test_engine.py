@@ -2,30 +2,19 @@ import asyncio
 
 import pytest
 
-from contract.topologies import Rows, Topology, TopologyName
+from contract.topologies import Rows, TopologyName
 from service.caller import Caller
 from service.engine import Echo, Engine
 from service.errors import InvalidShape, LengthNotServed
 from service.model import LoadedModel
-from tests.service.conftest import shown
+from tests.service.conftest import BARS, FakeModels, shown
 
 RAGGED = Rows.of([[0.1, 0.2, 0.3], [0.4], [0.5, 0.6]])
 
 
-class Models:
-    def __init__(self, models: dict[str, LoadedModel]) -> None:
-        self._models = models
-
-    def find(self, topology: Topology, length: int) -> LoadedModel:
-        try:
-            return self._models[topology.model_name(length)]
-        except KeyError:
-            raise LengthNotServed("not served") from None
-
-
 def predict(models: dict[str, LoadedModel], topology: TopologyName, *requests: Rows) -> list[Echo]:
     async def together() -> list[Echo]:
-        engine = Engine(Models(models))
+        engine = Engine(FakeModels(models), BARS)
         return await asyncio.gather(*(engine.predict(topology, rows, Caller()) for rows in requests))
 
     return asyncio.run(together())

@@ -31,7 +31,8 @@ def loaded(store: ModelStore) -> Registry:
 
 
 def served(registry: Registry) -> dict[str, str]:
-    return {model.manifest.name: model.manifest.version for model in registry.models}
+    """What answers requests that name no version."""
+    return {name: served.default.manifest.version for name, served in registry.served.items()}
 
 
 def test_every_name_is_served_in_its_newest_version(store: ModelStore, publish: Publish) -> None:
@@ -44,10 +45,10 @@ def test_every_name_is_served_in_its_newest_version(store: ModelStore, publish: 
 def test_production_is_served_before_the_newest(store: ModelStore, publish: Publish) -> None:
     first = publish().version
     publish()
-    store.set_alias("one_to_one", "production", first)
+    store.promote("one_to_one", "production", first)
     registry = loaded(store)
     assert served(registry) == {"one_to_one": first}
-    assert registry.models[0].aliases == ("production",)
+    assert registry.served["one_to_one"].aliases == {"production": first}
 
 
 def test_a_changed_file_is_refused_and_the_version_before_it_served(store: ModelStore, publish: Publish) -> None:
@@ -97,6 +98,7 @@ def test_a_missing_length_names_those_that_are_served(store: ModelStore, publish
         loaded(store).find(TOPOLOGIES["many_to_one"], 5)
     assert caught.value.extra == {"received_length": 5, "served_lengths": [3, 8]}
     assert "served: 3, 8; received rows of length 5" in caught.value.detail
+    assert 'make train ARGS="--topology many_to_one --length 5"' in caught.value.detail
 
 
 def test_a_missing_topology_says_how_to_train_it(store: ModelStore, publish: Publish) -> None:

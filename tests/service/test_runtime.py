@@ -11,7 +11,7 @@ from contract.topologies import TOPOLOGIES, Floats, Rows, TopologyName
 from service.buckets import LONE, TILE
 from service.model import LoadedModel
 from service.registry import Registry
-from service.runtime import SavedModel
+from service.runtime import SavedModel, SavedModels
 from training.models import build, export
 
 
@@ -93,7 +93,7 @@ def test_a_row_beyond_the_longest_time_carries_its_state_over(home: Path, models
 def test_a_wide_model_is_computed_in_whole_tiles_where_fewer_rows_differ(tmp_path: Path) -> None:
     topology = TOPOLOGIES["many_to_one"]
     export(build(topology, 40, 20, seed=1), topology, tmp_path / "saved")
-    runtime = SavedModel(tmp_path / "saved", topology, 20, ("wide", "1"))
+    runtime = SavedModels().load(tmp_path / "saved", topology, 20, ("wide", "1"))
     runtime.serve()
     inputs = np.random.default_rng(5).random((TILE + 8, 20, 1), np.float32)
     together = runtime.predict(inputs)

@@ -16,7 +16,8 @@ from starlette.types import Message, Scope
 from service.admission import Admission
 from service.errors import InvalidRequest, Overloaded
 from service.protocols.native import render_error
-from service.transport import Limits, Outermost, Request, Response, Route, Transport
+from service.routes import Request, Response, Route
+from service.transport import Limits, Outermost, Transport
 
 LIMIT = 100
 LIMITS = Limits(body_bytes=LIMIT, body_seconds=30, timeout=10, most_timeout=60)

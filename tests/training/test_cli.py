@@ -1,10 +1,14 @@
 import json
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
 from contract.store import ModelStore
+from tests.conftest import ROOT
 from training.cli import cli
 
 
@@ -82,12 +86,45 @@ def test_if_missing_trains_nothing_that_is_there(home: Path) -> None:
     assert ModelStore(home / "models").versions("one_to_one") == versions
 
 
+def test_if_missing_trains_what_the_alias_names_no_more_or_is_broken(home: Path) -> None:
+    arguments = ["--topology", "one_to_one", "--recipe", "tutorial", "--if-missing"]
+    assert run(home, *arguments).exit_code == 0
+    store = ModelStore(home / "models")
+    (first,) = store.versions("one_to_one")
+    (store.path("one_to_one", first) / "saved_model.pb").write_bytes(b"")
+    assert run(home, *arguments).exit_code == 0
+    assert len(store.versions("one_to_one")) == 2
+    assert store.is_whole("one_to_one", store.aliases("one_to_one")["tutorial"].version)
+
+
+def test_what_could_not_be_named_is_not_trained(home: Path) -> None:
+    (home / "models" / "one_to_one").mkdir(parents=True)
+    (home / "models" / "one_to_one" / "aliases.json").write_text("?")
+    result = run(home, "--topology", "one_to_one", "--recipe", "tutorial")
+    assert result.exit_code == 1
+    assert "aliases.json of one_to_one cannot be read" in " ".join(result.output.split())
+    assert "step 1,000" not in result.output
+
+
+def test_interrupted_while_tensorflow_is_loaded_it_exits_130(home: Path) -> None:
+    command = [sys.executable, "-m", "training", "run", "--runs", str(home.parent / "runs")]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        mapped = Path(f"/proc/{process.pid}/maps")
+        while "libtensorflow" not in mapped.read_text():  # the first of its libraries: it takes another second or two
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        output, _ = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Interrupted. Nothing had begun." in output
+    assert not (home.parent / "runs").exists()
+
+
 def test_a_store_that_cannot_be_written_is_said_in_a_sentence(home: Path) -> None:
     home.mkdir()
     (home / "staging").write_text("a file where a folder must be")
     result = run(home, "--topology", "one_to_one", "--recipe", "tutorial")
     assert result.exit_code == 1
-    assert "Cannot write:" in result.output
+    assert "Cannot go on: File exists" in result.output
     assert "Nothing of the run under way was published" in " ".join(result.output.split())
 
 

@@ -1,13 +1,18 @@
 import io
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
 from contract.store import ModelStore
+from training import job
 from training.cli import cli
+from training.fit import Adam, Progress, fit
+from training.recipes import Plan
 
 
 @pytest.fixture
@@ -109,7 +114,7 @@ def test_a_model_of_own_data_is_published_as_a_candidate_and_says_what_it_was_ta
     assert "80 rows to train on, 20 held out, split by sequence" in result.output
     store = ModelStore(home / "models")
     (version,) = store.versions("one_to_one")
-    assert store.aliases("one_to_one") == {"candidate": version}
+    assert {alias: now.version for alias, now in store.aliases("one_to_one").items()} == {"candidate": version}
     manifest = store.verify("one_to_one", version)
     assert manifest.data is not None
     assert (manifest.data.file, manifest.data.task, manifest.length) == ("my.csv", "echo", 3)
@@ -119,3 +124,45 @@ def test_a_model_of_own_data_is_published_as_a_candidate_and_says_what_it_was_ta
     (record,) = (tmp_path / "runs").iterdir()
     recorded = json.loads((record / "plan.json").read_text())
     assert recorded["data"]["sha256"] == manifest.data.sha256
+    assert not (record / "data.npz").exists()
+
+
+def test_a_run_goes_on_to_the_same_weights_though_the_file_is_gone(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "my.csv"
+    path.write_text(csv())
+    arguments = ["run", "--data", str(path), "--topology", "one_to_one", "--steps", "1500", "--checkpoint-seconds", "0"]
+    assert invoke(*arguments, "--runs", str(tmp_path / "whole")).exit_code == 0
+
+    def interrupted(model: keras.Model, plan: Plan, adam: Adam) -> Iterator[Progress]:
+        yield next(fit(model, plan, adam))
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as context:
+        context.setattr(job, "fit", interrupted)
+        assert invoke(*arguments, "--runs", str(tmp_path / "cut")).exit_code == 130
+    path.unlink()
+    resumed = invoke("resume", "last", "--runs", str(tmp_path / "cut"))
+    assert resumed.exit_code == 0, resumed.output
+    assert "goes on after step 500" in resumed.output
+    whole, cut = (json.loads(next((tmp_path / name).glob("*/status.json")).read_text()) for name in ("whole", "cut"))
+    assert whole["weights"] == cut["weights"]
+    assert not list((tmp_path / "cut").glob("*/data.npz"))
+
+
+def test_a_run_whose_data_is_gone_cannot_go_on_and_says_so(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(model: keras.Model, plan: Plan, adam: Adam) -> Iterator[Progress]:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as context:
+        context.setattr(job, "fit", interrupted)
+        assert (
+            invoke("run", "--data", "-", "--topology", "one_to_one", "--runs", str(tmp_path / "cut"), text=csv()).exit_code
+            == 130
+        )
+    (kept,) = (tmp_path / "cut").glob("*/data.npz")
+    kept.unlink()
+    result = invoke("resume", "last", "--runs", str(tmp_path / "cut"))
+    assert result.exit_code != 0
+    assert "data.npz, what it was taught, cannot be read" in " ".join(result.output.split())

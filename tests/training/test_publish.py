@@ -10,6 +10,7 @@ from bentoml._internal.models import ModelStore as BentoStore
 from contract.manifest import Figure, GoldenPair, Manifest
 from contract.store import ModelStore, new_version
 from contract.topologies import Floats, Rows, Topology
+from service.buckets import Bucket
 from service.registry import Registry
 from tests.training.conftest import Trained
 from tests.victim import Victim
@@ -70,6 +71,13 @@ class Uncompiled:
     def serve(self) -> None:
         pass
 
+    @property
+    def buckets(self) -> frozenset[Bucket]:
+        return frozenset()
+
+    def compile(self, buckets: frozenset[Bucket]) -> None:
+        pass
+
 
 def publish_prepared(root: Path) -> None:
     """What the victim runs: everything but the network is ready, so no TensorFlow is needed to publish it."""
@@ -77,15 +85,19 @@ def publish_prepared(root: Path) -> None:
     manifest = Manifest.model_validate_json((prepared / "manifest.json").read_text())
     fresh = manifest.model_copy(update={"version": new_version()})
     publish(ModelStore(root), fresh, prepared / "saved_model", prepared / "gate.json")
-    ModelStore(root).set_alias(fresh.name, "production", fresh.version)
+    ModelStore(root).promote(fresh.name, "production", fresh.version)
 
 
-def test_killed_at_any_write_what_was_published_before_is_served(many_to_many: Trained, store: ModelStore) -> None:
+def test_killed_at_any_write_what_was_published_before_is_served(
+    many_to_many: Trained, store: ModelStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     before = published(many_to_many, store)
     prepared = store.root.parent / "prepared"
     shutil.copytree(many_to_many.folder, prepared / "saved_model")
     (prepared / "gate.json").write_text("[]")
     (prepared / "manifest.json").write_text(manifest_of(many_to_many).model_dump_json())
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "temporary"))
     kills = 0
     with Victim("tests.training.test_publish:publish_prepared", store.root) as victim:
         while True:
@@ -103,6 +115,8 @@ def test_killed_at_any_write_what_was_published_before_is_served(many_to_many: T
             kills += 1
     assert kills > 25
     assert model.manifest.version > before.version
+    assert not list((store.root.parent / "staging").glob("[!.]*"))
+    assert list((tmp_path / "temporary").iterdir()) == []
 
 
 def test_the_commit_is_that_of_the_checkout() -> None:

@@ -8,15 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contract.topologies import Rows, Topology
+from contract.topologies import Rows
 from service.engine import Echo, Engine
 from service.errors import InvalidRequest, NotJSON, TooManyValues
 from service.model import LoadedModel
 from service.protocols.native import Native, parse, render
+from service.schemas import PredictionRequest
+from tests.service.conftest import BARS, FakeModels
 
 
 def test_numbers_of_every_spelling_are_read() -> None:
-    assert parse(b' {"sequences": [[0, 1.5, -2e-3], [1E2]]} ') == [[0.0, 1.5, -0.002], [100.0]]
+    assert parse(b' {"sequences": [[0, 1.5, -2e-3], [1E2]]} ').sequences == [[0.0, 1.5, -0.002], [100.0]]
 
 
 @pytest.mark.parametrize(
@@ -40,9 +42,11 @@ def test_what_is_not_json_is_said_to_be_so(body: bytes, said: str) -> None:
     [
         ("[]", 'expected an object {"sequences": [[...], ...]}; received []'),
         ("null", "received null"),
-        ("{}", "expected one field, sequences; received none"),
+        ("{}", "expected the field sequences, and perhaps model_version and routing_key; received none"),
         ('{"sequence": [[1]]}', 'received ["sequence"]. Is the name spelt right?'),
         ('{"sequences": [[1]], "x": 1}', 'received ["sequences", "x"]'),
+        ('{"sequences": [[1]], "model_version": 3}', "expected text of at most 100 characters; received 3 at model_version"),
+        ('{"sequences": [[1]], "routing_key": [1]}', "expected text of at most 200 characters; received [1] at routing_key"),
         ('{"sequences": 3}', "expected a list of rows; received 3 at sequences"),
         ('{"sequences": null}', "expected a list of rows; received null"),
         ('{"sequences": [0.0, 0.2]}', "the number 0.0 at sequences[0]. Put each row in a list of its own: [[0.0, 0.2]]"),
@@ -58,7 +62,7 @@ def test_what_is_not_json_is_said_to_be_so(body: bytes, said: str) -> None:
         ('{"sequences": [[1e400]]}', "expected finite numbers; received Infinity"),
         ('{"sequences": [[1' + 400 * "0" + "]]}", "expected finite numbers; received 1000"),
         ('{"sequences": [[1' + 5000 * "0" + "]]}", "expected finite numbers; received one of thousands of digits"),
-        ('{"' + 100_000 * "x" + '": 1}', "expected one field, sequences"),
+        ('{"' + 100_000 * "x" + '": 1}', "expected the field sequences"),
         ("[" * 100_000, "hundreds of lists"),
         ('{"sequences": ' + "[" * 500 + "]" * 500 + "}", "a list at sequences[0][0]"),
     ],
@@ -82,7 +86,7 @@ json_values = st.recursive(
 @given(json_values)
 def test_any_json_is_either_rows_of_numbers_or_explained(document: Any) -> None:
     try:
-        rows = parse(json.dumps(document).encode())
+        rows = parse(json.dumps(document).encode()).sequences
     except InvalidRequest:
         return
     assert rows == document["sequences"]
@@ -91,7 +95,7 @@ def test_any_json_is_either_rows_of_numbers_or_explained(document: Any) -> None:
 @given(st.binary(max_size=60))
 def test_any_bytes_are_either_rows_or_explained(body: bytes) -> None:
     with contextlib.suppress(InvalidRequest, NotJSON):
-        assert isinstance(parse(body), list)
+        assert isinstance(parse(body).sequences, list)
 
 
 @pytest.mark.parametrize("sequences", [[[0.1, 0.2], [0.3, 0.4]], [[0.1, 0.2], [0.3]]], ids=["uniform", "ragged"])
@@ -110,13 +114,9 @@ def test_an_answer_holds_float32_values_in_as_few_digits_as_give_them_back(
 def test_callers_inside_the_process_get_the_same_answer(models: dict[str, LoadedModel]) -> None:
     """BentoML's endpoint functions call this; over HTTP the transport answers first."""
 
-    class Registry:
-        def find(self, topology: Topology, length: int) -> LoadedModel:
-            return models[topology.model_name(length)]
-
-    native = Native(Engine(Registry()), registry=None, max_rows=2, max_items=4)  # type: ignore[arg-type]
-    prediction = asyncio.run(native.predict("many_to_one", [[0.1, 0.2, 0.3]]))
+    native = Native(Engine(FakeModels(models), BARS), max_rows=2, max_items=4)
+    prediction = asyncio.run(native.predict("many_to_one", PredictionRequest(sequences=[[0.1, 0.2, 0.3]])))
     assert (prediction.model, prediction.sequences) == ("many_to_one_3", [[0.1, 0.2, 0.3]])
     for too_many in ([[0.1]] * 3, [[0.1] * 5]):
         with pytest.raises(TooManyValues, match="expected at most"):
-            asyncio.run(native.predict("one_to_one", too_many))
+            asyncio.run(native.predict("one_to_one", PredictionRequest(sequences=too_many)))

@@ -1,0 +1,205 @@
+"""Versions published and promoted one after another under constant load: what it costs, and whether any answer was wrong.
+
+    python -m benchmarks.swap [--swaps 20] [--workers 1] [--seconds 30] [--rows 100] [--interval 1.5]
+
+Open loop at half of the capacity that wrk finds just before; the same load without swaps first. Every answer is compared
+with what its version's exported signature gives for the rows. An answer is stale when its version had been replaced before the
+request was sent: when `promote`, waiting until all workers serve the new one, had returned. Ends with one JSON line.
+"""
+
+import argparse
+import asyncio
+import gc
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import uvloop
+
+from benchmarks import machine, versions, wrk
+from benchmarks.client import OpenLoop, Outcome
+from benchmarks.commands import MODEL, interruptible, model_folder
+from benchmarks.overload import percentile
+from benchmarks.payloads import rows_body
+from benchmarks.servers import Server, running
+from benchmarks.targets import OURS, TARGETS, numbers
+from contract.aliases import PRODUCTION
+from contract.store import ModelStore
+from loadtests.target import ROOT
+
+CONNECTIONS = 64
+TOLERANCE = 1e-5
+"""Largest difference from the exported signature: sums in another order. Versions differ by a hundred times that."""
+
+
+class Promotion(NamedTuple):
+    prepared: str  # the folder's name
+    version: str
+    begun: float  # of time.monotonic(), which all processes of a machine share
+    moved: float  # the alias names it
+    done: float  # all workers answer with it
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--swaps", type=int, default=20, help="versions to promote (default: %(default)s)")
+    parser.add_argument("--workers", type=int, default=1, help="processes that serve (default: %(default)s)")
+    parser.add_argument("--seconds", type=float, default=30, help="of load without swaps, before (default: %(default)s)")
+    parser.add_argument("--rows", type=int, default=100, help="in each request, of five items (default: %(default)s)")
+    parser.add_argument("--interval", type=float, default=1.5, help="seconds between promotions (default: %(default)s)")
+    parser.add_argument("--promote", nargs=3, metavar=("PREPARED", "STORE", "URL"), help=argparse.SUPPRESS)
+    options = parser.parse_args(arguments)
+    if options.promote:
+        prepared, store, url = options.promote
+        return promote_all(Path(prepared), ModelStore(Path(store)), url, options.workers, options.interval)
+    return interruptible("benchmarks.swap", lambda: measure(options))
+
+
+def promote_all(prepared: Path, store: ModelStore, url: str, workers: int, interval: float) -> int:
+    """The other process: publishes and promotes what is prepared, one after another, and writes a line for each."""
+    from training.wait import wait_until_served  # noqa: PLC0415
+
+    folders = sorted(prepared.iterdir())[1:]  # the first is served already
+    print("ready", flush=True)
+    sys.stdin.readline()
+    for folder in folders:
+        version = versions.publish(store, folder).version
+        begun = time.monotonic()
+        store.promote(MODEL, PRODUCTION, version)
+        moved = time.monotonic()
+        assert wait_until_served(url, MODEL, PRODUCTION, version, timeout=60) == workers
+        print(json.dumps(Promotion(folder.name, version, begun, moved, time.monotonic())), flush=True)
+        time.sleep(interval)
+    return 0
+
+
+def measure(options: argparse.Namespace) -> int:
+    with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
+        folder = Path(scratch)
+        print(f"preparing {options.swaps} versions", file=sys.stderr)
+        versions.prepare(folder / "prepared", options.swaps + 1, options.rows)
+        store = ModelStore(folder / "home" / "models")
+        first = versions.publish(store, folder / "prepared" / "000").version
+        store.promote(MODEL, PRODUCTION, first)
+        ours = next(target for target in TARGETS if target.name == OURS)
+        environ = {"BENTOML_HOME": str(folder / "home"), "UNROLL_WORKERS": str(options.workers)}
+        target = replace(ours, environ=lambda _model, _folder: environ)
+        with running(target, model_folder(), folder / "server") as server:
+            return _measure(options, server, first, folder)
+
+
+def _measure(options: argparse.Namespace, server: Server, first: str, folder: Path) -> int:
+    body = rows_body(options.rows)
+    (folder / "body").write_bytes(body)
+    for connections in (1, 4, 16):  # what these bring is compiled on the way
+        wrk.run(server.url, connections, 2, folder / "body")
+    capacity = wrk.run(server.url, 16, 5, folder / "body").rps
+    rate = capacity / 2
+    print(f"{options.rows} rows a request; capacity {capacity:.0f} requests/s, offered {rate:.0f}/s", file=sys.stderr)
+    quiet = uvloop.run(_offer(server, body, rate, options.seconds))[0]
+    outcomes, promotions, memory = uvloop.run(_with_swaps(options, server, folder, body, rate))
+    known = [Promotion("000", first, 0.0, 0.0, 0.0), *promotions]
+    expected = {p.version: json.loads((folder / "prepared" / p.prepared / "expected.json").read_text()) for p in known}
+    figures = {
+        "swaps": len(promotions),
+        "workers": options.workers,
+        "rows": options.rows,
+        "offered_rps": rate,
+        "requests": len(outcomes),
+        "failed": sum(outcome.status != 200 for outcome in outcomes),
+        **_checked(outcomes, known, expected),
+        "p99_ms": {"without": _p99(quiet), "with": _p99(outcomes), "ratio": _p99(outcomes) / _p99(quiet)},
+        "visible_ms": {name: value * 1e3 for name, value in _spread([p.done - p.moved for p in promotions]).items()},
+        "rss_mb": memory,
+        **machine.facts(),
+    }
+    print(json.dumps(figures))
+    return 0
+
+
+async def _offer(server: Server, body: bytes, rate: float, seconds: float) -> tuple[list[Outcome], float]:
+    load = OpenLoop(server.port, server.target.path, body, b"", CONNECTIONS)
+    gc.collect()
+    gc.disable()  # the client's own pauses are no one's latency
+    try:
+        begun = await load.offer(rate, seconds)
+    finally:
+        gc.enable()
+        load.close()
+    return load.outcomes, begun
+
+
+async def _with_swaps(
+    options: argparse.Namespace, server: Server, folder: Path, body: bytes, rate: float
+) -> tuple[list[Outcome], list[Promotion], dict[int, float]]:
+    url = f"http://127.0.0.1:{server.port}"
+    command = [sys.executable, "-m", "benchmarks.swap", "--workers", str(options.workers), "--interval", str(options.interval)]
+    command += ["--promote", str(folder / "prepared"), str(folder / "home" / "models"), url]
+    promoter = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert promoter.stdin is not None
+    assert promoter.stdout is not None
+    await promoter.stdout.readline()
+    promoter.stdin.write(b"\n")
+    outcomes: list[Outcome] = []
+    promotions: list[Promotion] = []
+    memory: dict[int, float] = {}
+    while (line := await _while_loaded(promoter.stdout.readline(), server, body, rate, outcomes)) != b"":
+        promotions.append(Promotion(*json.loads(line)))
+        if len(promotions) in (20, options.swaps):
+            memory[len(promotions)] = max(machine.memory(server.pid))
+    if await promoter.wait() != 0:
+        raise SystemExit("benchmarks.swap: the promoting process failed")
+    return outcomes, promotions, memory
+
+
+async def _while_loaded(what: Any, server: Server, body: bytes, rate: float, outcomes: list[Outcome]) -> bytes:
+    """Offer load, a second at a time, until `what` is there."""
+    waiting = asyncio.ensure_future(what)
+    while not waiting.done():
+        offered, _ = await _offer(server, body, rate, 1.0)
+        outcomes += offered
+    return bytes(waiting.result())
+
+
+def _checked(outcomes: list[Outcome], promotions: list[Promotion], expected: dict[str, list[float]]) -> dict[str, Any]:
+    """Answers that are not their version's own, and those of a version that was replaced before they were asked for."""
+    replaced = {old.version: new for old, new in pairwise(promotions)}
+    begun = {promotion.version: promotion.begun for promotion in promotions}
+    facts: dict[bytes, tuple[str, bool]] = {}
+    wrong = stale = early = 0
+    lag = 0.0
+    for outcome in outcomes:
+        if outcome.status != 200:
+            continue
+        if outcome.answer not in facts:
+            version = json.loads(outcome.answer)["version"]
+            apart = max(abs(a - b) for a, b in zip(numbers(outcome.answer), expected[version], strict=True))
+            facts[outcome.answer] = version, apart <= TOLERANCE
+        version, right = facts[outcome.answer]
+        wrong += not right
+        sent = outcome.due + outcome.late
+        early += outcome.due + outcome.took < begun[version]
+        if version in replaced:
+            stale += sent > replaced[version].done
+            lag = max(lag, sent - replaced[version].moved)
+    return {"wrong": wrong, "stale": stale, "early": early, "longest_lag_ms": lag * 1e3, "different_answers": len(facts)}
+
+
+def _p99(outcomes: list[Outcome]) -> float:
+    return percentile([outcome.took for outcome in outcomes if outcome.status == 200], 99) or 0.0
+
+
+def _spread(seconds: list[float]) -> dict[str, float]:
+    ordered = sorted(seconds)
+    return {"median": ordered[len(ordered) // 2], "most": ordered[-1]} if ordered else {}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

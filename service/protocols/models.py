@@ -1,0 +1,98 @@
+"""What is in memory: `GET /models`, and `GET /models/{name}/comparison` for versions on trial. For people and for `promote`."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from contract.aliases import PRODUCTION
+from service.errors import UnknownRoute
+from service.protocols.native import render_error
+from service.registry import Registry
+from service.routes import Request, Response, Route
+from service.schemas import Comparison, ComparisonInfo, ModelInfo, Models, RefusedVersion, SideInfo, Worker
+from service.served import Served
+from service.trials import Trial, quantile
+from service.workers import Workers
+
+
+class ModelPages:
+    def __init__(self, registry: Registry, workers: Workers) -> None:
+        self._registry, self._workers = registry, workers
+
+    @property
+    def routes(self) -> list[Route]:
+        return [
+            Route("/models", "GET", self._models, render_error),
+            Route("/models/{name}/comparison", "GET", self._comparison, render_error),
+        ]
+
+    def tell(self) -> None:
+        """Let the other workers know what this one serves and saw."""
+        serving = {name: _serving(served) for name, served in self._registry.served.items()}
+        trials = [{"model": trial.name, **trial.state()} for trial in self._registry.trials]
+        self._workers.tell({"serving": serving, "trials": trials})
+
+    async def _models(self, _request: Request) -> Response:
+        self.tell()
+        served = self._registry.served.values()
+        models = Models(
+            models=[_info(each, version) for each in served for version in sorted(each.versions)],
+            refused=[RefusedVersion(name=r.name, version=r.version, reason=r.reason) for r in self._registry.refusals],
+            workers=[Worker.model_validate(state) for state in self._workers.all()],
+        )
+        return Response(models.model_dump_json().encode())
+
+    async def _comparison(self, request: Request) -> Response:
+        name = request.path["name"]
+        if name not in self._registry.served:
+            known = ", ".join(sorted(self._registry.served))
+            raise UnknownRoute(f"no model {name[:100]} is served. There is: {known}.")
+        self.tell()
+        seen: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+        for worker in self._workers.all():
+            for trial in worker["trials"]:
+                if trial["model"] == name:
+                    what = tuple(trial[field] for field in ("kind", "alias", "baseline", "candidate", "since"))
+                    seen.setdefault(what, []).append(trial)
+        comparison = Comparison(model=name, trials=[_merged(states) for states in seen.values()])
+        return Response(comparison.model_dump_json().encode())
+
+
+def _info(served: Served, version: str) -> ModelInfo:
+    model = served.versions[version]
+    aliases = sorted(alias for alias, named in served.aliases.items() if named == version)
+    return ModelInfo.of(model.manifest, aliases, model is served.default)
+
+
+def _serving(served: Served) -> dict[str, str | None]:
+    def candidate(trials: Mapping[str, Trial]) -> str | None:
+        trial = trials.get(PRODUCTION)
+        return trial.candidate.manifest.version if trial is not None and not trial.ended else None
+
+    trials = {"canary": candidate(served.canaries), "shadow": candidate(served.shadows)}
+    return {**served.aliases, "default": served.default.manifest.version, **trials}
+
+
+def _merged(states: list[dict[str, Any]]) -> ComparisonInfo:
+    """What several workers saw of one trial."""
+    rows = sum(state["rows"] for state in states)
+    return ComparisonInfo(
+        **{field: states[0][field] for field in ("kind", "alias", "baseline", "candidate", "percent", "since")},
+        compared_rows=rows,
+        differing_rows=sum(state["differing"] for state in states),
+        largest_difference=max(state["largest"] for state in states),
+        mean_difference=sum(state["total"] for state in states) / rows if rows else 0.0,
+        uncompared_requests=sum(state["uncompared"] for state in states),
+        sides={side: _merged_side([state["sides"][side] for state in states]) for side in ("baseline", "candidate")},
+    )
+
+
+def _merged_side(sides: list[dict[str, Any]]) -> SideInfo:
+    seconds = np.sum([side["seconds"] for side in sides], axis=0)
+    return SideInfo(
+        requests=sum(side["requests"] for side in sides),
+        errors=sum(side["errors"] for side in sides),
+        p50_ms=1e3 * quantile(seconds, 0.5),
+        p99_ms=1e3 * quantile(seconds, 0.99),
+    )

@@ -1,0 +1,86 @@
+"""What the transport hands to protocols, what it gets back, and the table of routes."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from re import Pattern
+from types import MappingProxyType
+from typing import Final, NamedTuple, Protocol
+
+from prometheus_client import Counter, Histogram
+from starlette.routing import compile_path
+
+from service import metrics
+from service.caller import Caller
+from service.errors import Overloaded, UnrollError
+
+NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
+
+
+class Request(NamedTuple):
+    body: bytes
+    caller: Caller
+    path: Mapping[str, str] = NOTHING  # the values of the parameters in the route's path
+
+
+class Response(NamedTuple):
+    body: bytes
+    status: int = 200
+    content_type: bytes = b"application/json"
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+
+
+class ErrorRenderer(Protocol):
+    def __call__(self, error: UnrollError) -> Response: ...
+
+
+@dataclass(frozen=True)
+class Route:
+    path: str
+    method: str
+    handle: Callable[[Request], Awaitable[Response]]
+    render_error: ErrorRenderer
+
+    @cached_property
+    def answered(self) -> Counter:
+        return metrics.requests.labels(self.path, "ok")
+
+    @cached_property
+    def seconds(self) -> Histogram:
+        return metrics.request_seconds.labels(self.path)
+
+    def count(self, outcome: str) -> None:
+        metrics.requests.labels(self.path, outcome).inc()
+
+    @cached_property
+    def shed(self) -> Counter:
+        return metrics.requests.labels(self.path, Overloaded.slug)
+
+
+class Routes:
+    """Found by path; a path may have parameters in braces, as in Starlette."""
+
+    def __init__(self) -> None:
+        self._exact: dict[str, Route] = {}
+        self._patterns: list[tuple[Pattern[str], Route]] = []
+
+    def add(self, *routes: Route) -> None:
+        for route in routes:
+            if "{" in route.path:
+                self._patterns.append((compile_path(route.path)[0], route))
+            else:
+                self._exact[route.path] = route
+
+    def find(self, path: str) -> tuple[Route, Mapping[str, str]] | None:
+        """The route, and the values of its path's parameters."""
+        route = self._exact.get(path)
+        if route is not None:
+            return route, NOTHING
+        for pattern, route in self._patterns:
+            if (match := pattern.fullmatch(path)) is not None:
+                return route, match.groupdict()
+        return None
+
+    @property
+    def paths(self) -> list[str]:
+        return sorted([*self._exact, *(route.path for _, route in self._patterns)])

@@ -1,0 +1,38 @@
+"""What the workers of one service tell each other: a small file each, in a folder that only they know."""
+
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from contract.files import write_atomically
+
+
+class Workers:
+    """`folder` is shared by the processes that one supervisor started."""
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self._folder = folder or Path(tempfile.gettempdir()) / f"unroll-{os.getuid()}-{os.getppid()}"
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._mine = self._folder / f"{os.getpid()}.json"
+
+    def tell(self, state: dict[str, Any]) -> None:
+        """What this worker does now."""
+        write_atomically(self._mine, json.dumps({"pid": os.getpid(), **state}))
+
+    def all(self) -> list[dict[str, Any]]:
+        """Every living worker's state, by process id. Files of the dead are swept away."""
+        states = []
+        for path in sorted(self._folder.glob("*.json")):
+            try:
+                os.kill(int(path.stem), 0)
+                states.append(json.loads(path.read_text()))
+            except ProcessLookupError:
+                path.unlink(missing_ok=True)
+            except FileNotFoundError:  # another worker swept it away just now
+                continue
+        return sorted(states, key=lambda state: state["pid"])
+
+    def leave(self) -> None:
+        self._mine.unlink(missing_ok=True)

@@ -1,0 +1,212 @@
+"""What moves aliases in the store, and what they keep from being deleted."""
+
+from pathlib import Path
+
+import pytest
+
+from contract.aliases import Canary
+from contract.store import BrokenVersion, ModelStore
+from tests.conftest import Publish
+
+NAME = "one_to_one"
+PRODUCTION = "production"
+
+
+@pytest.fixture
+def versions(publish: Publish) -> list[str]:
+    return [publish().version for _ in range(5)]
+
+
+def break_(store: ModelStore, version: str) -> None:
+    (store.path(NAME, version) / "weights").write_bytes(b"changed")
+
+
+def remove(store: ModelStore, version: str) -> None:
+    """Behind the store's back."""
+    store.path(NAME, version).rename(store.root.parent / version)
+
+
+def test_an_alias_moves_and_is_written(store: ModelStore, versions: list[str]) -> None:
+    store.promote(NAME, "candidate", versions[0])
+    store.promote(NAME, "candidate", versions[1])
+    assert {label: alias.versions for label, alias in store.aliases(NAME).items()} == {"candidate": tuple(versions[:2])}
+
+
+def test_an_alias_names_only_what_is_whole(store: ModelStore, versions: list[str]) -> None:
+    break_(store, versions[0])
+    store.promote(NAME, PRODUCTION, versions[1])
+    with pytest.raises(BrokenVersion, match=f"one_to_one has no version nope; its newest: .*{versions[4]}"):
+        store.promote(NAME, PRODUCTION, "nope")
+    with pytest.raises(BrokenVersion, match="the store has no model two_to_two; it has: one_to_one"):
+        store.promote("two_to_two", PRODUCTION, versions[0])
+    broken = f"one_to_one:{versions[0]} is broken: weights is changed"
+    with pytest.raises(BrokenVersion, match=broken):
+        store.promote(NAME, PRODUCTION, versions[0])
+    with pytest.raises(BrokenVersion, match=broken):
+        store.set_canary(NAME, PRODUCTION, versions[0], 5)
+    with pytest.raises(BrokenVersion, match=broken):
+        store.set_shadow(NAME, PRODUCTION, versions[0])
+    assert store.aliases(NAME)[PRODUCTION].named == {versions[1]}
+
+
+def test_what_is_on_trial_needs_an_alias_that_names_another(store: ModelStore, versions: list[str]) -> None:
+    with pytest.raises(BrokenVersion, match="one_to_one has no alias production; it has: none"):
+        store.set_canary(NAME, PRODUCTION, versions[0], 5)
+    store.promote(NAME, PRODUCTION, versions[0])
+    with pytest.raises(BrokenVersion, match="a version is not tried against itself"):
+        store.set_shadow(NAME, PRODUCTION, versions[0])
+    store.set_canary(NAME, PRODUCTION, versions[1], 5)
+    store.set_shadow(NAME, PRODUCTION, versions[2])
+    assert store.aliases(NAME)[PRODUCTION].canary == Canary(version=versions[1], percent=5)
+    assert store.aliases(NAME)[PRODUCTION].shadow == versions[2]
+
+
+def test_a_service_withdraws_only_what_it_judged(store: ModelStore, versions: list[str]) -> None:
+    store.promote(NAME, PRODUCTION, versions[0])
+    store.set_canary(NAME, PRODUCTION, versions[2], 5)
+    assert not store.withdraw(NAME, PRODUCTION, canary=True, shadow=True, reason="errors", version=versions[1])
+    assert store.aliases(NAME)[PRODUCTION].trials == {"canary": versions[2]}
+    assert store.withdraw(NAME, PRODUCTION, canary=True, shadow=True, reason="errors", version=versions[2])
+    assert store.aliases(NAME)[PRODUCTION].trials == {}
+    assert store.aliases(NAME)[PRODUCTION].history[-1].reason == "canary: errors"
+
+
+def test_a_rollback_skips_what_is_broken_or_gone(store: ModelStore, versions: list[str]) -> None:
+    for version in versions:
+        store.promote(NAME, PRODUCTION, version)
+    break_(store, versions[3])
+    remove(store, versions[2])
+    assert store.rollback(NAME, PRODUCTION) == versions[1]
+    assert store.aliases(NAME)[PRODUCTION].versions == tuple(versions[:2])
+    assert store.rollback(NAME, PRODUCTION) == versions[0]
+    with pytest.raises(BrokenVersion, match="has nothing whole to go back to; before, it named: none"):
+        store.rollback(NAME, PRODUCTION)
+    assert store.aliases(NAME)[PRODUCTION].version == versions[0]
+
+
+def test_a_rollback_leads_to_another_version(store: ModelStore, versions: list[str]) -> None:
+    for version in (versions[0], versions[1], versions[0]):
+        store.promote(NAME, PRODUCTION, version)
+    break_(store, versions[1])
+    with pytest.raises(BrokenVersion, match=f"nothing whole to go back to; before, it named: {versions[1]}, {versions[0]}"):
+        store.rollback(NAME, PRODUCTION)
+
+
+def test_what_an_alias_names_is_not_deleted(store: ModelStore, versions: list[str]) -> None:
+    store.promote(NAME, PRODUCTION, versions[0])
+    store.set_canary(NAME, PRODUCTION, versions[1], 5)
+    store.set_shadow(NAME, PRODUCTION, versions[2])
+    for version, what in zip(versions, ("named by the alias", "the canary of", "the shadow of"), strict=False):
+        with pytest.raises(BrokenVersion, match=f"one_to_one:{version} is {what} production"):
+            store.delete(NAME, version)
+    assert store.versions(NAME) == versions
+
+
+def test_a_deleted_version_is_gone_from_everywhere(store: ModelStore, versions: list[str]) -> None:
+    for version in (versions[4], versions[0], versions[1]):
+        store.promote(NAME, PRODUCTION, version)
+    break_(store, versions[4])
+    store.delete(NAME, versions[4])
+    assert store.versions(NAME) == versions[:4]
+    assert store.aliases(NAME)[PRODUCTION].versions == (versions[0], versions[1])
+    assert (store.root / NAME / "latest").read_text() == versions[3]
+    assert not list((store.root.parent / "staging").glob("[!.]*"))
+    with pytest.raises(BrokenVersion, match="has no version"):
+        store.delete(NAME, versions[4])
+
+
+def test_the_last_version_takes_its_name_along(store: ModelStore, publish: Publish) -> None:
+    store.delete(NAME, publish().version)
+    assert store.names() == []
+    assert not (store.root / NAME / "latest").exists()
+    assert publish().version == (store.root / NAME / "latest").read_text()
+
+
+def test_pruning_keeps_the_newest_what_is_named_and_the_way_back(store: ModelStore, versions: list[str]) -> None:
+    store.promote(NAME, PRODUCTION, versions[0])
+    store.promote(NAME, PRODUCTION, versions[1])
+    store.promote(NAME, "candidate", versions[2])
+    assert store.prunable(NAME, 2) == []
+    assert store.prunable(NAME, 1) == [versions[3]]
+    assert store.prune(NAME, 1) == [versions[3]]
+    assert store.versions(NAME) == [*versions[:3], versions[4]]
+    assert store.rollback(NAME, PRODUCTION) == versions[0]
+    assert store.prune(NAME, 1) == [versions[1]]
+    assert store.prunable(NAME, 9) == []
+
+
+def test_a_damaged_alias_file_is_neither_overwritten_nor_read_past(store: ModelStore, versions: list[str]) -> None:
+    file = store.root / NAME / "aliases.json"
+    file.write_text('{"production": {"versions": []}}')
+    said = r"aliases\.json of one_to_one cannot be read: production\.versions: Tuple"
+    with pytest.raises(BrokenVersion, match=said):
+        store.promote(NAME, PRODUCTION, versions[0])
+    with pytest.raises(BrokenVersion, match=said):
+        store.delete(NAME, versions[0])
+    assert store.readable_aliases(NAME) == {}
+    assert file.read_text() == '{"production": {"versions": []}}'
+
+
+def test_the_way_back_comes_before_the_newest_and_what_is_set_apart_last(store: ModelStore, versions: list[str]) -> None:
+    zero, one, two, three, four = versions
+    assert store.preference(NAME, {}) == versions[::-1]
+    store.promote(NAME, PRODUCTION, zero)
+    store.promote(NAME, PRODUCTION, two)
+    store.promote(NAME, "candidate", four)
+    assert store.preference(NAME, store.aliases(NAME)) == [two, zero, three, one, four]
+    store.set_canary(NAME, PRODUCTION, three, 5)
+    assert store.preference(NAME, store.aliases(NAME)) == [two, zero, one, four, three]
+    break_(store, two)
+    assert store.tags() == [f"{NAME}:{zero}"]
+
+
+def test_a_removed_folder_is_still_tried_so_that_its_absence_is_seen(store: ModelStore, versions: list[str]) -> None:
+    store.promote(NAME, PRODUCTION, versions[0])
+    store.promote(NAME, PRODUCTION, versions[1])
+    for version in versions[:2]:
+        remove(store, version)
+    assert store.preference(NAME, store.aliases(NAME)) == [versions[1], *versions[:1:-1]]
+
+
+def test_only_what_is_set_apart_is_better_than_nothing(store: ModelStore, publish: Publish) -> None:
+    version = publish().version
+    store.promote(NAME, "tutorial", version)
+    assert store.preference(NAME, store.aliases(NAME)) == [version]
+
+
+def test_a_version_that_vanishes_while_it_is_read_is_broken(
+    store: ModelStore, versions: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = Path.read_bytes
+
+    def vanish(path: Path) -> bytes:
+        if path.name == "weights":
+            path.unlink()
+        return read(path)
+
+    monkeypatch.setattr(Path, "read_bytes", vanish)
+    with pytest.raises(BrokenVersion, match="weights cannot be read: No such file"):
+        store.verify(NAME, versions[0])
+
+
+def test_what_could_not_be_published_is_known_before(store: ModelStore, publish: Publish) -> None:
+    store.check_ready(NAME)
+    version = publish().version
+    store.check_ready(NAME)
+    assert store.versions(NAME) == [version]
+    assert {path.name for path in (store.root / NAME).iterdir()} == {version, ".lock", "latest"}
+    (store.root / NAME / "aliases.json").write_text("?")
+    with pytest.raises(BrokenVersion, match=r"aliases\.json of one_to_one cannot be read"):
+        store.check_ready(NAME)
+
+
+def test_a_store_on_another_file_system_than_its_staging_folder_is_known_before(
+    store: ModelStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path, target: Path) -> Path:
+        raise OSError(18, "Invalid cross-device link", str(path), None, str(target))
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    with pytest.raises(OSError, match="Invalid cross-device link"):
+        store.check_ready(NAME)
+    assert not list((store.root.parent / "staging").glob("[!.]*"))

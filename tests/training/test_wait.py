@@ -1,0 +1,95 @@
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import Any
+
+import pytest
+
+from training.wait import NotServed, wait_until_served
+
+
+@contextmanager
+def standing_in(answer: Callable[[int], Any]) -> Iterator[str]:
+    """A service whose n-th `GET /models` answers as told, from 0."""
+    asked = iter(range(1_000_000))
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = json.dumps(answer(next(asked))).encode()
+            self.send_response(200 if self.path == "/models" else 404)
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_arguments: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def workers(*served: Mapping[str, str | None]) -> dict[str, Any]:
+    """As the service says it, with more in it than is looked at."""
+    return {
+        "models": [],
+        "refused": [],
+        "workers": [{"pid": pid, "serving": {"many_to_many": each}, "more": 1} for pid, each in enumerate(served, 1)],
+    }
+
+
+def test_it_returns_once_the_last_worker_serves_it() -> None:
+    asked: list[int] = []
+
+    def answer(number: int) -> Any:
+        asked.append(number)
+        return workers({"production": "2"}, {"production": "2" if number >= 3 else "1"})
+
+    with standing_in(answer) as url:
+        assert wait_until_served(url + "/", "many_to_many", "production", "2", 60) == 2
+    assert asked == [0, 1, 2, 3]
+
+
+def test_nothing_on_trial_is_waited_for_too() -> None:
+    with standing_in(lambda number: workers({"production": "1", "canary": None if number else "2"})) as url:
+        assert wait_until_served(url, "many_to_many", "canary", None, 60) == 1
+
+
+def test_those_that_do_not_serve_it_are_named() -> None:
+    with (
+        standing_in(lambda _: workers({"production": "2"}, {"production": "1"}, {})) as url,
+        pytest.raises(NotServed) as caught,
+    ):
+        wait_until_served(url, "many_to_many", "production", "2", 0)
+    assert str(caught.value) == (
+        f"after 0 s not every worker at {url} has 2 as production of many_to_many: worker 2 has 1, worker 3 has nothing"
+    )
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        ({"workers": []}, "it names no worker"),
+        ({"models": []}, "as no unroll service does: workers: Field required"),
+        ([], "as no unroll service does: it: Input should be an object"),
+        (workers({}), "worker 1 has nothing"),
+    ],
+)
+def test_what_is_no_answer_is_said(answer: Any, why: str) -> None:
+    with standing_in(lambda _: answer) as url, pytest.raises(NotServed, match=why):
+        wait_until_served(url, "many_to_many", "production", "2", 0)
+
+
+def test_nobody_there_and_no_such_page_are_said() -> None:
+    with standing_in(lambda _: {}) as url, pytest.raises(NotServed, match="404"):
+        wait_until_served(f"{url}/elsewhere", "many_to_many", "production", "2", 0)
+    with pytest.raises(NotServed, match=f"GET {url}/models: .*refused"):
+        wait_until_served(url, "many_to_many", "production", "2", 0)

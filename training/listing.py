@@ -1,0 +1,142 @@
+"""What is in the store, as `python -m training models` and `history` show it."""
+
+import math
+from datetime import UTC, datetime, timedelta
+
+from pydantic import BaseModel
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from contract.aliases import Alias
+from contract.manifest import Figure
+from contract.store import BrokenVersion, ModelStore
+
+PIPE_WIDTH = 1_000
+"""Columns where there is no terminal: one line a version, for grep."""
+
+
+class Role(BaseModel):
+    """That an alias names a version, or has it on trial."""
+
+    alias: str
+    role: str  # version, canary, shadow
+    percent: float | None = None  # of a canary
+
+    def __str__(self) -> str:
+        part = f" {self.percent:g} %" if self.percent else ""
+        return self.alias if self.role == "version" else f"{self.role}{part} of {self.alias}"
+
+
+class Entry(BaseModel):
+    """One version. What a broken one says of itself is not believed, so it has neither age nor figures."""
+
+    name: str
+    version: str
+    state: str  # whole, broken
+    reason: str | None = None  # why it is broken
+    created: datetime | None = None
+    age_seconds: float | None = None
+    worst: Figure | None = None  # of the gate: nearest to its bar, or furthest beyond
+    aliases: list[Role]
+
+
+class Listing(BaseModel):
+    models: list[Entry]
+    faults: list[str]  # alias files that cannot be read
+
+
+def list_versions(store: ModelStore, names: list[str]) -> Listing:
+    """Newest first under each name; what an alias names is listed even where its folder is gone."""
+    listing = Listing(models=[], faults=[])
+    for name in names:
+        aliases: dict[str, Alias] = {}
+        try:
+            aliases = store.aliases(name)
+        except BrokenVersion as error:
+            listing.faults.append(str(error))
+        named = {version for alias in aliases.values() for version in alias.named}
+        for version in sorted({*store.versions(name), *named}, reverse=True):
+            listing.models.append(_entry(store, name, version, aliases))
+    return listing
+
+
+def _entry(store: ModelStore, name: str, version: str, aliases: dict[str, Alias]) -> Entry:
+    roles = [role for label, alias in sorted(aliases.items()) for role in _roles(label, alias, version)]
+    try:
+        manifest = store.verify(name, version)
+    except BrokenVersion as error:
+        return Entry(name=name, version=version, state="broken", reason=str(error), aliases=roles)
+    age = (datetime.now(UTC) - manifest.created).total_seconds()
+    worst = max(manifest.gate, key=_share, default=None)
+    return Entry(
+        name=name,
+        version=version,
+        state="whole",
+        created=manifest.created,
+        age_seconds=round(age, 1),
+        worst=worst,
+        aliases=roles,
+    )
+
+
+def _roles(label: str, alias: Alias, version: str) -> list[Role]:
+    roles = [Role(alias=label, role="version")] if alias.version == version else []
+    if alias.canary and alias.canary.version == version:
+        roles.append(Role(alias=label, role="canary", percent=alias.canary.percent))
+    if alias.shadow == version:
+        roles.append(Role(alias=label, role="shadow"))
+    return roles
+
+
+def _share(figure: Figure) -> float:
+    """Of the bar that a figure takes."""
+    if figure.bar > 0:
+        return figure.value / figure.bar
+    return 0.0 if figure.passed else math.inf
+
+
+def show_versions(listing: Listing) -> None:
+    table = _table("model", "version", "age", "aliases", "gate, worst/bar", "state")
+    for entry in listing.models:
+        worst = entry.worst
+        gate = f"{worst.value:.3g}/{worst.bar:g} = {_share(worst):.2f}" if worst else "-"
+        state = "whole" if entry.state == "whole" else f"[bold red]broken:[/] {escape(entry.reason or '')}"
+        age = "-" if entry.age_seconds is None else _age(entry.age_seconds)
+        table.add_row(entry.name, entry.version, age, escape(", ".join(map(str, entry.aliases))), gate, state)
+    _print(table)
+    for fault in listing.faults:
+        _print(f"[bold red]{escape(fault)}[/]")
+
+
+def show_history(aliases: dict[str, Alias]) -> None:
+    """Of all aliases of one name, in the order in which it happened."""
+    table = _table("at (UTC)", "alias", "what", "version", "")
+    happened = [(event, label) for label, alias in aliases.items() for event in alias.history]
+    for event, label in sorted(happened, key=lambda each: each[0].at):
+        at = f"{event.at.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
+        table.add_row(at, label, event.what, event.version, escape(event.reason))
+    _print(table)
+
+
+def _age(seconds: float) -> str:
+    """In the largest unit of which there are two."""
+    for unit, length in (("d", timedelta(days=1)), ("h", timedelta(hours=1)), ("min", timedelta(minutes=1))):
+        if seconds >= 2 * length.total_seconds():
+            return f"{seconds / length.total_seconds():.0f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    for column in columns:
+        table.add_column(column, no_wrap=column in ("model", "version", "age"))
+    return table
+
+
+def _print(shown: Table | str) -> None:
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=PIPE_WIDTH)
+    console.print(shown)
