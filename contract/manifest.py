@@ -43,6 +43,24 @@ class GoldenPair(_Frozen):
     output: list[float] = Field(min_length=1)
 
 
+class DataFacts(_Frozen):
+    """The user's own sequences that a model was trained and gated on. A sequence is never on both sides of the split."""
+
+    file: str = Field(description="Its name, without the folder; or 'standard input'.")
+    sha256: str = Field(description="Of its content.")
+    task: Literal["echo", "mapping"] = Field(description="An echo gives the inputs back; a mapping gives targets of its own.")
+    length: int = Field(ge=1, description="Items in a row.")
+    stride: int = Field(ge=1, description="Items from the start of one row to that of the next, within a sequence.")
+    split: Literal["by sequence", "by blocks of time"] = Field(description="Blocks of time: of the one long series there is.")
+    split_seed: int
+    held_out_fraction: float = Field(description="Of the sequences, or blocks, that were asked to be held out.")
+    sequences_train: int = Field(description="Sequences, or blocks of time.")
+    sequences_held_out: int
+    rows_train: int
+    rows_held_out: int = Field(description="Those that do not occur among the rows to train on.")
+    targets: Domain = Field(description="Range of the targets; of an echo, the domain.")
+
+
 class Manifest(_Frozen):
     contract_version: int = CONTRACT_VERSION
     name: str
@@ -53,6 +71,7 @@ class Manifest(_Frozen):
     units: int = Field(ge=1)
     parameters: int
     domain: Domain
+    data: DataFacts | None = Field(default=None, description="None: taught on generated sequences.")
     recipe: str
     seed: int
     steps: int

@@ -82,19 +82,48 @@ MAY_IMPORT = {
     },
     "service.app": {"contract", "service"},
     "service": set(),
-    "training.recipes": {"contract"},
+    "training.scaling": {"contract"},
+    "training.dataset": {"contract"},
+    "training.dataset_layout": {"training.dataset"},
+    "training.dataset_runs": {"contract"},
+    "training.dataset_split": {"contract"},
+    "training.dataset_cells": {"contract", "training.dataset", "training.dataset_layout"},
+    "training.dataset_read": {
+        "contract",
+        "training.dataset",
+        "training.dataset_cells",
+        "training.dataset_layout",
+        "training.dataset_runs",
+    },
+    "training.dataset_check": {
+        "contract",
+        "training.dataset",
+        "training.dataset_cells",
+        "training.dataset_read",
+        "training.dataset_split",
+    },
+    "training.recipes": {"contract", "training.dataset", "training.scaling"},
     "training.data": {"contract"},
-    "training.models": {"contract"},
-    "training.run_plan": {"contract", "training.recipes"},
-    "training.runs": {"contract", "training.run_plan"},
+    "training.models": {"contract", "training.scaling"},
+    "training.console_data": {"training.console", "training.dataset", "training.dataset_check"},
+    "training.cli_data": {"training.console_data", "training.dataset", "training.dataset_check"},
+    "training.run_plan": {"contract", "training.dataset", "training.recipes"},
+    "training.runs": {"contract", "training.dataset", "training.run_plan"},
     "training.checkpoints": {"contract"},
-    "training.options": {"contract", "training.recipes", "training.runs"},
+    "training.options": {"contract", "training.cli_data", "training.dataset", "training.recipes", "training.runs"},
     "training.listing": {"contract"},
     "training.wait": set(),
     "training.cli_store": {"contract", "training.listing", "training.options", "training.wait"},
     "training.console": {"contract", "training.recipes", "training.runs"},
     "training.show_runs": {"contract", "training.console", "training.runs"},
-    "training.fit": {"contract", "training.data", "training.models", "training.recipes"},
+    "training.fit": {
+        "contract",
+        "training.data",
+        "training.dataset",
+        "training.models",
+        "training.recipes",
+        "training.scaling",
+    },
     "training.gate": {"contract", "training.data", "training.recipes"},
     "training.publish": {"contract", "training.data", "training.recipes"},
     "training.job": {"contract", "training"},
@@ -111,6 +140,7 @@ MAY_IMPORT = {
     "training.cli": {
         "training.cli_store",
         "contract",
+        "training.cli_data",
         "training.cli_runs",
         "training.job",
         "training.options",
@@ -123,6 +153,7 @@ MAY_IMPORT = {
 ONLY_IN = {
     "tensorflow": {"training.models", "training.fit", "training.gate", "service.graph"},
     "keras": {"training.models", "training.fit", "training.gate", "training.job"},
+    "pyarrow": {"training.dataset_cells", "training.dataset_read", "training.dataset_runs"},
     "bentoml": {"training.publish", "contract.store", "service.app", "service.protocols.native"},
     "os.environ": {"service.settings", "training.options"},
 }
@@ -154,7 +185,7 @@ def test_imports_point_downwards(module: str) -> None:
             assert allowed, f"{module} imports {imported}"
 
 
-@pytest.mark.parametrize("library", ["tensorflow", "keras", "bentoml"])
+@pytest.mark.parametrize("library", ["tensorflow", "keras", "bentoml", "pyarrow"])
 def test_heavy_libraries_stay_in_their_rooms(library: str) -> None:
     rooms = {module for module in MODULES if any(below(imported, library) for imported in imports(module))}
     assert rooms <= ONLY_IN[library]

@@ -6,6 +6,7 @@ import click
 
 from contract.store import ModelStore
 from training import cli_runs, cli_store, options
+from training.cli_data import data
 
 SEED = 26
 """Of 0 to 39, the one whose tutorial models round to the right decimals by the widest margin after the tutorial's epochs:
@@ -14,7 +15,7 @@ seven do for all three topologies, many_to_many being the one that often wants m
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def cli() -> None:
-    """Train LSTM models that echo sequences; publish those that pass the gate."""
+    """Train LSTM models on sequences; publish those that pass the gate."""
 
 
 @cli.command()
@@ -23,7 +24,7 @@ def cli() -> None:
 @click.option(
     "--alias",
     callback=lambda *given: options.alias(given[-1]),
-    help="Name for the published version. Default: the recipe's (general: production).",
+    help="Name for the published version. Default: the recipe's (general: production; with --data: candidate).",
 )
 @options.in_runs
 @options.checkpoint_seconds
@@ -49,7 +50,7 @@ def _there(store: ModelStore, name: str, alias: str) -> bool:
     return named is not None and store.is_whole(name, named.version)
 
 
-for command in (cli_runs.retrain, cli_runs.resume, cli_runs.runs, *cli_store.COMMANDS):
+for command in (cli_runs.retrain, cli_runs.resume, cli_runs.runs, *cli_store.COMMANDS, data):
     cli.add_command(command)
 
 

@@ -13,10 +13,9 @@ import click
 
 from contract.aliases import PRODUCTION
 from training import console, options, show_runs
+from training.recipes import CANDIDATE
 from training.run_plan import NoRun
 from training.runs import Record, find, folders, read
-
-CANDIDATE = "candidate"
 
 
 @click.command()
@@ -53,7 +52,7 @@ def resume(run_id: str, runs: Path) -> None:
         if found.shown in ("published", "refused"):
             console.console.print(f"{found.folder.name} has ended: {found.shown}. There is nothing left to do.", soft_wrap=True)
             raise SystemExit(0 if found.shown == "published" else 1)
-        found.plan.again()
+        found.plan.again(found.folder)
         with heavy_imports():
             from training.job import resume as go_on  # noqa: PLC0415
         raise SystemExit(go_on(found.folder))

@@ -56,6 +56,9 @@ class Reporter(Protocol):
 def show_plan(plan: Plan) -> None:
     counted = plan.topology.parameters(plan.units, plan.length)
     console.rule(f"{plan.name}: recipe {plan.recipe.name}, seed {plan.seed}")
+    if plan.data is not None:
+        facts = plan.data.facts
+        console.print(f"{facts.rows_train:,} rows to train on, {facts.rows_held_out:,} held out, split {facts.split}")
     console.print(f"teaches {plan.recipe.about}; length {plan.length}, {plan.units} units, {plan.steps:,} steps")
     console.print(f"{plan.topology.model_input} -> LSTM({plan.units}) -> {plan.topology.head} -> {plan.topology.model_output}")
     console.print(f"LSTM   4 * ((inputs + 1) * units + units^2) = {counted.lstm_worked} = {counted.lstm}")
@@ -106,8 +109,13 @@ def show_figure(figure: Figure) -> None:
     console.print(f"  {figure.name:<36} {figure.value:>9.3g}  bar {figure.bar:<6g} {verdict}")
 
 
-def show_answers(sequence: list[float], answers: list[float]) -> None:
-    """With one decimal, as the tutorial prints them."""
+def show_answers(sequence: list[float], answers: list[float], plan: Plan) -> None:
+    """With one decimal, as the tutorial prints them; of the user's data, with four digits."""
+    if plan.data is not None:
+        targets = [] if plan.data.echo else [("target  ", plan.data.held_out_rows(1).targets[0].tolist())]
+        for name, values in (("sequence", sequence), *targets, ("answer  ", answers)):
+            console.print(f"{name}  " + " ".join(f"{value:.4g}" for value in values))
+        return
     console.print("sequence  " + " ".join(f"{value:.1f}" for value in sequence))
     console.print("answer    " + " ".join(f"{round(value, 1) + 0.0:.1f}" for value in answers))  # + 0.0: no -0.0
 

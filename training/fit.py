@@ -18,8 +18,10 @@ import tensorflow as tf
 
 from contract.topologies import Floats
 from training.data import tutorial_sequence
+from training.dataset import Dataset
 from training.models import as_os_error
 from training.recipes import Plan
+from training.scaling import Scaling
 
 CHUNK = 500
 """Steps per call: about 0.1 s, so that progress is seen and Ctrl-C is heard."""
@@ -121,20 +123,46 @@ def rate_at(plan: Plan, step: tf.Tensor) -> tf.Tensor:
 
 
 def batch(plan: Plan, step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Inputs and targets of one step, in the model's own shapes: an echo, so the same values."""
-    rows = tf.constant(tutorial_sequence(plan.length))[None] if plan.recipe.one_sequence else _random_rows(plan, step)
+    """Inputs and targets of one step, in the model's own shapes and in its units."""
+    inputs, targets = _rows(plan, step)
     if plan.topology.name == "one_to_one":
-        samples = tf.reshape(rows, (-1, 1))  # (items, 1)
-        return samples[..., None], samples
-    return rows[..., None], rows[..., None] if plan.topology.return_sequences else rows
+        inputs, targets = (tf.reshape(rows, (-1, 1)) for rows in (inputs, targets))  # (items, 1)
+    return inputs[..., None], targets[..., None] if plan.topology.return_sequences else targets
 
 
-def _random_rows(plan: Plan, step: tf.Tensor) -> tf.Tensor:
-    """(batch, length), drawn from somewhat more than the domain and clipped to it, so that its edges are often seen."""
+def _rows(plan: Plan, step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """(rows, length), inputs and targets, in the network's units."""
+    if plan.data is None:
+        one = plan.recipe.one_sequence
+        rows = tf.constant(tutorial_sequence(plan.length))[None] if one else _random_rows(plan, step, plan.recipe.batch)
+        return rows, rows
+    scaling = Scaling(plan.data.domain, plan.data.facts.targets)
+    if plan.mapping:
+        inputs, targets = _own_rows(plan, plan.data, step, plan.recipe.batch)
+    else:  # half of them random: with own rows alone the held-out error of sunspots was 6 % after 4,000 steps, so 0.3 %
+        half = plan.recipe.batch // 2
+        own, _ = _own_rows(plan, plan.data, step, half)
+        inputs = targets = tf.concat([own, _random_rows(plan, step, plan.recipe.batch - half)], 0)
+    return scaling.inputs_to_unit(inputs), scaling.targets_to_unit(targets)
+
+
+def _own_rows(plan: Plan, data: Dataset, step: tf.Tensor, rows: int) -> tuple[tf.Tensor, tf.Tensor]:
+    """(rows, length), inputs and targets of rows to train on, each as likely as the others."""
+    with tf.init_scope():  # outside the graph, which would otherwise hold a copy
+        values, targets, train = (
+            None if array is None else tf.constant(array) for array in (data.values, data.targets, data.train)
+        )
+    seed = tf.stack([plan.seed, -1 - step])  # another stream than that of the random rows
+    drawn = tf.random.stateless_uniform((rows,), seed, 0, len(data.train), tf.int64, alg="philox")
+    items = tf.gather(train, drawn)[:, None] + tf.range(plan.length, dtype=tf.int64)
+    inputs = tf.gather(values, items)
+    return inputs, inputs if targets is None else tf.gather(targets, items)
+
+
+def _random_rows(plan: Plan, step: tf.Tensor, rows: int) -> tf.Tensor:
+    """(rows, length), drawn from somewhat more than the domain and clipped to it, so that its edges are often seen."""
     domain, margin = plan.recipe.domain, plan.recipe.edge_margin
-    drawn = tf.random.stateless_uniform(
-        (plan.recipe.batch, plan.length), tf.stack([plan.seed, step]), -margin, 1.0 + margin, alg="philox"
-    )
+    drawn = tf.random.stateless_uniform((rows, plan.length), tf.stack([plan.seed, step]), -margin, 1.0 + margin, alg="philox")
     return domain.low + tf.clip_by_value(drawn, 0.0, 1.0) * (domain.high - domain.low)
 
 

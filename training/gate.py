@@ -1,6 +1,7 @@
 """May this model be published? Every figure is measured on the exported SavedModel, the very files that will be served.
 
-accuracy      held-out random rows; the edges of the domain; every length to 256, and the highest
+accuracy      held-out rows of the user's data, if any; unless it is a mapping: random rows, the edges of the domain, every
+              length to 256, and the highest
 the export    against the Keras model, over a grid of batch and length; parameters against the arithmetic
 company       a row alone against the same row in a batch, and padded
 step          the step endpoint, item by item, against the whole sequence
@@ -25,8 +26,6 @@ from training.recipes import Plan
 
 GRID = (1, 2, 3, 5, 6, 7, 8)
 """Batches and lengths of the comparison with Keras: a batch below, at and above the length, and 1."""
-SAME = 1e-5
-"""Largest difference between two ways to compute the same thing in float32: sums in another order."""
 EVERY_LENGTH_TO = 256
 """Every single length up to here is tried, then the highest: four times further no length is special any more."""
 HELD_OUT_ROWS = 20_000
@@ -69,21 +68,35 @@ def against_production(folder: Path, production: Path, plan: Plan) -> Figure:
     """Both exports on the same held-out rows, those of `plan`, whatever production was trained on."""
     ours, theirs = (_held_out(Exported(each, plan.topology), plan) for each in (folder, production))
     measured = math.inf if math.isnan(theirs.value) else theirs.value  # NaN is worse than anything
-    return Figure(name=f"{ours.name}, against production", value=ours.value, bar=measured + MARGIN * plan.bars.random)
+    return Figure(name=f"{ours.name}, against production", value=ours.value, bar=measured + MARGIN * ours.bar)
 
 
 def _held_out(exported: Exported, plan: Plan) -> Figure:
     if plan.recipe.one_sequence:
         error = _echo_error(exported, tutorial_sequence(plan.length)[None])
         return Figure(name="error, its one sequence", value=error, bar=plan.bars.random)
-    held_out = random_rows(plan.seed, HELD_OUT_ROWS, plan.length, plan.recipe.domain)
-    return Figure(name="error, held-out rows", value=_echo_error(exported, held_out), bar=plan.bars.random)
+    if plan.data is not None:
+        own = plan.data.held_out_rows(HELD_OUT_ROWS)
+        return Figure(name="error, held-out rows", value=_error(exported, *own), bar=plan.bars.held_out)
+    return _random(exported, plan)
+
+
+def _random(exported: Exported, plan: Plan) -> Figure:
+    rows = random_rows(plan.seed, HELD_OUT_ROWS, plan.length, plan.recipe.domain)
+    return Figure(name=f"error, {_random_rows(plan)}", value=_echo_error(exported, rows), bar=plan.bars.random)
+
+
+def _random_rows(plan: Plan) -> str:
+    """What they are called: held out, unless it is the user's data of which rows were held out."""
+    return "held-out rows" if plan.data is None else "random rows"
 
 
 def _accuracy(exported: Exported, plan: Plan) -> Iterator[Figure]:
     yield _held_out(exported, plan)
-    if plan.recipe.one_sequence:
+    if plan.recipe.one_sequence or plan.mapping:  # what is right for any other row, nobody knows
         return
+    if plan.data is not None:
+        yield _random(exported, plan)
     for name, rows in edge_rows(plan.length, plan.recipe.domain):
         yield Figure(name=f"error, {name}", value=_echo_error(exported, rows), bar=plan.bars.edges)
     if plan.topology.any_length:
@@ -97,7 +110,7 @@ def _every_length(exported: Exported, plan: Plan) -> Iterator[Figure]:
         corners = np.concatenate([rows for _, rows in edge_rows(length, plan.recipe.domain)])
         edges = _worse(edges, _echo_error(exported, corners))
     lengths = f"1..{EVERY_LENGTH_TO}, {plan.highest_length}"
-    yield Figure(name=f"error, held-out rows, {lengths}", value=random, bar=plan.bars.random)
+    yield Figure(name=f"error, {_random_rows(plan)}, {lengths}", value=random, bar=plan.bars.random)
     yield Figure(name=f"error, edges, {lengths}", value=edges, bar=plan.bars.edges)
 
 
@@ -107,13 +120,23 @@ def _against_keras(exported: Exported, model: keras.Model, plan: Plan) -> Figure
     for batch, length in product(GRID, lengths):
         rows = Rows.of(list(random_rows(plan.seed + batch, batch, length, plan.recipe.domain)))
         inputs = plan.topology.to_model(rows)
-        wanted = model(inputs, training=False).numpy()  # eager: every axis is known, so TimeDistributed is right
+        wanted = _in_keras(model, inputs, plan)
         try:
             given = exported.raw(inputs)
         except tf.errors.OpError:
-            return Figure(name="export against Keras", value=math.inf, bar=SAME)
+            return Figure(name="export against Keras", value=math.inf, bar=plan.same)
         worst = _worse(worst, float(np.abs(given - wanted).max()) if given.shape == wanted.shape else math.inf)
-    return Figure(name="export against Keras", value=worst, bar=SAME)
+    return Figure(name="export against Keras", value=worst, bar=plan.same)
+
+
+def _in_keras(model: keras.Model, inputs: Floats, plan: Plan) -> Floats:
+    """Eager, so every axis is known and TimeDistributed is right."""
+    if plan.scaling is None:
+        answer: Floats = model(inputs, training=False).numpy()
+        return answer
+    unit = model(plan.scaling.inputs_to_unit(inputs), training=False).numpy()
+    scaled: Floats = plan.scaling.outputs_from_unit(unit)
+    return scaled
 
 
 def _alone_against_batch(exported: Exported, plan: Plan) -> Figure:
@@ -125,11 +148,11 @@ def _alone_against_batch(exported: Exported, plan: Plan) -> Figure:
     try:
         in_company = together.split(exported(together, time=max(lengths)))
     except (tf.errors.OpError, ValueError, IndexError):  # an answer of another shape than the rows
-        return Figure(name="alone against in a batch", value=math.inf, bar=SAME)
+        return Figure(name="alone against in a batch", value=math.inf, bar=plan.same)
     worst = 0.0
     for row, beside_others in zip(rows, in_company, strict=True):
         worst = _worse(worst, float(np.abs(exported(Rows.of([row])) - beside_others).max()))
-    return Figure(name="alone against in a batch", value=worst, bar=SAME)
+    return Figure(name="alone against in a batch", value=worst, bar=plan.same)
 
 
 def _step_against_sequence(exported: Exported, plan: Plan) -> Figure:
@@ -143,17 +166,21 @@ def _step_against_sequence(exported: Exported, plan: Plan) -> Figure:
         h, c = answer["h"], answer["c"]
         at_time = whole[:, time] if whole.shape == (*rows.shape, 1) else np.full((3, 1), np.nan)
         worst = _worse(worst, float(np.abs(answer["item"] - at_time).max()))
-    return Figure(name="step against whole sequence", value=worst, bar=SAME)
+    return Figure(name="step against whole sequence", value=worst, bar=plan.same)
 
 
 def _echo_error(exported: Exported, sequences: Floats) -> float:
-    """Largest |output - input|; infinite where the answer does not even have the rows' shape."""
-    rows = Rows(sequences.reshape(-1), [sequences.shape[1]] * len(sequences))
+    return _error(exported, sequences, sequences)
+
+
+def _error(exported: Exported, inputs: Floats, targets: Floats) -> float:
+    """Largest |output - target|; infinite where the answer does not even have the rows' shape."""
+    rows = Rows(inputs.reshape(-1), [inputs.shape[1]] * len(inputs))
     try:
         values = exported(rows)
     except tf.errors.OpError:
         return math.inf
-    return float(np.abs(values - rows.values).max()) if values.shape == rows.values.shape else math.inf
+    return float(np.abs(values - targets.reshape(-1)).max()) if values.shape == rows.values.shape else math.inf
 
 
 def _worse(a: float, b: float) -> float:

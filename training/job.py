@@ -25,11 +25,10 @@ from contract.store import BrokenVersion, ModelStore, new_version
 from contract.topologies import Rows
 from training import checkpoints, console, runs
 from training.checkpoints import Checkpoint
-from training.data import tutorial_sequence
 from training.fit import adam_of, fit, tensorboard
 from training.gate import Exported, against_production, judge
 from training.models import build, export
-from training.publish import code_commit, golden_inputs, manifest_for, publish
+from training.publish import code_commit, first_input, golden_inputs, manifest_for, publish
 from training.recipes import Plan
 from training.run_plan import RunPlan, recipe_values
 from training.runs import Run
@@ -46,12 +45,13 @@ class Wish(NamedTuple):
 
 def train_all(plans: list[Plan], store: ModelStore, wish: Wish) -> int:
     """The exit code: 0 when all were published, 1 when the gate refused one or it cannot be written, 130 after Ctrl-C."""
-    return _in_turn(runs.begin(wish.runs, _written(plan, store, wish)) for plan in plans)  # each when the one before has ended
+    # Each when the one before has ended.
+    return _in_turn(runs.begin(wish.runs, _written(plan, store, wish), plan.data) for plan in plans)
 
 
 def resume(folder: Path) -> int:
     """Go on with a run; the same exit codes. Raises NoRun where there is nothing to do, or another process does it."""
-    runs.read(folder).plan.again()  # what cannot be gone on with keeps its status
+    runs.read(folder).plan.again(folder)  # what cannot be gone on with keeps its status
     return _in_turn(runs.take_up(folder) for _ in range(1))
 
 
@@ -78,7 +78,7 @@ def _in_turn(begun: Iterable[Run]) -> int:
 
 def carry_out(run: Run) -> console.Outcome:
     """Do what is left of a run, up to its end. Raises OSError or BrokenVersion where store or record fail."""
-    plan, store = run.plan.again(), ModelStore(run.plan.store)
+    plan, store = run.plan.again(run.folder), ModelStore(run.plan.store)
     volume = _volume(store, create=not (run.folder / "metrics.jsonl").exists())
     store.check_ready(plan.name)  # now rather than after training
     if run.published():  # killed between publishing and its last word
@@ -96,8 +96,8 @@ def carry_out(run: Run) -> console.Outcome:
     saved_model = run.folder / "saved_model"
     _export(model, plan, saved_model)
     exported = Exported(saved_model, plan.topology)
-    answer = exported(Rows.of([tutorial_sequence(plan.length)]))
-    console.show_answers(tutorial_sequence(plan.length).tolist(), answer.tolist())
+    answer = exported(Rows.of([first_input(plan)]))
+    console.show_answers(first_input(plan).tolist(), answer.tolist(), plan)
 
     console.console.print("gate")
     gate = []
@@ -129,6 +129,7 @@ def _written(plan: Plan, store: ModelStore, wish: Wish) -> RunPlan:
         units=plan.units,
         steps=plan.steps,
         seed=plan.seed,
+        data=None if plan.data is None else plan.data.facts,
         alias=wish.alias or plan.recipe.alias,
         against_production=wish.against_production,
         checkpoint_seconds=wish.checkpoint_seconds,
@@ -177,7 +178,7 @@ def _export(model: keras.Model, plan: Plan, saved_model: Path) -> None:
     if saved_model.exists():  # what a killed process left
         shutil.rmtree(saved_model)
     try:
-        export(model, plan.topology, saved_model)
+        export(model, plan.topology, saved_model, plan.scaling)
     except OSError:
         shutil.rmtree(saved_model)  # on a full disk it makes room for the status
         raise

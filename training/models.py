@@ -9,6 +9,7 @@ import tensorflow as tf
 from keras.export import ExportArchive
 
 from contract.topologies import Topology
+from training.scaling import Scaling
 
 
 def build(topology: Topology, units: int, length: int, seed: int) -> keras.Model:
@@ -39,21 +40,29 @@ def forward(model: keras.Model, inputs: tf.Tensor) -> tf.Tensor:
     return head.layer(hidden) if isinstance(head, keras.layers.TimeDistributed) else head(hidden)
 
 
-def export(model: keras.Model, topology: Topology, folder: Path) -> None:
+def export(model: keras.Model, topology: Topology, folder: Path, scaling: Scaling | None = None) -> None:
     """Write a SavedModel with `serving_default` and, for many_to_many, `step`: (item, h, c) -> (item, h, c).
+
+    With a scaling both take and give the user's units, and the state stays the network's. Without one nothing is added.
 
     Raises OSError where it cannot be written; the folder may then hold a part of it.
     """
     _, time, _ = model.input_shape  # None where any time is taken
+
+    def whole(sequences: tf.Tensor) -> tf.Tensor:
+        if scaling is None:
+            return forward(model, sequences)
+        return scaling.outputs_from_unit(forward(model, scaling.inputs_to_unit(sequences)))
+
     archive = ExportArchive()
     archive.track(model)
     archive.add_endpoint(
         name="serving_default",
-        fn=lambda sequences: forward(model, sequences),
+        fn=whole,
         input_signature=[tf.TensorSpec((None, time, 1), tf.float32, name="sequences")],
     )
     if topology.return_sequences:
-        _add_step(archive, model)
+        _add_step(archive, model, scaling)
     with as_os_error():
         archive.write_out(str(folder), verbose=False)
 
@@ -68,12 +77,14 @@ def as_os_error() -> Iterator[None]:
         raise OSError(first.splitlines()[0]) from error
 
 
-def _add_step(archive: ExportArchive, model: keras.Model) -> None:
+def _add_step(archive: ExportArchive, model: keras.Model, scaling: Scaling | None) -> None:
     lstm, head = model.get_layer("lstm"), model.layers[-1].layer
 
     def step(item: tf.Tensor, h: tf.Tensor, c: tf.Tensor) -> dict[str, tf.Tensor]:
-        output, (h, c) = lstm.cell(item, [h, c])
-        return {"item": head(output), "h": h, "c": c}
+        unit = item if scaling is None else scaling.inputs_to_unit(item)
+        output, (h, c) = lstm.cell(unit, [h, c])
+        answer = head(output)
+        return {"item": answer if scaling is None else scaling.outputs_from_unit(answer), "h": h, "c": c}
 
     item = tf.TensorSpec((None, 1), tf.float32, name="item")  # (rows, 1)
     state = [tf.TensorSpec((None, lstm.units), tf.float32, name=name) for name in ("h", "c")]  # (rows, units)

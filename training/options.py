@@ -11,6 +11,8 @@ import click
 
 from contract.store import ModelStore
 from contract.topologies import TOPOLOGY_NAMES, TopologyName
+from training.cli_data import DATA_OPTIONS, FILE, load, source_values
+from training.dataset import Source
 from training.recipes import GENERAL, RECIPES, Plan, plan
 from training.runs import RUNS
 
@@ -26,13 +28,20 @@ class Asked(NamedTuple):
 
     topologies: tuple[TopologyName, ...]
     recipe: str
-    length: int
+    length: int | None
     units: int | None
     steps: int | None
+    source: Source | None
 
     def plans(self, seed: int) -> list[Plan]:
-        recipe = RECIPES[self.recipe]
-        return [plan(recipe, name, self.length, seed, self.units, self.steps) for name in self.topologies or TOPOLOGY_NAMES]
+        """Where data is refused, its faults are printed and the exit code is 1."""
+        recipe, names, data = RECIPES[self.recipe], self.topologies or TOPOLOGY_NAMES, None
+        if self.source is not None:
+            if recipe is not GENERAL:
+                raise click.UsageError(f"--data goes with recipe {GENERAL.name}; {recipe.name} has a sequence of its own")
+            data = load(self.source)
+        length = (self.length or LENGTH) if data is None else data.facts.length
+        return [plan(recipe, name, length, seed, self.units, self.steps, data) for name in names]
 
 
 _ASKED = (
@@ -40,9 +49,13 @@ _ASKED = (
         "--topology", "topologies", type=click.Choice(TOPOLOGY_NAMES), multiple=True, help="Repeatable. Default: all."
     ),
     click.option("--recipe", type=click.Choice(list(RECIPES)), default=GENERAL.name, show_default=True, help="How to teach."),
-    click.option("--length", type=click.IntRange(1, 1000), default=LENGTH, show_default=True, help="Items in a taught row."),
+    click.option(
+        "--length", type=click.IntRange(1, 1000), help=f"Items in a taught row. Default: {LENGTH}; with --data its sequences'."
+    ),
     click.option("--units", type=click.IntRange(1, 1024), help="LSTM cells. Default: the recipe's choice for the length."),
     click.option("--steps", "--epochs", type=click.IntRange(1), help="Optimiser steps; one of the tutorial's is one epoch."),
+    click.option("--data", "file", type=FILE, help="Teach your own sequences: CSV, Parquet, NPZ; - is CSV on standard input."),
+    *DATA_OPTIONS,
 )
 in_runs = click.option("--runs", type=click.Path(path_type=Path), default=RUNS, show_default=True, help="Where records are.")
 checkpoint_seconds = click.option(
@@ -59,7 +72,9 @@ def asked(command: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(command)
     def gathered(**given: Any) -> Any:
-        plan_options = Asked(**{name: given.pop(name) for name in Asked._fields})
+        file, how = given.pop("file"), source_values(given)
+        source = None if file is None else Source(file, length=given["length"], **how)
+        plan_options = Asked(**{name: given.pop(name) for name in Asked._fields if name != "source"}, source=source)
         return command(asked=plan_options, **given)
 
     for option in reversed(_ASKED):

@@ -22,11 +22,16 @@ GOLDEN_PAIRS = 12
 
 
 def golden_inputs(plan: Plan) -> list[Floats]:
-    """A dozen rows: the tutorial's, the edges, random ones; of several lengths where the topology takes any."""
+    """A dozen rows: the first, the edges, random ones; of several lengths where the topology takes any."""
     lengths = [plan.length] * GOLDEN_PAIRS if not plan.topology.any_length else [1, 2, 3, plan.length, 17, 64]
-    rows = [tutorial_sequence(plan.length), *(edge[0] for _, edge in edge_rows(plan.length, plan.recipe.domain))]
+    rows = [first_input(plan), *(edge[0] for _, edge in edge_rows(plan.length, plan.recipe.domain))]
     rows += [random_rows(plan.seed + n, 1, length, plan.recipe.domain)[0] for n, length in enumerate(lengths)]
     return rows[:GOLDEN_PAIRS]
+
+
+def first_input(plan: Plan) -> Floats:
+    """(length,): the row that is shown: the tutorial's; of the user's data, one that was held out."""
+    return tutorial_sequence(plan.length) if plan.data is None else plan.data.held_out_rows(1).inputs[0]
 
 
 def manifest_for(plan: Plan, version: str, run_id: str, gate: list[Figure], golden: list[GoldenPair]) -> Manifest:
@@ -39,6 +44,7 @@ def manifest_for(plan: Plan, version: str, run_id: str, gate: list[Figure], gold
         units=plan.units,
         parameters=plan.topology.parameters(plan.units, plan.length).total,
         domain=plan.recipe.domain,
+        data=None if plan.data is None else plan.data.facts,
         recipe=plan.recipe.name,
         seed=plan.seed,
         steps=plan.steps,
@@ -49,6 +55,7 @@ def manifest_for(plan: Plan, version: str, run_id: str, gate: list[Figure], gold
         signatures=("serving_default", "step") if plan.topology.return_sequences else ("serving_default",),
         gate=gate,
         golden=golden,
+        golden_tolerance=plan.same,
     )
 
 

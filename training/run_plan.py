@@ -4,13 +4,18 @@ import dataclasses
 import json
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+from zipfile import BadZipFile
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter
 
+from contract.manifest import DataFacts
 from contract.topologies import TopologyName
+from training.dataset import Dataset
 from training.recipes import RECIPES, Plan, plan
 
+DATA: Final = "data.npz"
+"""In a run's folder: the user's own sequences, as they were when it began; removed when it has ended."""
 _SETTLED_ELSEWHERE = {"name", "about", "alias", "units", "steps"}
 """Of a recipe: words, and what the plan settles under a name of its own."""
 
@@ -33,7 +38,7 @@ class RunPlan(BaseModel):
     units: int
     steps: int
     seed: int
-    data_hash: str | None = Field(default=None, description="SHA-256 of the file of sequences; null where rows are generated.")
+    data: DataFacts | None = Field(default=None, description="The user's own sequences; null where rows are generated.")
     alias: str
     against_production: bool = Field(default=False, description="Whether the gate compares with the production version too.")
     checkpoint_seconds: float = Field(ge=0, description="From one checkpoint to the next; 0: after every chunk of steps.")
@@ -45,11 +50,13 @@ class RunPlan(BaseModel):
     def id(self) -> str:
         return f"{self.version}-{self.model}"
 
-    def again(self) -> Plan:
-        """The plan itself. Raises NoRun where the code's recipe is no longer the one that the run began with."""
+    def again(self, folder: Path) -> Plan:
+        """The plan itself, with what the run's folder holds of its data. Raises NoRun where the code's recipe is no longer the
+        one that the run began with, or the data is gone."""
         if self.recipe not in RECIPES:
             raise NoRun(f"{self.id} was begun by recipe {self.recipe}, which is no more; there are {', '.join(RECIPES)}")
-        settled = plan(RECIPES[self.recipe], self.topology, self.length, self.seed, self.units, self.steps)
+        data = None if self.data is None else self._data(folder)
+        settled = plan(RECIPES[self.recipe], self.topology, self.length, self.seed, self.units, self.steps, data)
         now, then = recipe_values(settled), self.recipe_values
         changed = [f"{name} {now.get(name)}, was {then.get(name)}" for name in now | then if now.get(name) != then.get(name)]
         if changed:
@@ -58,6 +65,12 @@ class RunPlan(BaseModel):
                 f"recipe {self.recipe} has changed since {self.id} began: {what}. Check out {self.commit[:12]}, or train anew"
             )
         return settled
+
+    def _data(self, folder: Path) -> Dataset:
+        try:
+            return Dataset.load(folder / DATA)
+        except (OSError, ValueError, KeyError, BadZipFile) as error:
+            raise NoRun(f"{self.id} cannot be gone on with: {DATA}, what it was taught, cannot be read: {error}") from error
 
 
 def recipe_values(settled: Plan) -> dict[str, JsonValue]:

@@ -1,5 +1,6 @@
 """The record of a run, `runs/<id>/`: what was to be done, how far it came, and whether anybody is at it.
 
+data.npz       the user's own sequences, until the run has ended
 plan.json      what is to be trained and published, settled to the last value; written once
 status.json    running, interrupted, refused, failed or published, and why; replaced atomically
 metrics.jsonl  a line a chunk: step, loss, learning rate, seconds;  the same for TensorBoard beside it
@@ -29,7 +30,8 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from contract.files import write_atomically
 from contract.manifest import Figure
 from contract.store import ModelStore
-from training.run_plan import NoRun, RunPlan
+from training.dataset import Dataset
+from training.run_plan import DATA, NoRun, RunPlan
 
 RUNS = Path("runs")
 """Where records go, unless told otherwise."""
@@ -61,6 +63,8 @@ class Run:
 
     def end(self, status: str, reason: str | None = None) -> None:
         self.note(status=status, reason=reason, worked=self.worked())
+        if status in _ENDED:
+            (self.folder / DATA).unlink(missing_ok=True)
 
     def worked(self) -> float:
         """Seconds, by this process and those before."""
@@ -112,7 +116,7 @@ class Record(NamedTuple):
         return max(self.gate, key=_of_bar, default=None)
 
 
-def begin(runs: Path, plan: RunPlan) -> Run:
+def begin(runs: Path, plan: RunPlan, data: Dataset | None = None) -> Run:
     """A new record, held. Raises OSError where it cannot be written."""
     folder = runs / plan.id
     folder.mkdir(parents=True)
@@ -121,6 +125,8 @@ def begin(runs: Path, plan: RunPlan) -> Run:
         raise NoRun(f"{folder} was new and is held: something else is at work in {runs}")
     run = Run(folder, lock, plan, RunStatus(began=datetime.now(UTC)))
     run.note()
+    if data is not None:
+        data.save(folder / DATA)
     write_atomically(folder / "plan.json", plan.model_dump_json(indent=2) + "\n")  # last: with it the record is whole
     return run
 

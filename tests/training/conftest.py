@@ -1,12 +1,16 @@
 """Models trained once for all tests of the room, by the real code."""
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import keras
+import numpy as np
+import numpy.typing as npt
 import pytest
 
 from contract.topologies import TopologyName
+from training.dataset import Dataset, Source
+from training.dataset_check import check
 from training.fit import fit
 from training.models import build, export
 from training.recipes import GENERAL, Plan, plan
@@ -27,6 +31,15 @@ def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 @pytest.fixture(scope="session")
 def many_to_many(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     return train("many_to_many", tmp_path_factory)
+
+
+def own_data(folder: Path, inputs: npt.NDArray[Any], targets: npt.NDArray[Any] | None = None) -> Dataset:
+    """A dataset from a real file, a sequence a row."""
+    arrays = {"inputs": inputs} if targets is None else {"inputs": inputs, "targets": targets}
+    np.savez(folder / "own.npz", allow_pickle=False, **arrays)
+    _, dataset = check(Source(str(folder / "own.npz")))
+    assert dataset is not None
+    return dataset
 
 
 def train(name: TopologyName, folders: pytest.TempPathFactory) -> Trained:

