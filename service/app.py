@@ -2,23 +2,28 @@
 
 import logging
 import sys
+from importlib.metadata import version
 
 import bentoml
 from bentoml.models import BentoModel
 
 from contract.store import ModelStore
 from contract.topologies import TopologyName
-from service import memory
+from service import logs, memory, metrics
 from service.admission import Admission
+from service.draining import Draining
 from service.engine import Engine
 from service.graph import use_threads
+from service.observing import Observer
 from service.protocols.models import ModelPages
 from service.protocols.native import Native, render_error
 from service.registry import Registry
 from service.schemas import Prediction, PredictionRequest, RoutingKey, Sequences, Wanted
 from service.settings import Settings
+from service.tracing import Tracing
 from service.transport import Limits, Outermost, Transport
 from service.trials import Bars
+from service.vitals import Vitals
 from service.watching import Watcher
 from service.workers import Workers
 
@@ -33,7 +38,13 @@ bars = Bars(
     tail=settings.canary_max_tail,
     tail_floor=settings.canary_tail_floor_ms / 1e3,
 )
-transport = Transport(limits, admission, render_error)
+tracing = Tracing(
+    settings.otlp_endpoint,
+    settings.trace_sample,
+    {"service.name": "unroll", "service.version": settings.version, "vcs.ref.head.revision": settings.commit},
+)
+observer = Observer(tracing, settings.access_log_sample, settings.access_log_per_second)
+transport = Transport(limits, admission, observer, render_error)
 
 
 @bentoml.service(name="unroll", workers=settings.workers)
@@ -47,8 +58,15 @@ class Unroll:
         """Once, before any worker starts."""
         if not store.names():
             raise SystemExit(f"No models in {store.root}. Train them with: make train  (or: python -m training run)")
+        from service import supervisor  # noqa: PLC0415 - what it imports has no business in a worker
+
+        logs.setup(settings.log_format)
+        supervisor.attend(settings.drain_seconds, settings.grace_seconds)
 
     def __init__(self) -> None:
+        logs.setup(settings.log_format)
+        tracing.start()
+        metrics.build_info.labels(settings.version, settings.commit, version("bentoml")).set(1)
         use_threads(settings.model_threads)
         registry = Registry(store, keep_previous=settings.keep_previous)
         registry.load_all()
@@ -68,6 +86,15 @@ class Unroll:
 
         look()
         Watcher(settings.models_dir, settings.watch_seconds, look).start()
+
+    @bentoml.on_startup
+    async def start(self) -> None:
+        """On the event loop that will serve."""
+        Vitals(admission).start()
+
+    @bentoml.on_shutdown
+    def stop(self) -> None:
+        tracing.stop()
 
     # Over HTTP the transport answers these three routes first, through the same engine. What is declared here is
     # their schema: for the OpenAPI page, for BentoML's client, and for calls inside the process.
@@ -99,5 +126,6 @@ class Unroll:
 
 
 Unroll.add_asgi_middleware(Outermost, transport=transport)  # type: ignore[attr-defined]  # the decorator made it a Service
+Unroll.add_asgi_middleware(Draining, pause=settings.drain_seconds, grace=settings.grace_seconds)  # type: ignore[attr-defined]
 # What `bentoml build` puts into the bento: the models that this service would serve from the store now.
 Unroll.models.extend(BentoModel(tag) for tag in store.tags())  # type: ignore[attr-defined]

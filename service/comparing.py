@@ -73,7 +73,7 @@ class Comparer:
         try:
             values = other.run(rows).values
         except Exception as error:  # whatever the version on trial does: it must show in the figures, not end them
-            logger.warning("%s:%s failed while compared: %r", trial.name, other.manifest.version, error)
+            logger.warning("%s:%s failed while compared: %s", trial.name, other.manifest.version, type(error).__name__)
             for _ in batch:
                 side.failed()
             return
