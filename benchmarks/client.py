@@ -1,4 +1,4 @@
-"""An HTTP/1.1 client for open-loop load: arrivals at a constant rate, whether or not earlier ones have been answered.
+"""An HTTP/1.1 client for open-loop load: arrivals when a schedule says so, whether or not earlier ones have been answered.
 
 An arrival takes an idle connection, or opens one; latency counts from when the request was due, not from when the client
 got round to sending it, so a slow server (or client) cannot hide by slowing the arrivals down.
@@ -6,7 +6,7 @@ got round to sending it, so a slow server (or client) cannot hide by slowing the
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final, cast
 
@@ -99,20 +99,18 @@ class OpenLoop:
         self._tasks: set[asyncio.Task[None]] = set()
         self.now: Callable[[], float] = asyncio.get_running_loop().time
 
-    async def offer(self, rate: float, seconds: float) -> float:
-        """Arrivals at `rate` a second for so long, then what is under way gets two seconds to end. When it began."""
-        begun, number = self.now(), 0
-        arrivals = round(rate * seconds)
-        while number < arrivals:
-            due = begun + number / rate
-            if (wait := due - self.now()) > 0:
+    async def offer(self, offsets: Iterable[float], settle: float = 2.0) -> float:
+        """An arrival at each offset, in seconds from now; what is under way then gets `settle` seconds. When it began."""
+        begun, arrivals = self.now(), 0
+        for offset in offsets:
+            due = begun + offset
+            while (wait := due - self.now()) > 0:
                 await asyncio.sleep(wait)
-                continue
             self._arrive(due)
-            number += 1
-            if number % 16 == 0:
+            arrivals += 1
+            if arrivals % 16 == 0:
                 await asyncio.sleep(0)  # when behind: answers are read too
-        deadline = self.now() + 2
+        deadline = self.now() + settle
         while len(self.outcomes) + self.unsent < arrivals and self.now() < deadline:
             await asyncio.sleep(0.02)
         return begun
@@ -134,6 +132,12 @@ class OpenLoop:
         except OSError:
             self._open -= 1
             self.outcomes.append(Outcome(SOCKET_ERROR, due, self.now() - due, self.now() - due, False, True, b""))
+
+    def take(self) -> tuple[list[Outcome], int]:
+        """What came since the last time, and how many arrivals found no connection; counted anew from here."""
+        taken, self.outcomes = (self.outcomes, self.unsent), []
+        self.unsent = 0
+        return taken
 
     def lost(self, connection: Connection) -> None:
         self._open -= 1

@@ -22,6 +22,7 @@ from typing import Any
 import uvloop
 
 from benchmarks import machine, wrk
+from benchmarks.arrivals import constant
 from benchmarks.client import OpenLoop, Outcome
 from benchmarks.commands import interruptible, model_folder
 from benchmarks.payloads import rows_body, rows_items
@@ -75,7 +76,7 @@ async def _offer(server: Server, body: bytes, expected: bytes, rate: float, seco
     gc.collect()
     gc.disable()  # the client's own pauses are no one's latency
     try:
-        begun = await load.offer(rate, seconds)
+        begun = await load.offer(constant(rate, seconds))
     finally:
         gc.enable()
         load.close()
@@ -91,6 +92,7 @@ def summary(outcomes: Sequence[Outcome], unsent: int, begun: float, rate: float,
     arrivals = round(rate * seconds)
     return {
         "offered_rps": rate,
+        "seconds": seconds,
         "sent_rps": len(outcomes) / seconds,
         "goodput_rps": good / seconds,
         "accepted": len(accepted),

@@ -26,6 +26,7 @@ from typing import Any, NamedTuple
 import uvloop
 
 from benchmarks import machine, versions, wrk
+from benchmarks.arrivals import constant
 from benchmarks.client import OpenLoop, Outcome
 from benchmarks.commands import MODEL, interruptible, model_folder
 from benchmarks.overload import percentile
@@ -133,7 +134,7 @@ async def _offer(server: Server, body: bytes, rate: float, seconds: float) -> tu
     gc.collect()
     gc.disable()  # the client's own pauses are no one's latency
     try:
-        begun = await load.offer(rate, seconds)
+        begun = await load.offer(constant(rate, seconds))
     finally:
         gc.enable()
         load.close()

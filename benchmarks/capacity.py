@@ -1,0 +1,127 @@
+"""How many requests a second the service sustains within an objective, and how sure that is.
+
+    python -m benchmarks.capacity [--workers 1] [--rows 100] [--p99-ms 25] [--errors 0.001] [--repeats 5]
+    python -m benchmarks.capacity --compare A.json B.json
+
+Open loop: requests arrive when a schedule says so, whatever has been answered. In each repeat a fresh service is offered rates
+that go up by --factor until the objective breaks, then halve what is left until it is known to within --precision. A rate that
+breaks is offered once more, and has held if it holds then: one hiccup of the machine is not the service's capacity. Then the
+same service is offered shares of its own rate, up to twice as much, for the knee and the goodput past it.
+Writes reports/capacity-<time>.html and .json, and the statement to standard output.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from benchmarks import machine
+from benchmarks.arrivals import SCHEDULES
+from benchmarks.capacity_page import html
+from benchmarks.capacity_statement import comparison, statement
+from benchmarks.commands import interruptible
+from benchmarks.search import bracket
+from benchmarks.step import Objective, Served, offer, serving
+from loadtests.target import ROOT
+
+SHARES: Final = (0.1, 0.25, 0.5, 0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0)
+"""Of a repeat's own sustained rate."""
+FIRST: Final = 0.3
+"""Where the search begins, as a share of what a closed loop of 16 connections gets."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--workers", type=int, default=1, help="processes that serve (default: %(default)s)")
+    parser.add_argument("--rows", type=int, default=100, help="in each request, of five items (default: %(default)s)")
+    parser.add_argument("--p99-ms", type=float, default=25, help="the objective's tail (default: %(default)s)")
+    parser.add_argument("--errors", type=float, default=0.001, help="and its share of errors (default: %(default)s)")
+    parser.add_argument("--seconds", type=float, default=10, help="at each rate (default: %(default)s)")
+    parser.add_argument("--repeats", type=int, default=5, help="fresh services, for the interval (default: %(default)s)")
+    parser.add_argument("--factor", type=float, default=1.4, help="from one rate to the next, going up (default: %(default)s)")
+    parser.add_argument("--precision", type=float, default=0.03, help="where to stop halving (default: %(default)s)")
+    parser.add_argument("--arrivals", choices=[*SCHEDULES, "both"], default="both", help="(default: %(default)s)")
+    parser.add_argument("--reports", type=Path, default=ROOT / "reports", help="folder to write to (default: reports)")
+    parser.add_argument("--compare", nargs=2, type=Path, metavar=("A.json", "B.json"), help="two results: is it real?")
+    options = parser.parse_args(arguments)
+    if options.factor <= 1 or options.precision <= 0 or min(options.repeats, options.workers, options.rows) < 1:
+        parser.error("expected a factor above 1, a precision above 0, and at least one repeat, worker and row")
+    if options.compare:
+        return compare(*options.compare)
+    return interruptible("benchmarks.capacity", lambda: measure(options))
+
+
+def compare(first: Path, second: Path) -> int:
+    try:
+        print("\n".join(comparison(*(json.loads(path.read_text()) for path in (first, second)))))
+    except (OSError, ValueError, KeyError) as error:
+        print(f"benchmarks.capacity: expected two results of this command; {type(error).__name__}: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def measure(options: argparse.Namespace) -> int:
+    begun = datetime.now(UTC)
+    objective = Objective(options.p99_ms, options.errors)
+    kinds = list(SCHEDULES) if options.arrivals == "both" else [options.arrivals]
+    result: dict[str, Any] = {
+        "objective": {"p99_ms": objective.p99_ms, "errors": objective.errors},
+        **{name: getattr(options, name) for name in ("workers", "rows", "seconds", "repeats", "factor", "precision")},
+        "machine": machine.facts(),
+        "arrivals": {kind: [] for kind in kinds},
+    }
+    for number in range(options.repeats):
+        with serving(options.workers, options.rows) as served:
+            for kind in kinds if number % 2 == 0 else reversed(kinds):  # neither is always the first
+                say(f"repeat {number + 1} of {options.repeats}, {kind} arrivals")
+                result["arrivals"][kind].append(repeat(served, kind, objective, options, number))
+    name = f"capacity-{begun:%Y%m%d-%H%M%S}"
+    options.reports.mkdir(parents=True, exist_ok=True)
+    (options.reports / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n")
+    (options.reports / f"{name}.html").write_text(html(result))
+    print("\n".join(statement(result)))
+    say(f"written: {options.reports / name}.html and .json")
+    return 0
+
+
+def repeat(served: Served, kind: str, objective: Objective, options: argparse.Namespace, number: int) -> dict[str, Any]:
+    """One search and one curve, on one service."""
+    steps: list[dict[str, Any]] = []
+
+    def one(rate: float) -> dict[str, Any]:
+        step = offer(served, kind, rate, options.seconds, seed=1000 * number + len(steps))
+        step |= {"holds": objective.holds(step), "client_to_blame": objective.client_to_blame(step)}
+        say(line(step))
+        return step
+
+    def holds(rate: float) -> bool:
+        for _ in range(2):
+            steps.append(one(rate))
+            if steps[-1]["holds"]:
+                return True
+        return False
+
+    found = bracket(holds, max(10.0, FIRST * served.closed_rps), options.factor, options.precision)
+    curve = [one(share * found.held) for share in SHARES] if found.held else []
+    broke = None if found.broke == float("inf") else found.broke
+    return {"sustained_rps": found.held, "broke_rps": broke, "steps": steps, "curve": curve}
+
+
+def line(step: dict[str, Any]) -> str:
+    verdict = "holds" if step["holds"] else "breaks, but for the client" if step["client_to_blame"] else "breaks"
+    p99 = "-" if step["p99_ms"] is None else f"{step['p99_ms']:.1f} ms"
+    return (
+        f"  {step['offered_rps']:8.0f}/s  goodput {step['goodput_rps']:8.0f}/s  p99 {p99:>10}  "
+        f"errors {step['error_share']:.3%}  wrong {step['wrong']}  late p99 {step['late_p99_ms'] or 0:.1f} ms  {verdict}"
+    )
+
+
+def say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
