@@ -79,6 +79,17 @@ bench-setup: $(DEV_READY)  ## install the peers into .venv-bench (some GB)
 bench-training: $(DEV_READY)  ## the tutorial's fit calls against the tutorial recipe
 	$(BIN)/python -m benchmarks.training
 
+capacity: $(DEV_READY)  ## what the service sustains, with its interval, about half an hour  (ARGS="--compare A.json B.json")
+	@$(if $(findstring --compare,$(ARGS)),:,$(BIN)/python -m training run --if-missing)
+	$(BIN)/python -m benchmarks.capacity $(ARGS)
+
+soak: $(DEV_READY)  ## constant load, memory and tail watched  (HOURS=1)
+	@$(BIN)/python -m training run --if-missing
+	$(BIN)/python -m benchmarks.soak --hours $(or $(HOURS),1) $(ARGS)
+
+faults: $(DEV_READY)  ## break a real service in every way of tests/faults; rewrites the table of docs/reliability.md
+	$(BIN)/python -m benchmarks.faults $(ARGS)
+
 lock: $(DEV_READY)  ## pin requirements/ anew from pyproject.toml
 	for target in "dev --extra serve --extra train --extra load --extra dev" "run --extra serve --extra train -c requirements/dev.txt" "serve --extra serve -c requirements/dev.txt"; do \
 	  set -- $$target; \
@@ -88,4 +99,4 @@ lock: $(DEV_READY)  ## pin requirements/ anew from pyproject.toml
 clean:  ## remove what make made, the models included
 	rm -rf .venv .bentoml runs reports .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-.PHONY: help setup serve train retrain test lint format load load-ui bento bench bench-setup bench-training lock clean
+.PHONY: help setup serve train retrain test lint format load load-ui bento bench bench-setup bench-training capacity soak faults lock clean

@@ -96,12 +96,12 @@ def knee(repeat: Result) -> Result:
 
 def goodput_at(repeats: Sequence[Result], factor: float) -> float:
     """Goodput at so many times the sustained rate, as a share of it: the median of the repeats."""
-    found = []
+    found: list[float] = []
     for repeat in repeats:
         rate = repeat["sustained_rps"]
         step = min(repeat["curve"], key=lambda step: abs(step["offered_rps"] / rate - factor))
         found.append(float(step["goodput_rps"]) / rate)
-    return statistics.median(found)
+    return float(statistics.median(found))
 
 
 def comparison(first: Result, second: Result) -> list[str]:

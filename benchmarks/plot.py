@@ -34,14 +34,13 @@ def plot(title: str, x: str, y: str, series: Sequence[Series], marks: Sequence[M
         wide, tall = WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM
         return LEFT + point[0] / most_x * wide, HEIGHT - BOTTOM - min(point[1] / most_y, 1.0) * tall
 
-    parts = [_text(LEFT, 20, title, "font-size='14' font-weight='bold'")]
+    parts = [_text(LEFT, 20, f"{title}, {y}", "font-size='14' font-weight='bold'")]
     for number in range(6):
         left, low = at((most_x * number / 5, 0))[0], at((0, most_y * number / 5))[1]
         parts.append(f"<line x1='{LEFT}' x2='{WIDTH - RIGHT}' y1='{low:.1f}' y2='{low:.1f}' stroke='#e5e5e5'/>")
         parts.append(_text(LEFT - 7, low + 4, f"{most_y * number / 5:,.4g}", "text-anchor='end' fill='#555'"))
         parts.append(_text(left, HEIGHT - BOTTOM + 16, f"{most_x * number / 5:,.6g}", "text-anchor='middle' fill='#555'"))
     parts.append(_text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 8, x, "text-anchor='middle'"))
-    parts.append(_text(LEFT - 50, TOP - 8, y, ""))
     for mark in marks:
         (x1, y1) = at((mark.at, 0) if mark.upright else (0, mark.at))
         (x2, y2) = (x1, float(TOP)) if mark.upright else (float(WIDTH - RIGHT), y1)

@@ -90,6 +90,7 @@ class Unroll:
     @bentoml.on_startup
     async def start(self) -> None:
         """On the event loop that will serve."""
+        metrics.reserve()
         Vitals(admission).start()
 
     @bentoml.on_shutdown

@@ -3,6 +3,9 @@
 Labels are bounded: a route is one of ours or `other`, never a path that somebody asked for.
 """
 
+import os
+
+import psutil  # type: ignore[import-untyped]
 from prometheus_client import Counter, Gauge, Histogram
 
 LATENCIES = (1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2, 0.1, 0.2, 0.5, 1, 2, 5, 10)
@@ -57,3 +60,14 @@ uncompared_requests = Counter("unroll_uncompared_requests", "Requests left out b
 trial_errors = Counter("unroll_trial_errors", "Requests that a version on trial failed to answer.", TRIAL)
 trial_seconds = Histogram("unroll_trial_seconds", "How long a version on trial took for a request.", TRIAL, buckets=LATENCIES)
 canary_rollbacks = Counter("unroll_canary_rollbacks", "Canaries that were withdrawn because they passed a bar.", ("model",))
+
+
+def reserve() -> None:
+    """Blocks of the disk for the files in which this worker shares its metrics, 1 MB each.
+
+    prometheus_client maps them into memory with holes: the first write to a hole after the disk has filled would kill
+    the worker (SIGBUS). Raises OSError when there is no room now.
+    """
+    for file in psutil.Process().open_files():
+        if file.path.endswith(f"_{os.getpid()}.db"):
+            os.posix_fallocate(file.fd, 0, os.fstat(file.fd).st_size)

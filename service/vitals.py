@@ -25,6 +25,7 @@ class Vitals:
         self._look(asyncio.get_running_loop(), time.monotonic())
 
     def _look(self, loop: asyncio.AbstractEventLoop, due: float) -> None:
+        loop.call_later(SECONDS, self._look, loop, time.monotonic() + SECONDS)  # also when the system denies what follows
         metrics.loop_lag_seconds.observe(max(0.0, time.monotonic() - due))
         metrics.waiting_requests.set(self._admission.waiting_requests)
         metrics.waiting_bytes.set(self._admission.waiting_bytes)
@@ -33,4 +34,3 @@ class Vitals:
         used = time.process_time()
         metrics.cpu_seconds.inc(used - self._cpu)
         self._cpu = used
-        loop.call_later(SECONDS, self._look, loop, time.monotonic() + SECONDS)

@@ -1,11 +1,14 @@
 """What the workers of one service tell each other: a small file each, in a folder that only they know."""
 
 import json
+import logging
 import os
 import stat
 import tempfile
 from pathlib import Path
 from typing import Any
+
+logger = logging.getLogger(__name__)
 
 
 class Workers:
@@ -17,13 +20,18 @@ class Workers:
         status = self._folder.lstat()  # the temporary folder is everybody's, and the name can be guessed
         if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():
             raise PermissionError(f"{self._folder} belongs to somebody else; remove it, or set TMPDIR")
+        self._state: dict[str, Any] = {}
         self._mine = self._folder / f"{os.getpid()}.json"
 
     def tell(self, state: dict[str, Any]) -> None:
         """What this worker does now. Whole or not at all; it need not outlive a crash, so nobody waits for the disk."""
+        self._state = {"pid": os.getpid(), **state}
         temporary = self._mine.with_suffix(".tmp")
-        temporary.write_text(json.dumps({"pid": os.getpid(), **state}))
-        temporary.replace(self._mine)
+        try:
+            temporary.write_text(json.dumps(self._state))
+            temporary.replace(self._mine)
+        except OSError as error:  # the disk is full: the others know what was, and this worker serves on
+            logger.warning("cannot tell the other workers what this one serves: %s", error)
 
     def all(self) -> list[dict[str, Any]]:
         """Every living worker's state, by process id. Files of the dead are swept away."""
@@ -31,7 +39,7 @@ class Workers:
         for path in sorted(self._folder.glob("*.json")):
             try:
                 os.kill(int(path.stem), 0)
-                states.append(json.loads(path.read_text()))
+                states.append(self._state if path == self._mine else json.loads(path.read_text()))
             except ProcessLookupError:
                 path.unlink(missing_ok=True)
             except FileNotFoundError:  # another worker swept it away just now

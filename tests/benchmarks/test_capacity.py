@@ -1,0 +1,145 @@
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from benchmarks import capacity, intervals
+from benchmarks.arrivals import SCHEDULES, constant, poisson
+from benchmarks.capacity_page import html
+from benchmarks.capacity_statement import comparison, knee, statement
+from benchmarks.client import OpenLoop
+from benchmarks.search import bracket
+from benchmarks.step import Objective
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_every_schedule_offers_its_rate_in_order(name: str) -> None:
+    offsets = list(SCHEDULES[name](200, 3, 1))
+    assert len(offsets) == 600
+    assert offsets == sorted(offsets)
+    assert 0 <= offsets[0] <= offsets[-1] <= 3
+
+
+def test_poisson_arrivals_come_in_bursts_and_constant_ones_do_not() -> None:
+    gaps = {kind: np.diff(list(schedule(1000, 10, 5))) for kind, schedule in (("p", poisson), ("c", constant))}
+    assert np.std(gaps["p"]) == pytest.approx(1e-3, rel=0.1)  # exponential: as wide as long
+    assert np.std(gaps["c"]) < 1e-9
+
+
+def test_arrivals_without_a_connection_are_counted_and_taken_once() -> None:
+    async def offer() -> list[tuple[int, int]]:
+        load = OpenLoop(1, "/", b"", b"", most_connections=0)
+        await load.offer([0.0, 0.0])
+        return [(len(outcomes), unsent) for outcomes, unsent in (load.take(), load.take())]
+
+    assert asyncio.run(offer()) == [(0, 2), (0, 0)]
+
+
+@pytest.mark.parametrize("start", [10.0, 900.0, 5000.0])
+def test_the_search_closes_in_on_the_limit_from_either_side(start: float) -> None:
+    found = bracket(lambda rate: rate <= 1234, start, 1.5, 0.02)
+    assert found.held <= 1234 < found.broke <= found.held * 1.02
+
+
+def test_a_service_that_holds_nothing_or_everything_ends_the_search() -> None:
+    assert bracket(lambda _: False, 100, 1.5, 0.02).held == 0
+    assert bracket(lambda _: True, 100, 1.5, 0.02).broke == float("inf")
+
+
+def test_intervals_are_students_and_cover_what_they_should() -> None:
+    found = intervals.mean([9.0, 10.0, 11.0])
+    assert found.value == 10
+    assert found.half == pytest.approx(4.303 / 3**0.5, rel=1e-3)  # t of two degrees of freedom
+    rng = np.random.default_rng(0)
+    covered = [one.low <= 5 <= one.high for one in (intervals.mean(rng.normal(5, 2, 5).tolist()) for _ in range(1000))]
+    assert np.mean(covered) == pytest.approx(0.95, abs=0.02)
+
+
+def test_a_slope_and_its_interval() -> None:
+    x = np.arange(50.0)
+    found = intervals.slope(x.tolist(), (3 * x + np.random.default_rng(1).normal(0, 1, 50)).tolist())
+    assert found.low < 3 < found.high
+    assert found.half < 0.05
+
+
+def step(rate: float, limit: float = 1000.0, **changed: Any) -> dict[str, Any]:
+    """As a service that can do `limit` would be measured."""
+    over = rate > limit
+    figures = {"offered_rps": rate, "goodput_rps": min(rate, limit), "error_share": 0.5 if over else 0.0, "wrong": 0, "shed": 0}
+    times = dict.fromkeys(("p50_ms", "p99_ms", "sent_p99_ms", "mean_ms"), 90.0 if over else 1 + rate / limit)
+    cost = {"late_p99_ms": 0.5, "cpu_seconds_per_million": 800.0, "peak_mb": 900.0, "accepted": 100}
+    return {**figures, **times, **cost, "holds": not over, "client_to_blame": False, **changed}
+
+
+def result(*limits: float) -> dict[str, Any]:
+    def repeat(limit: float) -> dict[str, Any]:
+        curve = [step(share * limit, limit) for share in capacity.SHARES]
+        return {
+            "sustained_rps": limit,
+            "broke_rps": limit * 1.03,
+            "steps": [step(limit, limit), step(limit * 1.03, limit)],
+            "curve": curve,
+        }
+
+    about = {"objective": {"p99_ms": 25, "errors": 0.001}, "workers": 1, "rows": 100, "seconds": 10}
+    return {**about, "machine": {"date": "d", "commit": "c"}, "arrivals": {"poisson": [repeat(limit) for limit in limits]}}
+
+
+def test_an_objective_breaks_by_tail_or_errors_and_knows_the_clients_share() -> None:
+    objective = Objective(25, 0.001)
+    assert objective.holds(step(10))
+    assert not objective.holds(step(10, p99_ms=26))
+    assert not objective.holds(step(10, error_share=0.002))
+    assert objective.client_to_blame(step(10, p99_ms=26, sent_p99_ms=20))
+    assert not objective.client_to_blame(step(10, p99_ms=26, sent_p99_ms=26))
+
+
+def test_the_statement_says_rate_interval_knee_goodput_cost_and_client() -> None:
+    said = "\n".join(statement(result(990.0, 1000.0, 1010.0)))
+    for part in ("sustains 1,000 (95% interval 975 to 1,025)", "100% at 2 times", "cost 800 ", "900 MB", "not the bottleneck"):
+        assert part in said
+    assert knee(result(1000.0)["arrivals"]["poisson"][0])["offered_rps"] == 1000
+
+
+def test_a_client_that_was_the_bottleneck_is_owned_up_to() -> None:
+    found = result(1000.0, 1000.0)
+    found["arrivals"]["poisson"][0]["steps"][-1]["client_to_blame"] = True
+    said = "\n".join(statement(found))
+    assert "sustains at least 1,000" in said
+    assert "THE CLIENT WAS THE BOTTLENECK in 1 of 2" in said
+
+
+A = (1000.0, 1010.0, 990.0, 1005.0, 995.0)
+
+
+@pytest.mark.parametrize(
+    ("second", "words"),
+    [
+        ((1100.0, 1110.0, 1090.0, 1105.0, 1095.0), "the difference is real"),
+        ((1001.0, 1012.0, 985.0, 1003.0, 997.0), "no difference can be told from chance"),
+    ],
+)
+def test_two_results_differ_or_do_not(second: tuple[float, ...], words: str) -> None:
+    assert words in comparison(result(*A), result(*second))[0]
+
+
+def test_three_repeats_cannot_tell() -> None:
+    assert "too few to tell" in comparison(result(*A[:3]), result(2000.0, 2010.0, 2020.0))[0]
+
+
+def test_results_of_different_things_are_not_compared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    files = [tmp_path / "a.json", tmp_path / "b.json"]
+    for file, found in zip(files, (result(*A), result(*A) | {"rows": 7}), strict=True):
+        file.write_text(json.dumps(found))
+    assert capacity.main(["--compare", *map(str, files)]) == 2
+    assert "rows is 100 in the first and 7 in the second" in capsys.readouterr().err
+
+
+def test_the_page_holds_everything_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    page = html(result(990.0, 1010.0))
+    assert page.count("<svg") == 4
+    assert "src=" not in page
+    assert "href=" not in page

@@ -1,0 +1,182 @@
+"""A real service with two workers that faults are done to, and the load that shows what they cost."""
+
+import json
+import re
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+import httpx
+import psutil  # type: ignore[import-untyped]
+import uvloop
+
+from benchmarks.client import OpenLoop, Outcome
+from benchmarks.payloads import rows_body, rows_items
+from benchmarks.servers import check
+
+WORKERS = 2
+PATH = "/many_to_many"
+JSON = {"content-type": "application/json"}
+ROWS = 3
+RATE = 100.0
+PATIENCE = 20.0
+
+
+@dataclass
+class Service:
+    url: str
+    home: Path
+    supervisor: psutil.Process
+
+    @property
+    def port(self) -> int:
+        return urlsplit(self.url).port or 0
+
+    @property
+    def workers(self) -> list[psutil.Process]:
+        return [child for child in self.supervisor.children() if "_bentoml_impl.worker.service" in child.cmdline()]
+
+    def gauge(self, name: str) -> float:
+        (found,) = re.findall(rf"^{name} (\S+)$", httpx.get(f"{self.url}/metrics", timeout=PATIENCE).text, re.MULTILINE)
+        return float(found)
+
+    def whole(self) -> bool:
+        try:
+            return self.gauge("unroll_ready_workers") == WORKERS
+        except httpx.HTTPError:
+            return False
+
+    @property
+    def answer(self) -> bytes:
+        """What the load must be answered, checked to echo."""
+        answer = httpx.post(f"{self.url}{PATH}", content=rows_body(ROWS), headers=JSON, timeout=PATIENCE).content
+        check(answer, [item for row in rows_items(ROWS) for item in row])
+        return answer
+
+
+class Toll(NamedTuple):
+    """Of all requests of a load: those lost, told to come back, and answered wrongly."""
+
+    requests: int
+    lost: int
+    refused: int
+    wrong: int
+
+
+class Load:
+    """Requests at a constant rate from a thread, open loop; every answer is compared, byte for byte."""
+
+    def __init__(self, service: Service) -> None:
+        self._service, self._expected = service, service.answer
+        self._stop, self._sent = threading.Event(), 0
+        self._load: OpenLoop | None = None
+        self._thread = threading.Thread(target=self._run, name="load")
+        self.fault_at = time.monotonic()
+
+    @property
+    def outcomes(self) -> list[Outcome]:
+        return list(self._load.outcomes) if self._load else []
+
+    @property
+    def answered(self) -> int:
+        return sum(outcome.status == 200 for outcome in self.outcomes)
+
+    def goes_on(self, answers: int = 50) -> None:
+        """Wait until so many more have been answered."""
+        goal = self.answered + answers
+        until(lambda: self.answered >= goal)
+
+    def begin_fault(self) -> None:
+        self.fault_at = time.monotonic()
+
+    def start(self) -> None:
+        self._thread.start()
+        self.goes_on()
+
+    def stop(self) -> None:
+        """No more arrivals; those under way are waited for."""
+        self._stop.set()
+        self._thread.join(PATIENCE)
+        assert not self._thread.is_alive()
+
+    def _run(self) -> None:
+        uvloop.run(self._offer())
+
+    async def _offer(self) -> None:
+        self._load = OpenLoop(self._service.port, PATH, rows_body(ROWS), self._expected, most_connections=256)
+        await self._load.offer(self._due(), settle=20)
+        self._load.close()
+
+    def _due(self) -> Iterator[float]:
+        while not self._stop.is_set():
+            yield self._sent / RATE
+            self._sent += 1
+
+    @property
+    def lost(self) -> list[Outcome]:
+        """Neither answered nor told to come back."""
+        return [outcome for outcome in self.outcomes if outcome.status not in (200, 429)]
+
+    @property
+    def statuses(self) -> dict[int, int]:
+        """0 stands for a connection that broke."""
+        return dict(Counter(outcome.status for outcome in self.outcomes))
+
+    @property
+    def toll(self) -> Toll:
+        """Once it has stopped."""
+        assert self._load is not None
+        refused = sum(outcome.status == 429 for outcome in self.outcomes)
+        unanswered = self._sent - len(self.outcomes)  # or not even sent: every connection was taken
+        return Toll(self._sent, len(self.lost) + unanswered, refused, sum(not outcome.right for outcome in self.outcomes))
+
+    @property
+    def failing_seconds(self) -> float:
+        """From the fault to the last answer that was no right one; 0 when there was none."""
+        return max(
+            (outcome.due + outcome.took - self.fault_at for outcome in self.outcomes if outcome.status != 200), default=0.0
+        )
+
+    @property
+    def slowest_seconds(self) -> float:
+        return max(outcome.took for outcome in self.outcomes)
+
+
+@contextmanager
+def under_load(service: Service) -> Iterator[Load]:
+    load = Load(service)
+    load.start()
+    try:
+        yield load
+    finally:
+        load.stop()
+
+
+def until(what: Callable[[], bool], seconds: float = PATIENCE) -> None:
+    """Wait until `what`: these processes announce nothing."""
+    deadline = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def nobody_notices(load: Load) -> None:
+    assert (load.statuses, load.toll) == ({200: load.toll.requests}, Toll(load.toll.requests, 0, 0, 0))
+
+
+def request(body: bytes = b"", headers: str = "", length: int | None = None) -> bytes:
+    """The bytes of a prediction request."""
+    announced = len(body) if length is None else length
+    head = f"POST {PATH} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n{headers}content-length: {announced}\r\n\r\n"
+    return head.encode() + body
+
+
+def title(answer: bytes) -> str:
+    """The kind of error in a raw HTTP answer."""
+    return str(json.loads(answer.partition(b"\r\n\r\n")[2])["type"]).rpartition(":")[2]
