@@ -25,7 +25,7 @@ PATH = "/many_to_many"
 JSON = {"content-type": "application/json"}
 ROWS = 3
 RATE = 100.0
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 
 @dataclass
