@@ -79,7 +79,7 @@ bench-setup: $(DEV_READY)  ## install the peers into .venv-bench (some GB)
 bench-training: $(DEV_READY)  ## the tutorial's fit calls against the tutorial recipe
 	$(BIN)/python -m benchmarks.training
 
-capacity: $(DEV_READY)  ## what the service sustains, with its interval, about half an hour  (ARGS="--compare A.json B.json")
+capacity: $(DEV_READY)  ## what the service sustains, with its interval, about 40 minutes  (ARGS="--compare A.json B.json")
 	@$(if $(findstring --compare,$(ARGS)),:,$(BIN)/python -m training run --if-missing)
 	$(BIN)/python -m benchmarks.capacity $(ARGS)
 
