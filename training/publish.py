@@ -93,7 +93,9 @@ def code_commit() -> str:
     root = Path(__file__).parent
     try:
         head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=root, capture_output=True, text=True, check=True)  # noqa: S607
-        state = subprocess.run(["git", "status", "--porcelain", "-uno"], cwd=root, capture_output=True, text=True, check=True)  # noqa: S607
+        # Looking leaves no lock behind, as it otherwise does where it is killed or the disk is full.
+        status = ["git", "--no-optional-locks", "status", "--porcelain", "-uno"]
+        state = subprocess.run(status, cwd=root, capture_output=True, text=True, check=True)  # noqa: S603
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
     return head.stdout.strip() + ("+" if state.stdout.strip() else "")
