@@ -3,7 +3,8 @@
     python -m deploy.image serve [--variant gpu] [--models mounted] [--tool podman] [--base python:3.11-slim]
     python -m deploy.image train
 
-`serve` goes through `bentoml build` and `bentoml containerize`; deploy/serve.Dockerfile then leaves out what only building needed.
+`serve` goes through `bentoml build` and `bentoml containerize`; deploy/serve.Dockerfile then leaves out what only building
+needed.
 """
 
 import argparse
@@ -50,7 +51,7 @@ def version() -> str:
 def commit() -> str:
     """The checkout's commit, `+` after uncommitted changes; 'unknown' outside of one."""
     described = subprocess.run(
-        ["git", "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty=+"],  # noqa: S607
+        ["git", "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty=+"],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -111,7 +112,9 @@ def build_train(tool: str, variant: str, base: str) -> str:
         return finish(tool, "train", "unroll-train", variant, {"BASE": base}, {}, context)
 
 
-def finish(tool: str, kind: str, name: str, variant: str, arguments: dict[str, str], labels: dict[str, str], context: Path) -> str:
+def finish(
+    tool: str, kind: str, name: str, variant: str, arguments: dict[str, str], labels: dict[str, str], context: Path
+) -> str:
     """Build deploy/<kind>.Dockerfile, and beside the image its list of contents. The image's name."""
     image = f"{name}:{version()}{'-gpu' if variant == 'gpu' else ''}"
     whole = {
@@ -156,7 +159,11 @@ def main() -> int:
     try:
         tool = working_tool(given.tool)
         serve = given.kind == "serve"
-        image = build_serve(tool, given.variant, given.base, given.models) if serve else build_train(tool, given.variant, given.base)
+        image = (
+            build_serve(tool, given.variant, given.base, given.models)
+            if serve
+            else build_train(tool, given.variant, given.base)
+        )
     except ImageError as error:
         print(f"deploy.image: {error}", file=sys.stderr)
         return 1

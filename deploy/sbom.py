@@ -21,7 +21,9 @@ FIELDS = "${Package} ${Version} ${Architecture}\n"
 
 
 def debian(folder: str) -> list[Component]:
-    listed = subprocess.run(["dpkg-query", "--admindir", folder, "-W", "-f", FIELDS], capture_output=True, text=True, check=True)  # noqa: S607
+    listed = subprocess.run(
+        ["dpkg-query", "--admindir", folder, "-W", "-f", FIELDS], capture_output=True, text=True, check=True
+    )
     return [component(*line.split()) for line in listed.stdout.splitlines()]
 
 

@@ -40,6 +40,8 @@ ENV PATH=/app/.venv/bin:/usr/local/bin:/usr/bin:/bin \
     BENTOML_DO_NOT_TRACK=True \
     TF_CPP_MIN_LOG_LEVEL=2 \
     UNROLL_MODELS_DIR=${MODELS_DIR}
+# A new volume takes its owner from here.
+RUN install -d -o 1034 -g 1034 /store
 WORKDIR /home/bentoml/bento
 EXPOSE 3000
 USER 1034:1034

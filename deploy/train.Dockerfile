@@ -36,6 +36,8 @@ ENV PATH=/app/.venv/bin:/usr/local/bin:/usr/bin:/bin \
     BENTOML_HOME=/store \
     BENTOML_DO_NOT_TRACK=True \
     TF_CPP_MIN_LOG_LEVEL=2
+# A new volume takes its owner from here.
+RUN install -d -o 1034 -g 1034 /store
 # Records go to runs/ in the working directory, beside the store's models/ and staging/.
 WORKDIR /store
 # The serving image's user, so that either may write the store.

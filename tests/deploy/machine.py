@@ -67,7 +67,7 @@ class Machine:
     def podman(self, *arguments: str, seconds: float = 300) -> str:
         """What it printed. Raises AssertionError, with what it complained of, when it fails."""
         done = subprocess.run(
-            ["podman", *arguments],  # noqa: S607
+            ["podman", *arguments],
             env=self.environment,
             capture_output=True,
             text=True,
