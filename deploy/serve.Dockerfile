@@ -8,7 +8,7 @@ FROM ${BASE} AS base
 FROM ${BENTO} AS slim
 USER root
 COPY slim.sh /tmp/
-RUN sh /tmp/slim.sh /app/.venv && chmod 755 /home/bentoml && rm /home/bentoml/bento/env/docker/Dockerfile
+RUN sh /tmp/slim.sh /app/.venv && chmod -R a+rX /home/bentoml && rm /home/bentoml/bento/env/docker/Dockerfile
 
 FROM slim AS sbom
 ARG CYCLONEDX
@@ -24,9 +24,9 @@ COPY --from=sbom /sbom.json /
 
 FROM ${BASE}
 # Whom BentoML made: bentoml, 1034. By number below, so that Kubernetes can tell that it is not root.
-COPY --from=slim /etc/passwd /etc/group /etc/
-COPY --from=slim /app /app
-COPY --from=slim /home/bentoml /home/bentoml
+COPY --from=slim --chown=0:0 /etc/passwd /etc/group /etc/
+COPY --from=slim --chown=0:0 /app /app
+COPY --from=slim --chown=0:0 /home/bentoml /home/bentoml
 ARG MODELS_DIR=/home/bentoml/bento/models
 # BENTOML_HOME is what BentoML writes to at run time; below /tmp, a read-only root needs one tmpfs and no more.
 ENV PATH=/app/.venv/bin:/usr/local/bin:/usr/bin:/bin \
