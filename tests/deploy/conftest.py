@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,16 +20,18 @@ HARDENED = ("--read-only", "--tmpfs", "/tmp", "--cap-drop", "all", "--security-o
 
 
 @pytest.fixture(scope="session")
-def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+def machine() -> Iterator[Machine]:
     if reason := why_not():
         pytest.skip(reason)
-    machine = Machine(tmp_path_factory.mktemp("containers"))
+    machine = Machine(Path(tempfile.mkdtemp(prefix="unroll-containers-")))  # not pytest's: it cannot remove what is mounted
     with pytest.MonkeyPatch.context() as patch:
         for name, value in machine.settings.items():
             patch.setenv(name, value)
-        machine.set_up()
-        yield machine
-        machine.tear_down()
+        try:
+            machine.set_up()
+            yield machine
+        finally:
+            machine.tear_down()
 
 
 @pytest.fixture(scope="session")

@@ -90,7 +90,11 @@ class Machine:
 
     def tear_down(self) -> None:
         self.podman("rm", "--all", "--force", "--time", "1")
+        self.podman("volume", "rm", "--all", "--force")
         self.podman("rmi", "--all", "--force")
+        overlay = self.folder / "graph" / "overlay"
+        if overlay.is_mount():  # on itself, by podman
+            subprocess.run(["umount", str(overlay)], check=True)
         shutil.rmtree(self.folder)
 
 
