@@ -4,6 +4,7 @@ import logging
 import sys
 
 import bentoml
+from bentoml.images import Image
 from bentoml.models import BentoModel
 
 from contract.store import ModelStore
@@ -36,7 +37,8 @@ bars = Bars(
 transport = Transport(limits, admission, render_error)
 
 
-@bentoml.service(name="unroll", workers=settings.workers)
+# `custom`, because BentoML installs compilers in every distribution that it knows. make image
+@bentoml.service(name="unroll", workers=settings.workers, image=Image("python:3.11-slim", "custom", "3.11"))
 class Unroll:
     """LSTM sequence models in three topologies. Each takes `{"sequences": [[0.0, 0.2, 0.4, 0.6, 0.8], ...]}` and
     answers with the same rows, as the model echoes them. What is served: `GET /models`."""
