@@ -68,6 +68,7 @@ class Program:
     def compile(self, buckets: frozenset[Bucket]) -> None:
         """Compile these here and now: those that the version before is asked for."""
         for bucket in buckets - self._compiled.keys():
+            self._wanted.setdefault(bucket, partial(self._compile_once, bucket))  # and for the version after
             self._compile_once(bucket)
 
     def predict(self, weights: Weights, inputs: Floats) -> Floats:
