@@ -110,7 +110,7 @@ def fingerprint(folder: Path) -> str:
         for bound in objects.concrete_functions[root].bound_inputs:
             if not objects.nodes[bound].HasField("variable"):
                 raise ValueError(
-                    f"{child.local_name} rests on more than its variables: on a tensor, a table or a file from outside its graph"
+                    f"{child.local_name} rests on more than its variables: a tensor, a table or a file outside its graph"
                 )
             digest.update(objects.nodes[bound].variable.SerializeToString(deterministic=True))
         for function in _unnamed(root, functions):
