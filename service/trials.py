@@ -108,17 +108,22 @@ class Trial:
         except CallerGone:
             raise
         except Exception:
-            self.sides[side].failed()
-            if side == "candidate":
-                self._errors.inc()
+            self.failed(side)
             raise
         else:
-            seconds = time.perf_counter() - begun
-            self.sides[side].answered(seconds)
-            if side == "candidate":
-                self._seconds.observe(seconds)
+            self.answered(side, time.perf_counter() - begun)
         finally:
             self._pending.discard(begun)
+
+    def answered(self, side: str, seconds: float) -> None:
+        self.sides[side].answered(seconds)
+        if side == "candidate":
+            self._seconds.observe(seconds)
+
+    def failed(self, side: str) -> None:
+        self.sides[side].failed()
+        if side == "candidate":
+            self._errors.inc()
 
     def compared(self, rows: Rows, one: Answer, other: Floats, tolerance: float) -> None:
         """How far two answers to the same rows are apart; rows outside the domain, of which nothing was promised, left out."""
