@@ -10,7 +10,6 @@ from contract.aliases import HISTORY
 from contract.store import ModelStore
 from contract.topologies import TOPOLOGIES, Floats, Topology
 from service import metrics
-from service.buckets import Bucket
 from service.errors import LengthNotServed, ModelNotServed, UnknownVersion
 from service.registry import PINNED, Registry
 from service.runtime import Runtime
@@ -347,23 +346,22 @@ def test_a_broken_version_asked_for_costs_no_other_its_place(store: ModelStore, 
 
 
 def test_a_new_version_is_compiled_for_what_the_one_before_is_asked_for(store: ModelStore, publish: Publish) -> None:
-    compiled: list[frozenset[Bucket]] = []
+    prepared: list[tuple[Runtime, Runtime]] = []
 
     class Asked(FakeRuntime):
-        @property
-        def buckets(self) -> frozenset[Bucket]:
-            return frozenset([Bucket(64, 1)])
+        def prepare_like(self, other: Runtime) -> None:
+            prepared.append((self, other))
 
-        def compile(self, buckets: frozenset[Bucket]) -> None:
-            compiled.append(buckets)
-
-    publish()
+    first = publish().version
     registry = Registry(store, lambda *_: Asked("one_to_one"))
     registry.load_all()
-    assert compiled == []
-    publish()
+    assert prepared == []
+    second = publish().version
     registry.refresh()
-    assert compiled == [frozenset([Bucket(64, 1)])]
+    versions = registry.served["one_to_one"].versions
+    (pair,) = prepared
+    assert pair[0] is versions[second].runtime
+    assert first not in versions or pair[1] is versions[first].runtime
 
 
 def test_trials_come_from_the_store_and_keep_what_was_seen_of_them(store: ModelStore, publish: Publish) -> None:

@@ -66,19 +66,14 @@ def test_models_tells_what_is_in_memory_what_is_refused_and_what_each_worker_ser
     ]
     assert told["models"][0]["gate"] == {"error, held-out rows": 0.01}
     assert told["refused"] == [{"name": NAME, "version": broken, "reason": "weights is missing"}]
-    serving = {
-        "default": first,
-        "aliases": {"production": first, "candidate": second},
-        "canary": {"production": second},
-        "shadow": {},
-    }
+    serving = {"production": first, "candidate": second, "default": first, "canary": second, "shadow": None}
     assert told["workers"] == [{"pid": os.getpid(), "serving": {NAME: serving}}]
 
 
 def test_a_canary_that_has_ended_is_not_told_of_as_serving(registry: Registry, tmp_path: Path) -> None:
     registry.trials[0].ended = True
     told = get(ModelPages(registry, Workers(tmp_path / "workers")), "/models")
-    assert told["workers"][0]["serving"][NAME]["canary"] == {}
+    assert told["workers"][0]["serving"][NAME]["canary"] is None
 
 
 def test_a_comparison_sums_what_all_workers_saw(registry: Registry, store: ModelStore, tmp_path: Path) -> None:
