@@ -55,7 +55,8 @@ class Unroll:
         registry = Registry(store, keep_previous=settings.keep_previous)
         registry.load_all()
         self._native = Native(Engine(registry, bars), settings.max_rows, settings.max_items)
-        pages = ModelPages(registry, Workers())
+        workers = Workers()
+        pages = ModelPages(registry, workers)
         transport.add(*self._native.routes, *pages.routes)
         # BentoML turns uvicorn's access log off, but not the work of putting its lines together.
         logging.getLogger("uvicorn.access").propagate = False
@@ -69,7 +70,14 @@ class Unroll:
             pages.tell()
 
         look()
-        Watcher(settings.models_dir, settings.watch_seconds, look).start()
+        watcher = Watcher(settings.models_dir, settings.watch_seconds, look)
+        watcher.start()
+        self._leave = watcher.stop, workers.leave
+
+    @bentoml.on_shutdown
+    def leave(self) -> None:
+        for leave in self._leave:
+            leave()
 
     # Over HTTP the transport answers these three routes first, through the same engine. What is declared here is
     # their schema: for the OpenAPI page, for BentoML's client, and for calls inside the process.

@@ -1,5 +1,6 @@
 """What the workers of one service tell each other: a small file each, in a folder that only they know."""
 
+import contextlib
 import json
 import os
 import stat
@@ -39,4 +40,7 @@ class Workers:
         return sorted(states, key=lambda state: state["pid"])
 
     def leave(self) -> None:
+        """The last to leave takes the folder along."""
         self._mine.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # others are still there, or were faster
+            self._folder.rmdir()

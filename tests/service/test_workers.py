@@ -24,6 +24,18 @@ def test_a_worker_is_told_of_by_its_process_id_and_its_last_word_counts(tmp_path
     workers.leave()
     workers.leave()
     assert workers.all() == []
+    assert not (tmp_path / "mine").exists()
+
+
+def test_a_worker_that_leaves_takes_nothing_of_the_others(tmp_path: Path) -> None:
+    workers = Workers(tmp_path / "shared")
+    with told_by_another_process(tmp_path / "shared", "input()") as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "told\n"
+        workers.tell({"serving": {}})
+        workers.leave()
+        assert [state["pid"] for state in workers.all()] == [other.pid]
+        other.kill()
 
 
 def test_all_living_workers_are_seen_and_those_that_died_are_swept_away(tmp_path: Path) -> None:
