@@ -80,9 +80,11 @@ class Comparer:
             logger.warning("%s:%s failed while compared: %r", trial.name, other.manifest.version, error)
             trial.failed(side)
             return
+        took = time.perf_counter() - begun
+        trial.comparing_seconds.inc(took)
         if trial.kind == "shadow":  # a canary's sides are timed where they answer
             for _ in batch:
-                trial.answered(side, time.perf_counter() - begun)
+                trial.answered(side, took)
         given = Answer(*_end_to_end([answered.answer for answered in batch]))
         trial.compared(rows, given, values, self._tolerance)
 

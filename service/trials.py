@@ -77,6 +77,7 @@ class Trial:
         labels = (self.name, candidate.manifest.version, kind)
         self._rows, self._past = metrics.compared_rows.labels(*labels), metrics.differing_rows.labels(*labels)
         self._largest, self._dropped = metrics.largest_difference.labels(*labels), metrics.uncompared_requests.labels(*labels)
+        self.comparing_seconds = metrics.comparing_seconds.labels(*labels)
         self._errors = metrics.trial_errors.labels(*labels)
         self._seconds = metrics.trial_seconds.labels(*labels)
 
