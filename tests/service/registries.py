@@ -11,6 +11,8 @@ from service.runtime import Runtime
 from tests.conftest import make_manifest
 from tests.service.conftest import FakeRuntime
 
+ONE = TOPOLOGIES["one_to_one"]
+
 
 def load(folder: Path, _topology: Topology, _length: int, _labels: tuple[str, str]) -> FakeRuntime:
     """As the real one: from the files in the version's folder. `weights` of 9 bytes load into a model that errs."""

@@ -13,7 +13,7 @@ from service.registry import PINNED, Registry
 from service.runtime import Runtime
 from tests.conftest import Publish
 from tests.service.conftest import FakeRuntime
-from tests.service.registries import Counting, answers, default, in_memory, loaded, publish_wrong, served
+from tests.service.registries import ONE, Counting, answers, default, in_memory, loaded, publish_wrong, served
 
 
 def test_a_new_version_is_loaded_and_answers_when_it_is_promoted(store: ModelStore, publish: Publish) -> None:
