@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from contract.store import ModelStore
-from contract.topologies import Floats, Topology
+from contract.topologies import TOPOLOGIES, Floats, Topology
 from service.registry import Registry
 from service.runtime import Runtime
 from tests.conftest import make_manifest
