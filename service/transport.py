@@ -130,7 +130,8 @@ class Transport:
             route.answered.inc()
             await _send(response, identity, send)
             route.seconds.observe(time.perf_counter() - begun)
-        self._observer.end(trace, route.method, route.path, status, outcome, time.perf_counter() - begun)
+        if trace is not None or outcome is not OK or self._observer.samples:
+            self._observer.end(trace, route.method, route.path, status, outcome, time.perf_counter() - begun)
 
     async def _hold(self) -> None:
         """Until SHED_SECONDS from the first that is held: one timer for all that are refused meanwhile."""
