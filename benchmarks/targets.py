@@ -68,6 +68,7 @@ def environ(target: Target, model: Path, folder: Path) -> dict[str, str]:
         "TF_CPP_MIN_LOG_LEVEL": "2",
         "BENTOML_DO_NOT_TRACK": "True",
         "RAY_USAGE_STATS_ENABLED": "0",
+        "UNROLL_DRAIN_SECONDS": "0",
     }
     return {**os.environ, **common, **target.environ(model, folder)}
 

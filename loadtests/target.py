@@ -68,9 +68,16 @@ def target(url: str | None, port: int, log: Path) -> Iterator[str]:
 def started(command: Sequence[str], url: str, log: Path, patience: float = PATIENCE) -> Iterator[str]:
     """Run a service in a process group of its own, wait until it is ready, and end it whatever happens in the block."""
     log.parent.mkdir(parents=True, exist_ok=True)
+    environ = {"UNROLL_DRAIN_SECONDS": "0", **os.environ}  # nobody has to notice that it ends
     with log.open("wb") as output:
         process = subprocess.Popen(  # noqa: S603 - the command is ours
-            command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+            command,
+            cwd=ROOT,
+            env=environ,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
         )
     try:
         _wait_until_ready(process, url, log, patience)

@@ -32,6 +32,16 @@ class Admission:
         self._refusals: dict[str, tuple[float, Overloaded]] = {}  # reason -> until when to repeat it
         self._shed = {reason: metrics.shed.labels(reason) for reason in ("time", "bytes")}
 
+    @property
+    def waiting_requests(self) -> int:
+        """Those that have arrived and are not answered."""
+        return self._requests
+
+    @property
+    def waiting_bytes(self) -> int:
+        """Of all that were let in."""
+        return self._held
+
     def enter(self, size: int) -> None:
         """Let in a request whose body of `size` bytes is to come. Raises Overloaded."""
         expected = self._waiting / self._rate if self._rate else 0.0

@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from importlib.metadata import version
 
 import bentoml
 from bentoml.images import Image
@@ -9,17 +10,21 @@ from bentoml.models import BentoModel
 
 from contract.store import ModelStore
 from contract.topologies import TopologyName
-from service import memory
+from service import logs, memory, metrics
 from service.admission import Admission
+from service.draining import Draining
 from service.engine import Engine
 from service.graph import use_threads
+from service.observing import Observer
 from service.protocols.models import ModelPages
 from service.protocols.native import Native, render_error
 from service.registry import Registry
 from service.schemas import Prediction, PredictionRequest, RoutingKey, Sequences, Wanted
 from service.settings import Settings
+from service.tracing import Tracing
 from service.transport import Limits, Outermost, Transport
 from service.trials import Bars
+from service.vitals import Vitals
 from service.watching import Watcher
 from service.workers import Workers
 
@@ -34,7 +39,13 @@ bars = Bars(
     tail=settings.canary_max_tail,
     tail_floor=settings.canary_tail_floor_ms / 1e3,
 )
-transport = Transport(limits, admission, render_error)
+tracing = Tracing(
+    settings.otlp_endpoint,
+    settings.trace_sample,
+    {"service.name": "unroll", "service.version": settings.version, "vcs.ref.head.revision": settings.commit},
+)
+observer = Observer(tracing, settings.access_log_sample, settings.access_log_per_second)
+transport = Transport(limits, admission, observer, render_error)
 
 
 # `custom`, because BentoML installs compilers in every distribution that it knows. make image
@@ -49,8 +60,15 @@ class Unroll:
         """Once, before any worker starts."""
         if not store.names():
             raise SystemExit(f"No models in {store.root}. Train them with: make train  (or: python -m training run)")
+        from service import supervisor  # noqa: PLC0415 - what it imports has no business in a worker
+
+        logs.setup(settings.log_format)
+        supervisor.attend(settings.drain_seconds, settings.grace_seconds)
 
     def __init__(self) -> None:
+        logs.setup(settings.log_format)
+        tracing.start()
+        metrics.build_info.labels(settings.version, settings.commit, version("bentoml")).set(1)
         use_threads(settings.model_threads)
         registry = Registry(store, keep_previous=settings.keep_previous)
         registry.load_all()
@@ -72,12 +90,17 @@ class Unroll:
         look()
         watcher = Watcher(settings.models_dir, settings.watch_seconds, look)
         watcher.start()
-        self._leave = watcher.stop, workers.leave
+        self._leave = watcher.stop, workers.leave, tracing.stop
 
     @bentoml.on_shutdown
     def leave(self) -> None:
         for leave in self._leave:
             leave()
+
+    @bentoml.on_startup
+    async def start(self) -> None:
+        """On the event loop that will serve."""
+        Vitals(admission).start()
 
     # Over HTTP the transport answers these three routes first, through the same engine. What is declared here is
     # their schema: for the OpenAPI page, for BentoML's client, and for calls inside the process.
@@ -109,5 +132,6 @@ class Unroll:
 
 
 Unroll.add_asgi_middleware(Outermost, transport=transport)  # type: ignore[attr-defined]  # the decorator made it a Service
+Unroll.add_asgi_middleware(Draining, pause=settings.drain_seconds, grace=settings.grace_seconds)  # type: ignore[attr-defined]
 # What `bentoml build` puts into the bento: the models that this service would serve from the store now.
 Unroll.models.extend(BentoModel(tag) for tag in store.tags())  # type: ignore[attr-defined]

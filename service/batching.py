@@ -1,4 +1,4 @@
-"""The micro-batcher of one model: whatever has arrived when the model is free runs together. asyncio and NumPy only.
+"""The micro-batcher of one model: whatever has arrived when the model is free runs together. asyncio and NumPy.
 
 It never waits for company: a lone request runs in the next turn of the event loop. Under load the loop's turns bring the
 requests of many connections, and they share a call. First come, first served; bounded in items.
@@ -17,6 +17,7 @@ from service import metrics
 from service.caller import Caller, CallerGone
 from service.errors import DeadlineExceeded
 from service.model import Answer
+from service.tracing import UNTRACED, BatchTrace
 
 logger = logging.getLogger(__name__)
 INLINE_SECONDS = 1e-3
@@ -49,6 +50,7 @@ class Batcher:
     def __init__(self, model: Model, executor: Executor, most_items: int, labels: tuple[str, str]) -> None:
         self._waited, self._rows = metrics.queue_seconds.labels(*labels), metrics.batch_rows.labels(*labels)
         self._ran, self._items = metrics.model_seconds.labels(*labels), metrics.items.labels(*labels)
+        self._labels = labels
         self._model, self._executor, self._most_items = model, executor, most_items
         self._queue: deque[_Waiting] = deque()
         self._awake = False  # a turn is scheduled, or a run is under way
@@ -90,11 +92,13 @@ class Batcher:
         self._waited.observe(time.monotonic() - batch[0].since)
         self._rows.observe(len(rows.lengths))
         self._items.inc(len(rows.values))
+        traced = [(waiting.caller.trace, waiting.since) for waiting in batch if waiting.caller.trace is not None]
+        trace = BatchTrace(traced, len(rows.lengths), self._labels) if traced else None
         if self._model.seconds(rows) <= INLINE_SECONDS:
-            self._deliver(batch, self._run(batch, rows))
+            self._deliver(batch, self._run(batch, rows, trace))
             self._wake(loop)
             return
-        run = loop.run_in_executor(self._executor, self._run, batch, rows)
+        run = loop.run_in_executor(self._executor, self._run, batch, rows, trace)
         self._awake = True
         run.add_done_callback(lambda done: self._after(loop, batch, done))
 
@@ -122,16 +126,20 @@ class Batcher:
                 items += len(waiting.rows.values)
         return batch
 
-    def _run(self, batch: list[_Waiting], rows: Rows) -> list[Answer | Exception]:
+    def _run(self, batch: list[_Waiting], rows: Rows, trace: BatchTrace | None) -> list[Answer | Exception]:
+        with trace or UNTRACED:
+            return self._outcomes(batch, rows, trace)
+
+    def _outcomes(self, batch: list[_Waiting], rows: Rows, trace: BatchTrace | None) -> list[Answer | Exception]:
         """An outcome for each: when the batch fails, each runs alone, so that a bad one fails alone."""
         try:
-            with self._ran.time():
+            with self._ran.time(), trace.model() if trace else UNTRACED:
                 whole = self._model.run(rows)
         except Exception as error:
             if len(batch) == 1:
                 return [error]
-            logger.warning("a batch of %d failed with %r; each of it runs alone", len(batch), error)
-            return [self._run([waiting], waiting.rows)[0] for waiting in batch]
+            logger.warning("a batch of %d failed with %s; each of it runs alone", len(batch), type(error).__name__)
+            return [self._outcomes([waiting], waiting.rows, trace)[0] for waiting in batch]
         if len(batch) == 1:
             return [whole]
         items = [0, *accumulate(len(waiting.rows.values) for waiting in batch)]

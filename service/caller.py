@@ -4,6 +4,8 @@ import math
 from collections.abc import Callable
 from typing import NamedTuple
 
+from service.tracing import RequestTrace
+
 
 def _stays() -> bool:
     return False
@@ -12,6 +14,7 @@ def _stays() -> bool:
 class Caller(NamedTuple):
     deadline: float = math.inf  # of time.monotonic(), in seconds
     gone: Callable[[], bool] = _stays  # whether nobody is there any more; costs a few microseconds
+    trace: RequestTrace | None = None
 
 
 class CallerGone(Exception):

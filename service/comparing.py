@@ -77,7 +77,7 @@ class Comparer:
                 for answered in batch:
                     self._compare([answered])
                 return
-            logger.warning("%s:%s failed while compared: %r", trial.name, other.manifest.version, error)
+            logger.warning("%s:%s failed while compared: %s", trial.name, other.manifest.version, type(error).__name__)
             trial.failed(side)
             return
         took = time.perf_counter() - begun

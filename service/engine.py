@@ -93,7 +93,7 @@ class Engine:
             except (DeadlineExceeded, CallerGone):
                 raise
             except Exception as error:
-                logger.warning("canary %s:%s failed: %r", canary.name, answering.manifest.version, error)
+                logger.warning("canary %s:%s failed: %s", canary.name, answering.manifest.version, type(error).__name__)
                 answering = canary.baseline
         if answer is None:
             answer = await self._answer_as_baseline(answering, canary, shadow, rows, caller)

@@ -29,6 +29,24 @@ swaps = Counter("unroll_swaps", "Times that what a name answers with by default 
 refused_versions = Gauge(
     "unroll_refused_versions", "Versions in the store that should be served and failed a check.", multiprocess_mode="livemax"
 )
+ready_workers = Gauge("unroll_ready_workers", "Workers that have their models and take requests.", multiprocess_mode="livesum")
+draining_workers = Gauge("unroll_draining_workers", "Workers that were told to end and answer on.", multiprocess_mode="livesum")
+waiting_requests = Gauge(
+    "unroll_waiting_requests", "Requests whose bodies are here and that wait for their answers.", multiprocess_mode="livesum"
+)
+waiting_bytes = Gauge("unroll_waiting_bytes", "Bytes of requests that were let in.", multiprocess_mode="livesum")
+resident_bytes = Gauge("unroll_resident_bytes", "Memory of the workers.", multiprocess_mode="livesum")
+open_files = Gauge("unroll_open_files", "File descriptors of the workers, connections too.", multiprocess_mode="livesum")
+cpu_seconds = Counter("unroll_cpu_seconds", "Time on a processor, of the workers.")
+loop_lag_seconds = Histogram(
+    "unroll_loop_lag_seconds", "How late an event loop is to what was due, looked at every second.", buckets=LATENCIES
+)
+build_info = Gauge(
+    "unroll_build_info",
+    "1, for the build that serves.",
+    ("version", "commit", "bentoml"),
+    multiprocess_mode="max",
+)
 TRIAL = ("model", "version", "kind")
 compared_rows = Counter("unroll_compared_rows", "Rows that a version on trial and the alias' own both answered.", TRIAL)
 differing_rows = Counter("unroll_differing_rows", "Of these, rows that differ by more than the tolerance.", TRIAL)

@@ -2,8 +2,9 @@
 
 import os
 from pathlib import Path
+from typing import Literal
 
-from pydantic import Field
+from pydantic import AliasChoices, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -42,6 +43,32 @@ class Settings(BaseSettings):
     watch_seconds: float = Field(
         2.0, gt=0, description="How often to look at the store where its file system announces no changes, in seconds."
     )
+    drain_seconds: float = Field(
+        5.0, ge=0, description="After SIGTERM, how long to go on answering while `/readyz` says 503, in seconds."
+    )
+    grace_seconds: float = Field(
+        25.0,
+        gt=0,
+        description="After SIGTERM, when to be out at the latest, whatever still runs, in seconds; more than the drain.",
+    )
+    log_format: Literal["text", "json"] = Field("text", description="`text`, or `json`: an object a line.")
+    access_log_sample: float = Field(0.0, ge=0, le=1, description="Share of the answers that are logged; errors always are.")
+    access_log_per_second: float = Field(
+        10.0, ge=1, description="Most lines a second about answers, and as many about errors, of one worker."
+    )
+    otlp_endpoint: str | None = Field(
+        None,
+        validation_alias=AliasChoices("UNROLL_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"),
+        description="An OpenTelemetry collector that takes OTLP over HTTP, such as `http://127.0.0.1:4318`; unset, no traces.",
+    )
+    trace_sample: float = Field(
+        0.01,
+        ge=0,
+        le=1,
+        description="Share of the requests that are traced where their callers do not say so in `traceparent`.",
+    )
+    version: str = Field("unreleased", description="What is running, for `unroll_build_info` and traces; images set it.")
+    commit: str = Field("unknown", description="The commit that it was built from, likewise.")
     keep_previous: int = Field(1, ge=0, description="Versions that `production` named before, kept loaded for a rollback.")
     compare_tolerance: float = Field(
         0.05, gt=0, description="Two versions differ in a row when an item does by more than this, in widths of the domain."

@@ -26,9 +26,13 @@ from service.admission import Admission
 from service.caller import Caller, CallerGone
 from service.errors import BodyTooLarge, Overloaded, SlowBody, UnknownRoute, UnrollError, WrongMethod
 from service.headers import announced_bytes, check_content_type, request_id, timeout
+from service.observing import OK, Observer
 from service.routes import ErrorRenderer, Request, Response, Route, Routes
+from service.tracing import RequestTrace
 
 logger = logging.getLogger(__name__)
+GONE = 499
+"""What stands for the status of a request whose client went away, in logs and traces; nobody is sent it."""
 DRAIN_BYTES = 16 * 2**20
 """How much of a refused body is read and dropped after the answer, so that a client still sending gets to read it."""
 DRAIN_SECONDS = 5.0
@@ -49,8 +53,9 @@ class Limits(NamedTuple):
 class Transport:
     """`render_error` is for paths that no route of ours has."""
 
-    def __init__(self, limits: Limits, admission: Admission, render_error: ErrorRenderer) -> None:
+    def __init__(self, limits: Limits, admission: Admission, observer: Observer, render_error: ErrorRenderer) -> None:
         self._limits, self._admission, self._render_error = limits, admission, render_error
+        self._observer = observer
         self._routes = Routes()
         start = secrets.token_hex(6)  # of this process, so that ids differ across workers
         self._ids = (f"{start}-{number:x}".encode() for number in count())
@@ -99,26 +104,34 @@ class Transport:
         begun = time.perf_counter()
         headers = dict(scope["headers"])
         identity = self._request_id(headers)
+        trace = self._observer.begin(headers, route.method, route.path, identity[1])
+        status, outcome = UnrollError.status, UnrollError.slug
         try:
-            response = await self._handle(route, path, scope, headers, receive)
+            response = await self._handle(route, path, scope, headers, receive, trace)
         except Overloaded as error:
+            status, outcome = error.status, error.slug
             route.shed.inc()
             await self._hold()
             await _send(self._rendered(route.render_error, error), identity, send)
         except UnrollError as error:
-            route.count(error.slug)
+            status, outcome = error.status, error.slug
+            route.count(outcome)
             await self._refuse(route.render_error(error), identity, receive, send)
         except CallerGone:
-            route.count("caller-gone")
+            status, outcome = GONE, "caller-gone"
+            route.count(outcome)
         except Exception:  # a fault of ours: the client gets an answer in the same form, the log gets the traceback
-            logger.exception("%s %s failed", scope["method"], scope["path"])
-            route.count(UnrollError.slug)
+            logger.exception("%s %s failed", route.method, route.path)
+            route.count(outcome)
             fault = UnrollError("the service failed to answer; its log says why.")
             await _send(route.render_error(fault), identity, send)
         else:
+            status, outcome = response.status, OK
             route.answered.inc()
             await _send(response, identity, send)
             route.seconds.observe(time.perf_counter() - begun)
+        if trace is not None or outcome is not OK or self._observer.samples:
+            self._observer.end(trace, route.method, route.path, status, outcome, time.perf_counter() - begun)
 
     async def _hold(self) -> None:
         """Until SHED_SECONDS from the first that is held: one timer for all that are refused meanwhile."""
@@ -135,13 +148,18 @@ class Transport:
         return b"x-request-id", request_id(headers) or next(self._ids)
 
     async def _handle(
-        self, route: Route, path: Mapping[str, str], scope: Scope, headers: dict[bytes, bytes], receive: Receive
+        self,
+        route: Route,
+        path: Mapping[str, str],
+        scope: Scope,
+        headers: dict[bytes, bytes],
+        receive: Receive,
+        trace: RequestTrace | None,
     ) -> Response:
         if scope["method"] != route.method and not (route.method == "GET" and scope["method"] == "HEAD"):
             raise _wrong_method(scope, "GET, HEAD" if route.method == "GET" else route.method)
-        caller = Caller(
-            time.monotonic() + timeout(headers, self._limits.timeout, self._limits.most_timeout), partial(_gone, receive)
-        )
+        deadline = time.monotonic() + timeout(headers, self._limits.timeout, self._limits.most_timeout)
+        caller = Caller(deadline, partial(_gone, receive), trace)
         if route.method != "POST":
             return await route.handle(Request(b"", caller, path))
         announced = announced_bytes(headers)

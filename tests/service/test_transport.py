@@ -15,8 +15,10 @@ from starlette.types import Message, Scope
 
 from service.admission import Admission
 from service.errors import InvalidRequest, Overloaded
+from service.observing import Observer
 from service.protocols.native import render_error
 from service.routes import Request, Response, Route
+from service.tracing import Tracing
 from service.transport import Limits, Outermost, Transport
 
 LIMIT = 100
@@ -49,7 +51,7 @@ async def theirs(_request: StarletteRequest) -> PlainTextResponse:
 
 def application(limits: Limits, admission: Admission) -> Starlette:
     """As in the service: a Starlette application, the transport added as its innermost middleware."""
-    transport = Transport(limits, admission, render_error)
+    transport = Transport(limits, admission, Observer(Tracing(None, 0.0, {}), 0.0, 10.0), render_error)
     transport.add(
         Route("/echo", "POST", echo, render_error),
         Route("/refuse", "POST", refuse, render_error),

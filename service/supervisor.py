@@ -1,0 +1,105 @@
+"""What BentoML's supervisor lacks: it looks after its workers every ten seconds only, and keeps listening for workers that
+have ended.
+
+It is circus' arbiter, which BentoML makes out of reach; `attend` is called before that (`bentoml.on_deployment`) and has the
+arbiter's start pass through here. A worker killed with SIGKILL: replaced after 5 s on average and 10 s at most before, at once
+now. A connection made after the workers have ended: hung, then reset before, refused at once now. In a container BentoML
+replaces no worker at all, and goes on with those that are left.
+"""
+
+import logging
+import os
+import signal
+import socket
+import threading
+from collections.abc import Callable
+from types import FrameType
+from typing import Any, Final
+
+from bentoml._internal.utils.circus import Arbiter
+from circus.exc import ConflictError
+from prometheus_client.multiprocess import mark_process_dead
+
+logger = logging.getLogger(__name__)
+LOOK_SECONDS: Final = 1.0
+"""Between two looks at the workers, at least: one that ends as soon as it starts must not keep the machine busy."""
+STARTED_SECONDS: Final = 30.0
+"""After which a worker has started; one that ends by itself before, in a container, is for the container's keeper to see."""
+STOPPED_SECONDS: Final = 0.3
+"""In which workers that were told to end have stopped listening: uvicorn looks ten times a second."""
+KILL_SECONDS: Final = 2.0
+"""Beyond the grace time, for a worker that does not answer to signals any more."""
+
+
+def attend(pause: float, grace: float) -> None:
+    """Look after the workers of the arbiter that BentoML is about to start; seconds as of `Draining`."""
+    start = Arbiter.start
+
+    def start_attended(arbiter: Any, cb: Callable[[Any], Any] | None = None) -> None:
+        if threading.current_thread() is threading.main_thread():  # signals are its business alone
+            _Attendance(arbiter, pause, grace)
+        start(arbiter, cb)
+
+    Arbiter.start = start_attended  # type: ignore[assignment, method-assign]
+
+
+class _Attendance:
+    def __init__(self, arbiter: Any, pause: float, grace: float) -> None:
+        self._arbiter, self._pause = arbiter, pause
+        self._looked = 0.0
+        for watcher in arbiter.iter_watchers():
+            watcher.graceful_timeout = grace + KILL_SECONDS
+            watcher.hooks |= {"before_reap": self._before_reap, "after_reap": self._after_reap}
+        # The arbiter has set its own handlers when it was made.
+        self._quit = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+        for number in self._quit:
+            signal.signal(number, self._on_end)
+        signal.signal(signal.SIGCHLD, self._on_child)
+
+    def _on_end(self, number: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # whoever ends now was told to
+        if number == signal.SIGINT:  # from a terminal: nobody has to notice first
+            for watcher in self._arbiter.iter_watchers():
+                watcher.stop_signal = signal.SIGINT
+        else:
+            self._arbiter.loop.add_callback_from_signal(self._stop_listening_later)
+        quit_ = self._quit[signal.Signals(number)]
+        if callable(quit_):
+            quit_(number, frame)
+
+    def _stop_listening_later(self) -> None:
+        self._arbiter.loop.call_later(self._pause + STOPPED_SECONDS, self._stop_listening)
+
+    def _stop_listening(self) -> None:
+        for listening in self._arbiter.sockets.values():
+            listening.shutdown(socket.SHUT_RDWR)
+
+    def _on_child(self, _number: int, _frame: FrameType | None) -> None:
+        self._arbiter.loop.add_callback_from_signal(self._look_soon)
+
+    def _look_soon(self) -> None:
+        loop = self._arbiter.loop
+        loop.call_at(max(loop.time(), self._looked + LOOK_SECONDS), self._look)
+
+    async def _look(self) -> None:
+        self._looked = self._arbiter.loop.time()
+        try:
+            await self._arbiter.manage_watchers()
+        except ConflictError:  # it is busy with something else
+            self._look_soon()
+
+    def _before_reap(self, watcher: Any, process_pid: int, **_: object) -> bool:
+        """A hook of circus: of a worker that has ended."""
+        if watcher.processes[process_pid].age() > STARTED_SECONDS:
+            watcher.respawn = True
+        return True
+
+    def _after_reap(self, watcher: Any, process_pid: int, exit_code: int, **_: object) -> bool:
+        if not watcher.is_stopping():
+            logger.error("worker %d has ended with %d", process_pid, exit_code)
+        if exit_code < 0:  # killed: nothing is wrong with how it starts
+            watcher.respawn = True
+        folder = watcher.env["PROMETHEUS_MULTIPROC_DIR"]
+        if os.path.isdir(folder):
+            mark_process_dead(process_pid, folder)  # type: ignore[no-untyped-call]  # else its gauges would be summed for ever
+        return True

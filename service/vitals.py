@@ -1,0 +1,36 @@
+"""How a worker is, looked at every second: what waits, what it uses of the machine, and how late its event loop is."""
+
+import asyncio
+import time
+from typing import Final
+
+import psutil  # type: ignore[import-untyped]
+
+from service import metrics
+from service.admission import Admission
+
+SECONDS: Final = 1.0
+
+
+class Vitals:
+    """prometheus_client has no metrics of a process where several share `/metrics`; these are summed over the workers."""
+
+    def __init__(self, admission: Admission) -> None:
+        self._admission = admission
+        self._process = psutil.Process()
+        self._cpu = 0.0
+
+    def start(self) -> None:
+        """On the running event loop, for as long as that runs."""
+        self._look(asyncio.get_running_loop(), time.monotonic())
+
+    def _look(self, loop: asyncio.AbstractEventLoop, due: float) -> None:
+        metrics.loop_lag_seconds.observe(max(0.0, time.monotonic() - due))
+        metrics.waiting_requests.set(self._admission.waiting_requests)
+        metrics.waiting_bytes.set(self._admission.waiting_bytes)
+        metrics.resident_bytes.set(self._process.memory_info().rss)
+        metrics.open_files.set(self._process.num_fds())
+        used = time.process_time()
+        metrics.cpu_seconds.inc(used - self._cpu)
+        self._cpu = used
+        loop.call_later(SECONDS, self._look, loop, time.monotonic() + SECONDS)
