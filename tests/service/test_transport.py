@@ -3,6 +3,7 @@ import json
 import time
 from collections.abc import Iterable
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,10 +16,13 @@ from starlette.types import Message, Scope
 
 from service.admission import Admission
 from service.errors import InvalidRequest, Overloaded
+from service.guard import Guard
 from service.protocols.native import render_error
+from service.rates import Rates
 from service.routes import Request, Response, Route
 from service.transport import Limits, Outermost, Transport
 
+OPEN = Guard(None, Rates(Path("unused")))
 LIMIT = 100
 LIMITS = Limits(body_bytes=LIMIT, body_seconds=30, timeout=10, most_timeout=60)
 
@@ -43,13 +47,17 @@ async def gone(request: Request) -> Response:
     return Response(str(request.caller.gone()).encode())
 
 
+async def whose(request: Request) -> Response:
+    return Response(f"{request.key} {request.path['name']}".encode())
+
+
 async def theirs(_request: StarletteRequest) -> PlainTextResponse:
     return PlainTextResponse("theirs")
 
 
-def application(limits: Limits, admission: Admission) -> Starlette:
+def application(limits: Limits, admission: Admission, guard: Guard) -> Starlette:
     """As in the service: a Starlette application, the transport added as its innermost middleware."""
-    transport = Transport(limits, admission, render_error)
+    transport = Transport(limits, admission, guard, render_error)
     transport.add(
         Route("/echo", "POST", echo, render_error),
         Route("/refuse", "POST", refuse, render_error),
@@ -57,18 +65,20 @@ def application(limits: Limits, admission: Admission) -> Starlette:
         Route("/read", "GET", echo, render_error),
         Route("/deadline", "POST", deadline, render_error),
         Route("/gone", "POST", gone, render_error),
+        Route("/admin/{name}", "POST", whose, render_error, "admin"),
     )
-    routes = [StarletteRoute("/theirs", theirs), StarletteRoute("/echo", theirs, methods=["GET", "POST"])]
+    routes = [StarletteRoute(f"/{path}", theirs) for path in ("theirs", "livez", "readyz", "metrics")]
+    routes += [StarletteRoute("/echo", theirs, methods=["GET", "POST"])]
     return Starlette(routes=routes, middleware=[Middleware(Outermost, transport=transport)])
 
 
 class Client:
     """Speaks ASGI: starts the application, then sends one request in the chunks given and keeps what was answered."""
 
-    def __init__(self, limits: Limits = LIMITS, admission: Admission | None = None) -> None:
+    def __init__(self, limits: Limits = LIMITS, admission: Admission | None = None, guard: Guard = OPEN) -> None:
         self.sent: list[Message] = []
         self.chunks_read = 0
-        self._app = application(limits, admission or Admission(10_000, 10.0))
+        self._app = application(limits, admission or Admission(10_000, 10.0), guard)
 
     async def _run(self, method: str, path: str, headers: dict[str, str], chunks: list[bytes], more: bool, never: bool) -> None:
         """`more`: the last chunk is not the end. `never`: nothing comes after it, instead of a disconnect."""
