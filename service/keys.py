@@ -18,6 +18,7 @@ import secrets
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import Annotated, Final, Literal, get_args
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
@@ -44,16 +45,16 @@ class Key(BaseModel):
     rate: float | None = Field(None, gt=0, allow_inf_nan=False, description="Requests a second, over all workers.")
     burst: int | None = Field(None, ge=1, description="Requests at once; a second's worth where it is left out.")
 
-    @property
+    @cached_property
     def digest(self) -> bytes:
         return bytes.fromhex(self.sha256)
 
-    @property
+    @cached_property
     def ends(self) -> float:
         """Seconds since the epoch."""
         return self.expires.timestamp() if self.expires else math.inf
 
-    @property
+    @cached_property
     def most_at_once(self) -> int:
         return self.burst or max(1, math.ceil(self.rate or 1))
 
