@@ -138,6 +138,17 @@ def test_a_head_without_end_is_refused_before_it_ends() -> None:
     run(client)
 
 
+def test_an_upgrade_is_not_taken_and_its_request_answered_as_any_other() -> None:
+    async def client(connect: Connect) -> None:
+        reader, writer = await connect()
+        writer.write(b"GET / HTTP/1.1\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n\r\n")
+        assert await answer(reader) == (200, b"")
+        writer.write(GET)
+        assert await answer(reader) == (200, b"")
+
+    run(client)
+
+
 @pytest.mark.parametrize("junk", [b"\x16\x03\x01\x02\x00\x01", b"hello\r\n\r\n", b"GET / HTTP/1.1\r\nbad header\r\n\r\n"])
 def test_what_is_not_http_is_400_in_our_form(junk: bytes) -> None:
     async def client(connect: Connect) -> None:
