@@ -94,12 +94,9 @@ class Connection(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
-        if self.transport.is_closing():
-            if self.transport.get_write_buffer_size():
-                self._write_stall = self._write_stall or self._after(self._limits.write_seconds, "write-seconds")
-        elif self.cycle.response_complete and self.cycle.more_body and self._stall is None:
-            # Answered before its body was here, which nobody waits for any more.
-            self._stall = self._after(self._limits.header_seconds, "header-seconds")
+        cycle = self.cycle
+        if cycle.more_body or not cycle.keep_alive:
+            self._unfinished()
 
     def timeout_keep_alive_handler(self) -> None:
         if self.transport.get_write_buffer_size():
@@ -118,6 +115,15 @@ class Connection(HttpToolsProtocol):
     def resume_writing(self) -> None:
         super().resume_writing()
         self._cancel_write_stall()
+
+    def _unfinished(self) -> None:
+        """An answer has been written, and that is not all."""
+        if self.transport.is_closing():
+            if self.transport.get_write_buffer_size():
+                self._write_stall = self._write_stall or self._after(self._limits.write_seconds, "write-seconds")
+        elif self.cycle.response_complete and self.cycle.more_body and self._stall is None:
+            # Answered before its body was here, which nobody waits for any more.
+            self._stall = self._after(self._limits.header_seconds, "header-seconds")
 
     def _refuse(self, error: UnrollError) -> None:
         """Answer, drop what comes from now on, and close in a while."""

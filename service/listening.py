@@ -19,23 +19,22 @@ import uvicorn
 from service.connections import Connection
 from service.tls import Certificates
 
-HEADERS: Final = [
-    ("x-content-type-options", "nosniff"),
-    ("cache-control", "no-store"),
-    ("content-security-policy", "frame-ancestors 'none'"),
-]
-"""On every answer, BentoML's and uvicorn's own included."""
+HEADERS: Final = [("x-content-type-options", "nosniff"), ("cache-control", "no-store")]
+"""On every answer, BentoML's and uvicorn's own included. Each costs half a microsecond, so none that only pages need."""
 HTTPS_HEADERS: Final = [*HEADERS, ("strict-transport-security", "max-age=31536000")]
 
 
 def check_exposure(host: str, keys: bool, allow_open: bool) -> None:
     """Exits where others than this machine can reach a service that lets everybody in, and nobody said that this is meant.
 
-    `host` is an address, or the path of a socket.
+    `host` is an address, or the path of a socket; empty where it is not known.
     """
     if keys or allow_open or host.startswith("/"):
         return
-    if host and ipaddress.ip_address(host.partition("%")[0]).is_loopback:
+    try:
+        if host and ipaddress.ip_address(host.partition("%")[0]).is_loopback:
+            return
+    except ValueError:  # a name, which BentoML refuses in its own words
         return
     raise SystemExit(
         f"{host or 'An unknown address'} can be reached from other machines, and there are no keys. Name a file of keys with "

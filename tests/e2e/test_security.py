@@ -199,7 +199,6 @@ def test_every_answer_has_the_headers_that_browsers_heed(guarded: Guarded) -> No
         headers = guarded.ask("GET", path, key)[2]
         assert headers["x-content-type-options"] == "nosniff"
         assert headers["cache-control"] == "no-store"
-        assert headers["content-security-policy"] == "frame-ancestors 'none'"
         assert headers["strict-transport-security"] == "max-age=31536000"
         assert "server" not in headers
 

@@ -6,7 +6,7 @@ from service.listening import check_exposure, tls_options
 from service.rereading import Unusable
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "::1", "/run/unroll.sock"])
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "::1", "/run/unroll.sock", "localhost"])
 def test_on_this_machine_alone_no_key_is_needed(host: str) -> None:
     check_exposure(host, keys=False, allow_open=False)
 
