@@ -51,10 +51,16 @@ retrain: $(SERVE_READY)  ## train anew, gate against production too, publish as 
 test: $(DEV_READY)  ## every test
 	$(BIN)/python -m pytest $(ARGS)
 
-lint: $(DEV_READY)  ## ruff and mypy, changing nothing
+lint: $(DEV_READY)  ## ruff, mypy and bandit, changing nothing
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/bandit -q -c pyproject.toml -r contract training service loadtests
+
+# --strict: where the service of advisories knows nothing, or cannot be reached, that is a failure and no clean bill.
+audit: $(DEV_READY)  ## known vulnerabilities of everything pinned; asks pypi.org
+	$(BIN)/pip-audit --strict --progress-spinner off --disable-pip --no-deps -r requirements/dev.txt \
+	  || { echo "audit: vulnerable, or not audited: the lines above say which. It needs pypi.org." >&2; exit 1; }
 
 format: $(DEV_READY)  ## let ruff rewrite
 	$(BIN)/ruff format .
@@ -102,4 +108,4 @@ lock: $(DEV_READY)  ## pin requirements/ anew from pyproject.toml
 clean:  ## remove what make made, the models included
 	rm -rf .venv .venv-tools .bentoml runs reports .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-.PHONY: help setup serve train retrain test lint format load load-ui bento image image-train tools chart bench bench-setup bench-training lock clean
+.PHONY: help setup serve train retrain test lint audit format load load-ui bento image image-train tools chart bench bench-setup bench-training lock clean

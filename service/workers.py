@@ -9,11 +9,16 @@ from pathlib import Path
 from typing import Any
 
 
+def shared_folder() -> Path:
+    """A name, of a folder that the processes which one supervisor started have for themselves."""
+    return Path(tempfile.gettempdir()) / f"unroll-{os.getuid()}-{os.getppid()}"
+
+
 class Workers:
-    """`folder` is shared by the processes that one supervisor started."""
+    """`folder`: as of `shared_folder`, where none is given."""
 
     def __init__(self, folder: Path | None = None) -> None:
-        self._folder = folder or Path(tempfile.gettempdir()) / f"unroll-{os.getuid()}-{os.getppid()}"
+        self._folder = folder or shared_folder()
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         status = self._folder.lstat()  # the temporary folder is everybody's, and the name can be guessed
         if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():

@@ -65,7 +65,21 @@ def build(kind: str, home: Path) -> str:
 def container(machine: Machine, image: str, log: Path, *options: str) -> Iterator[str]:
     """The address of a service in a hardened container that lives in this block."""
     port, name = free_port(), f"unroll-{uuid.uuid4().hex[:8]}"
-    command = ["podman", "run", "--name", name, *HARDENED, "-e", f"BENTOML_PORT={port}", "--memory", "1g", *options, image]
+    command = [
+        "podman",
+        "run",
+        "--name",
+        name,
+        *HARDENED,
+        "-e",
+        f"BENTOML_PORT={port}",
+        "-e",
+        "UNROLL_ALLOW_OPEN=true",
+        "--memory",
+        "1g",
+        *options,
+        image,
+    ]
     try:
         with started(command, f"http://127.0.0.1:{port}", log) as url:
             yield url

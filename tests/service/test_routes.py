@@ -45,7 +45,7 @@ def test_a_whole_path_goes_before_one_with_parameters() -> None:
 
 def test_the_paths_are_those_that_were_declared() -> None:
     table, _ = routes("/models/{name}/comparison", "/models", "/a")
-    assert table.paths == ["/a", "/models", "/models/{name}/comparison"]
+    assert [route.path for route in table.all] == ["/a", "/models", "/models/{name}/comparison"]
 
 
 def test_requests_are_counted_by_the_route_and_not_by_the_path_that_was_asked_for() -> None:
