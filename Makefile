@@ -15,6 +15,7 @@ endif
 export PYTHONPATH := $(CURDIR)
 
 BIN := .venv/bin
+IMAGE_ARGS = $(if $(TOOL),--tool $(TOOL)) $(if $(VARIANT),--variant $(VARIANT)) $(if $(BASE_IMAGE),--base $(BASE_IMAGE))
 SERVE_READY := .venv/.serve
 DEV_READY := .venv/.dev
 
@@ -50,10 +51,16 @@ retrain: $(SERVE_READY)  ## train anew, gate against production too, publish as 
 test: $(DEV_READY)  ## every test
 	$(BIN)/python -m pytest $(ARGS)
 
-lint: $(DEV_READY)  ## ruff and mypy, changing nothing
+lint: $(DEV_READY)  ## ruff, mypy and bandit, changing nothing
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/bandit -q -c pyproject.toml -r contract training service loadtests
+
+# --strict: where the service of advisories knows nothing, or cannot be reached, that is a failure and no clean bill.
+audit: $(DEV_READY)  ## known vulnerabilities of everything pinned; asks pypi.org
+	$(BIN)/pip-audit --strict --progress-spinner off --disable-pip --no-deps -r requirements/dev.txt \
+	  || { echo "audit: vulnerable, or not audited: the lines above say which. It needs pypi.org." >&2; exit 1; }
 
 format: $(DEV_READY)  ## let ruff rewrite
 	$(BIN)/ruff format .
@@ -68,6 +75,18 @@ load-ui: $(DEV_READY)  ## Locust's page against a running or self-started servic
 
 bento: $(SERVE_READY)  ## build the bento, with the models that are in the store
 	$(BIN)/bentoml build
+
+image: $(SERVE_READY)  ## the serving image  (TOOL=docker|podman|buildah VARIANT=gpu MODELS=mounted BASE_IMAGE=...)
+	$(BIN)/python -m deploy.image serve $(IMAGE_ARGS) $(if $(MODELS),--models $(MODELS))
+
+image-train: $(SERVE_READY)  ## the training image  (TOOL= VARIANT= BASE_IMAGE=)
+	$(BIN)/python -m deploy.image train $(IMAGE_ARGS)
+
+tools: $(DEV_READY)  ## fetch helm into .venv-tools, for the chart's tests
+	$(BIN)/python -m deploy.tools
+
+chart: tools  ## lint the chart and render what a cluster would get  (ARGS="-f values.yaml")
+	@helm=$$($(BIN)/python -m deploy.tools) && $$helm lint --strict deploy/chart $(ARGS) >&2 && $$helm template unroll deploy/chart $(ARGS)
 
 bench: $(DEV_READY)  ## measure the service against its peers, about 20 minutes  (ARGS=--quick)
 	@$(BIN)/python -m training run --if-missing
@@ -95,8 +114,9 @@ lock: $(DEV_READY)  ## pin requirements/ anew from pyproject.toml
 	  set -- $$target; \
 	  $(BIN)/pip-compile -q --upgrade --strip-extras --no-annotate --no-header --no-emit-index-url --no-emit-find-links --no-emit-trusted-host "$${@:2}" -o requirements/$$1.txt pyproject.toml; \
 	done
+	printf 'tensorflow[and-cuda]\n' | $(BIN)/pip-compile -q --strip-extras --no-annotate --no-header --no-emit-index-url --no-emit-find-links --no-emit-trusted-host -c requirements/dev.txt -o - - 2>/dev/null | grep '^nvidia-.*-cu12' > requirements/gpu.txt
 
 clean:  ## remove what make made, the models included
-	rm -rf .venv .bentoml runs reports .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-tools .bentoml runs reports .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-.PHONY: help setup serve train retrain test lint format load load-ui bento bench bench-setup bench-training capacity soak faults lock clean
+.PHONY: help setup serve train retrain test lint audit format load load-ui bento image image-train tools chart bench bench-setup bench-training capacity soak faults lock clean

@@ -1,6 +1,6 @@
 """Versions of one model to swap between, each with answers of its own, made without training them.
 
-    python -m benchmarks.versions FOLDER COUNT ROWS        what `prepare` runs, in a process of its own: it takes TensorFlow
+    python -m benchmarks.versions FOLDER COUNT ROWS SHIFT    what `prepare` runs, in a process of its own: it takes TensorFlow
 
 Each is the published model with its weights a little off, exported and described as `training` does it; `expected.json`
 beside it has what its exported signature answers to the rows of `payloads.rows_items`.
@@ -24,8 +24,11 @@ OFF = 1e-3
 """Of a weight, relatively: an answer is off by some 1e-3, less than the gate allows and more than any rounding."""
 
 
-def prepare(folder: Path, count: int, rows: int) -> None:
-    subprocess.run([sys.executable, "-m", "benchmarks.versions", str(folder), str(count), str(rows)], cwd=ROOT, check=True)
+def prepare(folder: Path, count: int, rows: int, shift: float = 0.0) -> None:
+    """`shift` is added to every answer, golden ones too: a version that is whole and wrong."""
+    subprocess.run(
+        [sys.executable, "-m", "benchmarks.versions", str(folder), str(count), str(rows), str(shift)], cwd=ROOT, check=True
+    )
 
 
 def publish(store: ModelStore, prepared: Path) -> Manifest:
@@ -37,7 +40,7 @@ def publish(store: ModelStore, prepared: Path) -> Manifest:
     return publish_model(store, fresh, prepared / "saved_model", prepared / "gate.json")
 
 
-def _prepare(folder: Path, count: int, rows: int) -> None:
+def _prepare(folder: Path, count: int, rows: int, shift: float) -> None:
     import tensorflow as tf  # noqa: PLC0415
 
     from training.gate import Exported  # noqa: PLC0415
@@ -53,6 +56,7 @@ def _prepare(folder: Path, count: int, rows: int) -> None:
         for variable in model.trainable_variables:
             exact = weights[f"{variable.path}:0"]
             variable.assign(exact * (1 + OFF * rng.standard_normal(exact.shape).astype(np.float32)))
+        model.trainable_variables[-1].assign_add([shift])  # the head's bias
         into = folder / f"{number:03}"
         into.mkdir(parents=True)
         export(model, manifest.shape, into / "saved_model")
@@ -66,4 +70,4 @@ def _prepare(folder: Path, count: int, rows: int) -> None:
 
 if __name__ == "__main__":
     assert MODEL == "many_to_many"
-    _prepare(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))
+    _prepare(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4]))

@@ -2,30 +2,42 @@
 
 import logging
 import sys
+from functools import partial
 from importlib.metadata import version
 
 import bentoml
+import click
+from bentoml._internal.configuration.containers import BentoMLContainer
+from bentoml.images import Image
 from bentoml.models import BentoModel
 
 from contract.store import ModelStore
 from contract.topologies import TopologyName
 from service import logs, memory, metrics
 from service.admission import Admission
+from service.browsers import cross_origin
+from service.connections import ConnectionLimits, connections
 from service.draining import Draining
 from service.engine import Engine
 from service.graph import use_threads
+from service.guard import Guard
+from service.listening import check_exposure, listen, tls_options
 from service.observing import Observer
+from service.protocols.admin import Admin
 from service.protocols.models import ModelPages
 from service.protocols.native import Native, render_error
+from service.rates import Rates
 from service.registry import Registry
+from service.rereading import Unusable
 from service.schemas import Prediction, PredictionRequest, RoutingKey, Sequences, Wanted
 from service.settings import Settings
+from service.tls import certificates_of
 from service.tracing import Tracing
 from service.transport import Limits, Outermost, Transport
 from service.trials import Bars
 from service.vitals import Vitals
 from service.watching import Watcher
-from service.workers import Workers
+from service.workers import Workers, shared_folder
 
 settings = Settings()
 store = ModelStore(settings.models_dir)
@@ -44,10 +56,27 @@ tracing = Tracing(
     {"service.name": "unroll", "service.version": settings.version, "vcs.ref.head.revision": settings.commit},
 )
 observer = Observer(tracing, settings.access_log_sample, settings.access_log_per_second)
-transport = Transport(limits, admission, observer, render_error)
+try:
+    guard = Guard(settings.keys_file, Rates(shared_folder()), settings.open_metrics)
+    tls = tls_options(settings.tls_certificate_file, settings.tls_key_file)
+except Unusable as error:
+    raise SystemExit(str(error)) from error
+transport = Transport(limits, admission, guard, observer, render_error)
+check_address = partial(check_exposure, keys=settings.keys_file is not None, allow_open=settings.allow_open)
+connection_limits = ConnectionLimits(
+    settings.max_connections,
+    settings.max_header_bytes,
+    settings.max_header_count,
+    settings.header_seconds,
+    settings.write_seconds,
+)
+listen(
+    connections(connection_limits, render_error), settings.idle_seconds, certificates_of(settings.reread_seconds), check_address
+)
 
 
-@bentoml.service(name="unroll", workers=settings.workers)
+# `custom`, because BentoML installs compilers in every distribution that it knows. make image
+@bentoml.service(name="unroll", workers=settings.workers, image=Image("python:3.11-slim", "custom", "3.11"), ssl=tls)
 class Unroll:
     """LSTM sequence models in three topologies. Each takes `{"sequences": [[0.0, 0.2, 0.4, 0.6, 0.8], ...]}` and
     answers with the same rows, as the model echoes them. What is served: `GET /models`."""
@@ -63,6 +92,14 @@ class Unroll:
         logs.setup(settings.log_format)
         supervisor.attend(settings.drain_seconds, settings.grace_seconds)
 
+    @bentoml.on_deployment
+    @staticmethod
+    def check_who_gets_in() -> None:
+        """Once, too, where `bentoml serve` says what it will listen on; each worker looks at what it does listen on."""
+        command = click.get_current_context(silent=True)
+        if command is not None and "host" in command.params:
+            check_address(command.params["host"] or BentoMLContainer.http.host.get())
+
     def __init__(self) -> None:
         logs.setup(settings.log_format)
         tracing.start()
@@ -71,8 +108,10 @@ class Unroll:
         registry = Registry(store, keep_previous=settings.keep_previous)
         registry.load_all()
         self._native = Native(Engine(registry, bars), settings.max_rows, settings.max_items)
-        pages = ModelPages(registry, Workers())
-        transport.add(*self._native.routes, *pages.routes)
+        workers = Workers()
+        pages = ModelPages(registry, workers)
+        transport.add(*self._native.routes, *pages.routes, *Admin(store, guard).routes)
+        guard.start(settings.reread_seconds)
         # BentoML turns uvicorn's access log off, but not the work of putting its lines together.
         logging.getLogger("uvicorn.access").propagate = False
         memory.settle()
@@ -85,17 +124,20 @@ class Unroll:
             pages.tell()
 
         look()
-        Watcher(settings.models_dir, settings.watch_seconds, look).start()
+        watcher = Watcher(settings.models_dir, settings.watch_seconds, look)
+        watcher.start()
+        self._leave = watcher.stop, workers.leave, tracing.stop
+
+    @bentoml.on_shutdown
+    def leave(self) -> None:
+        for leave in self._leave:
+            leave()
 
     @bentoml.on_startup
     async def start(self) -> None:
         """On the event loop that will serve."""
         metrics.reserve()
         Vitals(admission).start()
-
-    @bentoml.on_shutdown
-    def stop(self) -> None:
-        tracing.stop()
 
     # Over HTTP the transport answers these three routes first, through the same engine. What is declared here is
     # their schema: for the OpenAPI page, for BentoML's client, and for calls inside the process.
@@ -126,7 +168,7 @@ class Unroll:
         return await self._native.predict(name, asked)
 
 
-Unroll.add_asgi_middleware(Outermost, transport=transport)  # type: ignore[attr-defined]  # the decorator made it a Service
+Unroll.add_asgi_middleware(Outermost, transport=transport, outside=cross_origin(settings.cors_origins))  # type: ignore[attr-defined]  # the decorator made it a Service
 Unroll.add_asgi_middleware(Draining, pause=settings.drain_seconds, grace=settings.grace_seconds)  # type: ignore[attr-defined]
 # What `bentoml build` puts into the bento: the models that this service would serve from the store now.
 Unroll.models.extend(BentoModel(tag) for tag in store.tags())  # type: ignore[attr-defined]

@@ -68,18 +68,23 @@ class Comparer:
     def _compare(self, batch: list[_Answered]) -> None:
         trial, other = batch[0].trial, batch[0].other
         rows = Rows.end_to_end([answered.rows for answered in batch])
-        side = trial.sides["candidate" if other is trial.candidate else "baseline"]
+        side = "candidate" if other is trial.candidate else "baseline"
         begun = time.perf_counter()
         try:
             values = other.run(rows).values
         except Exception as error:  # whatever the version on trial does: it must show in the figures, not end them
+            if len(batch) > 1:  # each alone, so that a bad one fails alone
+                for answered in batch:
+                    self._compare([answered])
+                return
             logger.warning("%s:%s failed while compared: %s", trial.name, other.manifest.version, type(error).__name__)
-            for _ in batch:
-                side.failed()
+            trial.failed(side)
             return
+        took = time.perf_counter() - begun
+        trial.comparing_seconds.inc(took)
         if trial.kind == "shadow":  # a canary's sides are timed where they answer
             for _ in batch:
-                side.answered(time.perf_counter() - begun)
+                trial.answered(side, took)
         given = Answer(*_end_to_end([answered.answer for answered in batch]))
         trial.compared(rows, given, values, self._tolerance)
 

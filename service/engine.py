@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -103,11 +104,11 @@ class Engine:
     async def _answer_as_baseline(
         self, model: LoadedModel, canary: Trial | None, shadow: Trial | None, rows: Rows, caller: Caller
     ) -> Answer:
-        begun = time.perf_counter()
-        answer = await self._batcher(model).run(rows, caller)
-        for trial in (canary, shadow):
-            if trial is not None:
-                trial.sides["baseline"].answered(time.perf_counter() - begun)
+        with ExitStack() as timed:
+            for trial in (canary, shadow):
+                if trial is not None:
+                    timed.enter_context(trial.timed("baseline"))
+            answer = await self._batcher(model).run(rows, caller)
         if shadow is not None:
             self._comparer.offer(shadow, shadow.candidate, rows, answer)
         return answer

@@ -4,10 +4,16 @@ UnrollError                         500  internal
 ├── NotFinite                       500  not-finite             the model answered NaN or infinity
 ├── NotJSON                         400  not-json
 ├── InvalidTimeout                  400  invalid-timeout        the header x-request-timeout-ms is no number
+├── NotHTTP                         400  not-http               the connection carries something else
+├── MissingKey                      401  missing-key
+├── WrongKey                        401  wrong-key
+│   └── ExpiredKey                  401  expired-key
+├── WrongScope                      403  wrong-scope            the key is right, and not for this
 ├── UnknownRoute                    404  unknown-route
 ├── UnknownVersion                  404  unknown-version        neither a version nor an alias of that model
 ├── WrongMethod                     405  wrong-method
 ├── SlowBody                        408  slow-body              the body did not arrive in time
+├── Unchangeable                    409  unchangeable           the store refuses the change that an admin asks for
 ├── BodyTooLarge                    413  body-too-large
 ├── WrongContentType                415  wrong-content-type
 ├── InvalidRequest                  422  invalid-request        the body is JSON, but not a request
@@ -15,7 +21,10 @@ UnrollError                         500  internal
 │   ├── TooManyValues               422  too-many-values        more rows or items than one request may carry
 │   └── LengthNotServed             422  length-not-served      no many_to_one model of that length
 ├── Overloaded                      429  overloaded             too much is waiting; `reason` says of what
+├── RateLimited                     429  rate-limited           the key has sent more than it may
+├── HeadersTooLarge                 431  headers-too-large
 ├── ModelNotServed                  503  model-not-served       nothing published for that topology passed its checks
+├── TooManyConnections              503  too-many-connections
 └── DeadlineExceeded                504  deadline-exceeded      the answer would have come too late, so the model was not run
 """
 
@@ -51,6 +60,26 @@ class InvalidTimeout(UnrollError):
     status, slug, title = 400, "invalid-timeout", "The timeout is not a number of milliseconds"
 
 
+class NotHTTP(UnrollError):
+    status, slug, title = 400, "not-http", "This is not a request of HTTP/1.1"
+
+
+class MissingKey(UnrollError):
+    status, slug, title = 401, "missing-key", "A key is needed"
+
+
+class WrongKey(UnrollError):
+    status, slug, title = 401, "wrong-key", "The key is not known"
+
+
+class ExpiredKey(WrongKey):
+    slug, title = "expired-key", "The key has expired"
+
+
+class WrongScope(UnrollError):
+    status, slug, title = 403, "wrong-scope", "The key is not for this"
+
+
 class SlowBody(UnrollError):
     status, slug, title = 408, "slow-body", "The body did not arrive in time"
 
@@ -65,6 +94,10 @@ class UnknownVersion(UnrollError):
 
 class WrongMethod(UnrollError):
     status, slug, title = 405, "wrong-method", "This path takes another method"
+
+
+class Unchangeable(UnrollError):
+    status, slug, title = 409, "unchangeable", "The store refuses this change"
 
 
 class BodyTooLarge(UnrollError):
@@ -95,8 +128,20 @@ class Overloaded(UnrollError):
     status, slug, title = 429, "overloaded", "Too much is waiting to be answered"
 
 
+class RateLimited(UnrollError):
+    status, slug, title = 429, "rate-limited", "The key has sent more requests than it may"
+
+
+class HeadersTooLarge(UnrollError):
+    status, slug, title = 431, "headers-too-large", "The headers are more than this service takes"
+
+
 class ModelNotServed(UnrollError):
     status, slug, title = 503, "model-not-served", "No model of this topology is served"
+
+
+class TooManyConnections(UnrollError):
+    status, slug, title = 503, "too-many-connections", "More connections are open than this service takes"
 
 
 class DeadlineExceeded(UnrollError):

@@ -2,7 +2,7 @@
 
 import hashlib
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -90,43 +90,71 @@ class Call:
 
 
 def fingerprint(folder: Path) -> str:
-    """The same for SavedModels whose signatures compute the same of variables of the same names and shapes.
+    """The same for SavedModels whose signatures compute the same of variables of the same names and shapes. Raises ValueError.
 
     TensorFlow's own fingerprint also covers how variables are saved and restored, in an order that differs from export to
-    export. Functions are numbered by the process that exported them, so each is hashed under its place instead of its name.
+    export. Functions are numbered by the process that exported them, and some arguments are named after them, so each is
+    hashed under its place instead of its name.
     """
     tensorflow()
     from tensorflow.core.protobuf.saved_model_pb2 import SavedModel  # noqa: PLC0415
 
     (graph,) = SavedModel.FromString((folder / "saved_model.pb").read_bytes()).meta_graphs
     objects = graph.object_graph_def
-    for function in graph.graph_def.library.function:
-        for argument in function.arg_attr.values():  # a captured variable is "named" by a number of the exporting process
-            argument.attr.pop("_user_specified_name", None)
-    functions = {f.signature.name: f.SerializeToString(deterministic=True) for f in graph.graph_def.library.function}
+    functions = {function.signature.name: function for function in graph.graph_def.library.function}
     signatures = next(child.node_id for child in objects.nodes[0].children if child.local_name == "signatures")
     digest = hashlib.sha256()
     for child in sorted(objects.nodes[signatures].children, key=lambda child: child.local_name):
         root = objects.nodes[child.node_id].bare_concrete_function.concrete_function_name
         digest.update(f"{child.local_name}\n".encode())
         for bound in objects.concrete_functions[root].bound_inputs:
+            if not objects.nodes[bound].HasField("variable"):
+                raise ValueError(
+                    f"{child.local_name} rests on more than its variables: a tensor, a table or a file outside its graph"
+                )
             digest.update(objects.nodes[bound].variable.SerializeToString(deterministic=True))
         for function in _unnamed(root, functions):
             digest.update(function)
     return digest.hexdigest()
 
 
-def _unnamed(root: str, functions: Mapping[str, bytes]) -> list[bytes]:
+def _unnamed(root: str, functions: Mapping[str, Any]) -> list[bytes]:
     """A function and all that it calls, in the order of the calls, each name replaced by its place in that order."""
-    order = [root]
-    for name in order:
-        called = [other for other in functions if other.encode() in functions[name] and other not in order]
-        order += sorted(called, key=lambda other: functions[name].index(other.encode()))
-    longest_first = sorted(enumerate(order), key=lambda placed: -len(placed[1]))
-    bodies = []
-    for name in order:
-        body = functions[name]
-        for place, other in longest_first:
-            body = body.replace(other.encode(), b"function %d" % place)
-        bodies.append(body)
+    order, bodies = [root], []
+
+    def place(name: str) -> str:
+        if name not in order:
+            order.append(name)
+        return f"function {order.index(name)}"
+
+    for name in order:  # grows meanwhile
+        function = type(functions[name])()
+        function.CopyFrom(functions[name])
+        function.signature.name = place(name)
+        if name != root:  # which is called with arguments by name
+            _number_arguments(function)
+        for attributes in function.arg_attr.values():
+            attributes.attr.pop("_user_specified_name", None)
+        for node in function.node_def:
+            node.op = place(node.op) if node.op in functions else node.op
+            for call in _calls(node):
+                call.name = place(call.name) if call.name in functions else call.name
+        bodies.append(function.SerializeToString(deterministic=True))
     return bodies
+
+
+def _calls(node: Any) -> Iterator[Any]:
+    for key in sorted(node.attr):
+        if node.attr[key].HasField("func"):
+            yield node.attr[key].func
+        yield from node.attr[key].list.func
+
+
+def _number_arguments(function: Any) -> None:
+    numbers = {argument.name: f"argument {n}" for n, argument in enumerate(function.signature.input_arg)}
+    for argument in function.signature.input_arg:
+        argument.name = numbers[argument.name]
+    for node in function.node_def:
+        node.input[:] = [numbers.get(given, given) for given in node.input]
+    for output, given in function.ret.items():
+        function.ret[output] = numbers.get(given, given)

@@ -13,7 +13,7 @@ from typing import Final, Literal
 from pythonjsonlogger.core import RESERVED_ATTRS
 from pythonjsonlogger.json import JsonFormatter
 
-from service.observing import CURRENT
+from service.observing import CURRENT, current_ids
 
 LogFormat = Literal["text", "json"]
 LOGGERS: Final = (None, "bentoml", "uvicorn.error", "circus")
@@ -26,8 +26,7 @@ _Error = tuple[type[BaseException], BaseException, TracebackType | None] | tuple
 
 class _Ids(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
-        current = CURRENT.get()
-        ids = {} if current is None else current.ids
+        ids = current_ids()
         record.request_id, record.trace_id = ids.get("request_id"), ids.get("trace_id")
         record.ids = "".join(f" {name}={value}" for name, value in ids.items())
         return True

@@ -7,11 +7,12 @@ with by one assignment. Requests already running finish with the model that they
 import logging
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 
@@ -28,8 +29,10 @@ from service.trials import Kind, Trial
 
 logger = logging.getLogger(__name__)
 Loader = Callable[[Path, Topology, int, tuple[str, str]], Runtime]
-PINNED = 4
+PINNED: Final = 4
 """Versions per name that are kept because a request asked for them, and no alias does."""
+_LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
+"""When a trial began whose beginning is no longer in the alias' history."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ class Registry:
         self._served: dict[str, Served] = {}
         self._refusals: dict[tuple[str, str], tuple[object, str]] = {}  # (name, version) -> its files, and the reason
         self._aliases: dict[str, dict[str, Alias]] = {}  # as they were last readable
-        self._pinned: dict[str, OrderedDict[str, None]] = {}
+        self._pinned: dict[str, list[str]] = {}  # by name, those asked for last at the end
         self._ended: set[tuple[str, str, str, object]] = set()  # canaries that failed, whatever the store says of them
         self._lock = threading.RLock()  # one change at a time; readers need none
         self._ready = False
@@ -87,14 +90,13 @@ class Registry:
             served = self._served[name]
             if (there := served.choose(version, None)) is not None:  # somebody else asked for it, too
                 return there
-            if version not in self._store.versions(name) or self._loaded(name, version, served.default) is None:
+            if version in self._store.versions(name):
+                self._pinned.setdefault(name, []).append(version)
+                self._refresh_name(name)
+                served = self._served[name]
+            if (loaded := served.choose(version, None)) is None:
                 raise self._unknown(name, version, served)
-            pinned = self._pinned.setdefault(name, OrderedDict())
-            pinned[version] = None
-            while len(pinned) > PINNED:
-                pinned.popitem(last=False)
-            self._refresh_name(name)
-            return Choice(self._served[name].versions[version])
+            return loaded
 
     def end_canary(self, trial: Trial, reason: str) -> None:
         """Stop a canary, and have the store say so to the other workers."""
@@ -143,11 +145,20 @@ class Registry:
             return version in loaded
 
         production = aliases.get(PRODUCTION)
-        wanted = {version for alias in aliases.values() for version in alias.named if have(version)}
-        way_back = (version for version in (production.versions[-2::-1] if production else ()) if have(version))
-        wanted |= set(islice(way_back, self._keep_previous))
-        wanted |= {version for version in self._pinned.get(name, ()) if version in on_disk and have(version)}
-        wanted |= {version for version in on_disk[::-1][:1] if have(version)}  # most likely promoted next
+        # Where what an alias names is refused, it goes on with what it named before.
+        answering = {}
+        for label, alias in aliases.items():
+            way_back = [version for version in alias.versions[-2::-1] if version in on_disk]
+            if (answer := next(filter(have, [alias.version, *way_back]), None)) is not None:
+                answering[label] = answer
+        wanted = set(answering.values())
+        wanted |= {version for alias in aliases.values() for version in alias.trials.values() if have(version)}
+        before_it = dict.fromkeys(production.versions[-2::-1]) if production else {}
+        previous = (v for v in before_it if v != answering.get(PRODUCTION) and v in on_disk and have(v))
+        wanted |= set(islice(previous, self._keep_previous))
+        pinned = [version for version in self._pinned.get(name, ()) if version in on_disk and have(version)][-PINNED:]
+        self._pinned[name] = pinned
+        wanted |= {*pinned, *(version for version in on_disk[-1:] if have(version))}  # the newest is promoted next, most likely
         default = next((loaded[version] for version in self._store.preference(name, aliases) if have(version)), None)
         default = default or (before.default if before else None)
         if default is None:
@@ -156,7 +167,7 @@ class Registry:
         versions = {version: model for version, model in loaded.items() if version in wanted}
         self._served[name] = Served(
             versions=versions,
-            aliases={label: alias.version for label, alias in aliases.items() if alias.version in versions},
+            aliases=answering,
             default=default,
             canaries=self._trials(name, "canary", aliases, versions, before.canaries if before else {}),
             shadows=self._trials(name, "shadow", aliases, versions, before.shadows if before else {}),
@@ -179,7 +190,7 @@ class Registry:
             tried = alias.trials.get(kind)
             if tried not in versions or alias.version not in versions:
                 continue
-            since = next(event.at for event in reversed(alias.history) if event.what == kind)
+            since = next((event.at for event in reversed(alias.history) if event.what == kind), _LONG_AGO)
             percent = alias.canary.percent if kind == "canary" and alias.canary else 100.0
             asked = (kind, versions[alias.version], versions[tried], percent, since)
             if (name, label, tried, since) in self._ended:

@@ -13,6 +13,7 @@ from starlette.routing import compile_path
 from service import metrics
 from service.caller import Caller
 from service.errors import Overloaded, UnrollError
+from service.keys import Scope
 
 NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 
@@ -21,6 +22,7 @@ class Request(NamedTuple):
     body: bytes
     caller: Caller
     path: Mapping[str, str] = NOTHING  # the values of the parameters in the route's path
+    key: str | None = None  # the name of the key that let it in
 
 
 class Response(NamedTuple):
@@ -40,6 +42,7 @@ class Route:
     method: str
     handle: Callable[[Request], Awaitable[Response]]
     render_error: ErrorRenderer
+    scope: Scope = "predict"  # that a key must have
 
     @cached_property
     def answered(self) -> Counter:
@@ -82,5 +85,5 @@ class Routes:
         return None
 
     @property
-    def paths(self) -> list[str]:
-        return sorted([*self._exact, *(route.path for _, route in self._patterns)])
+    def all(self) -> list[Route]:
+        return sorted([*self._exact.values(), *(route for _, route in self._patterns)], key=lambda route: route.path)

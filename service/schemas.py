@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, FailFast, Field, FiniteFloat, Strict
 
+from contract.aliases import PRODUCTION, Alias
 from contract.manifest import Domain, Manifest
 from contract.topologies import TopologyName
 
@@ -129,6 +130,57 @@ class ComparisonInfo(BaseModel):
 class Comparison(BaseModel):
     model: str
     trials: list[ComparisonInfo]
+
+
+AliasName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$", description="Default: production.")]
+
+
+class Promotion(BaseModel):
+    """What `POST /admin/models/{name}/promote` takes."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    version: Annotated[str, Field(max_length=100)]
+    alias: AliasName = PRODUCTION
+
+
+class Rollback(BaseModel):
+    """What `POST /admin/models/{name}/rollback` takes."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    alias: AliasName = PRODUCTION
+
+
+class Changed(BaseModel):
+    """What an alias names now, and named before; the workers follow within a moment."""
+
+    model: str
+    alias: str
+    version: str
+    before: str | None
+
+
+class StoredModel(BaseModel):
+    """A name in the store: all of its versions, oldest first, and its aliases with their history."""
+
+    model: str
+    versions: list[str]
+    aliases: dict[str, Alias]
+
+
+class KeyInfo(BaseModel):
+    """A key that the service knows, by its name."""
+
+    name: str
+    scopes: list[str]
+    expires: datetime | None
+    rate: float | None
+    burst: int | None
+
+
+class KeyList(BaseModel):
+    keys: list[KeyInfo]
 
 
 class Problem(BaseModel):

@@ -2,10 +2,10 @@
 
 import os
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import AliasChoices, Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AliasChoices, Field, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 
 def _models_dir() -> Path:
@@ -77,3 +77,55 @@ class Settings(BaseSettings):
     canary_max_differences: float = Field(0.01, gt=0, le=1, description="Share of differing rows beyond which a canary ends.")
     canary_max_tail: float = Field(3.0, gt=0, description="Times the p99 of the alias' own version beyond which a canary ends.")
     canary_tail_floor_ms: int = Field(50, ge=0, description="A canary with a shorter p99 than this is fast enough.")
+    keys_file: Path | None = Field(
+        None, description="API keys, one a line (docs/security.md); taken anew when it changes. None: everybody gets in."
+    )
+    allow_open: bool = Field(
+        False, description="Whether the service may be reachable from other machines while everybody gets in, for want of keys."
+    )
+    open_metrics: bool = Field(False, description="Whether `/metrics` needs no key where there are keys.")
+    tls_certificate_file: Path | None = Field(
+        None, description="PEM, the chain included; taken anew when it changes. None: no TLS."
+    )
+    tls_key_file: Path | None = Field(None, description="PEM, of the certificate; not encrypted.")
+    reread_seconds: float = Field(
+        2.0, gt=0, description="How often to look whether keys or certificates have changed, in seconds."
+    )
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Origins whose pages may ask, separated by commas, such as `https://example.org`. None: no page may."
+    )
+    max_connections: int = Field(4096, ge=1, description="Most connections open at once, in one worker; beyond it 503.")
+    max_header_bytes: int = Field(16_384, ge=1024, description="Most bytes of a request's line and headers; beyond it 431.")
+    max_header_count: int = Field(64, ge=8, description="Most headers of a request; beyond it 431.")
+    header_seconds: float = Field(
+        10.0, gt=0, description="How long headers may take to arrive, in seconds; beyond it the connection is ended."
+    )
+    idle_seconds: int = Field(75, ge=1, description="How long a connection may idle between requests, in seconds.")
+    write_seconds: float = Field(
+        30.0, gt=0, description="How long a client may leave an answer unread, in seconds; beyond it the connection is ended."
+    )
+
+    @field_validator("cors_origins", mode="before")
+    @classmethod
+    def _origins(cls, stated: object) -> object:
+        return tuple(part.strip() for part in stated.split(",") if part.strip()) if isinstance(stated, str) else stated
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _are_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in origins:
+            scheme, _, rest = origin.partition("://")
+            if scheme not in ("http", "https") or not rest or "/" in rest or "*" in rest:
+                raise ValueError(f"expected origins such as https://example.org, without a path; received {origin}")
+        return origins
+
+    @field_validator("keys_file", "tls_certificate_file", "tls_key_file", mode="before")
+    @classmethod
+    def _empty_is_none(cls, stated: object) -> object:
+        return None if stated == "" else stated  # as templates leave it
+
+    @model_validator(mode="after")
+    def _tls_is_whole(self) -> "Settings":
+        if (self.tls_certificate_file is None) != (self.tls_key_file is None):
+            raise ValueError("expected both UNROLL_TLS_CERTIFICATE_FILE and UNROLL_TLS_KEY_FILE, or neither; received one")
+        return self

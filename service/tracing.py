@@ -92,6 +92,11 @@ class Tracing:
         self._provider: TracerProvider | None = None
         self._tracer: Tracer | None = None
 
+    @property
+    def on(self) -> bool:
+        """Whether any request may be traced."""
+        return self._endpoint is not None
+
     def start(self) -> None:
         """Begin, with a thread of its own that sends what was traced."""
         if self._endpoint is None:

@@ -25,6 +25,7 @@ from service import metrics
 from service.admission import Admission
 from service.caller import Caller, CallerGone
 from service.errors import BodyTooLarge, Overloaded, SlowBody, UnknownRoute, UnrollError, WrongMethod
+from service.guard import Guard
 from service.headers import announced_bytes, check_content_type, request_id, timeout
 from service.observing import OK, Observer
 from service.routes import ErrorRenderer, Request, Response, Route, Routes
@@ -53,8 +54,10 @@ class Limits(NamedTuple):
 class Transport:
     """`render_error` is for paths that no route of ours has."""
 
-    def __init__(self, limits: Limits, admission: Admission, observer: Observer, render_error: ErrorRenderer) -> None:
-        self._limits, self._admission, self._render_error = limits, admission, render_error
+    def __init__(
+        self, limits: Limits, admission: Admission, guard: Guard, observer: Observer, render_error: ErrorRenderer
+    ) -> None:
+        self._limits, self._admission, self._guard, self._render_error = limits, admission, guard, render_error
         self._observer = observer
         self._routes = Routes()
         start = secrets.token_hex(6)  # of this process, so that ids differ across workers
@@ -76,9 +79,9 @@ class Transport:
         async def outermost(scope: Scope, receive: Receive, send: Send) -> None:
             if scope["type"] != "http":
                 await app(scope, receive, send)
-            elif (found := self._routes.find(scope["path"])) is not None:
+            elif (found := self._routes.find(scope["path"])) is not None and self._guard.has(found[0].scope):
                 await self._answer(*found, scope, receive, send)
-            elif (error := self._not_there(scope, routes)) is not None:
+            elif (error := self._not_there(scope, routes) or self._kept_out(scope)) is not None:
                 metrics.requests.labels("other", error.slug).inc()
                 await _send(self._render_error(error), self._request_id(dict(scope["headers"])), send)
             else:
@@ -97,8 +100,11 @@ class Transport:
                     return None
                 if route.app.lookup_path(route.app.get_path({**scope, **child}))[1] is not None:
                     return None
-        known = ", ".join(self._routes.paths)
+        known = ", ".join(route.path for route in self._routes.all if self._guard.has(route.scope))
         return UnknownRoute(f"nothing at {scope['path'][:200]}. There is: {known}, and the documentation at /.")
+
+    def _kept_out(self, scope: Scope) -> UnrollError | None:
+        return self._guard.refusal(scope["path"], dict(scope["headers"]))
 
     async def _answer(self, route: Route, path: Mapping[str, str], scope: Scope, receive: Receive, send: Send) -> None:
         begun = time.perf_counter()
@@ -130,7 +136,8 @@ class Transport:
             route.answered.inc()
             await _send(response, identity, send)
             route.seconds.observe(time.perf_counter() - begun)
-        self._observer.end(trace, route.method, route.path, status, outcome, time.perf_counter() - begun)
+        if trace is not None or outcome is not OK or self._observer.samples:
+            self._observer.end(trace, route.method, route.path, status, outcome, time.perf_counter() - begun)
 
     async def _hold(self) -> None:
         """Until SHED_SECONDS from the first that is held: one timer for all that are refused meanwhile."""
@@ -155,12 +162,13 @@ class Transport:
         receive: Receive,
         trace: RequestTrace | None,
     ) -> Response:
+        key = self._guard.admit(headers, route.scope)
         if scope["method"] != route.method and not (route.method == "GET" and scope["method"] == "HEAD"):
             raise _wrong_method(scope, "GET, HEAD" if route.method == "GET" else route.method)
         deadline = time.monotonic() + timeout(headers, self._limits.timeout, self._limits.most_timeout)
         caller = Caller(deadline, partial(_gone, receive), trace)
         if route.method != "POST":
-            return await route.handle(Request(b"", caller, path))
+            return await route.handle(Request(b"", caller, path, key))
         announced = announced_bytes(headers)
         if announced is not None and announced > self._limits.body_bytes:  # before a byte of it is read
             raise self._too_large(f"{announced}")
@@ -180,7 +188,7 @@ class Transport:
             raise
         self._admission.arrive(expected, len(body))
         try:
-            return await route.handle(Request(body, caller))
+            return await route.handle(Request(body, caller, path, key))
         finally:
             self._admission.leave(len(body))
 
@@ -231,15 +239,19 @@ class Transport:
 
 
 class Outermost:
-    """The middleware to add to a BentoML service: at the application's start it wraps the application's whole stack."""
+    """The middleware to add to a BentoML service: at the application's start it wraps the application's whole stack.
 
-    def __init__(self, app: ASGIApp, transport: Transport) -> None:
-        self._app, self._transport = app, transport
+    `outside` goes around all of that.
+    """
+
+    def __init__(self, app: ASGIApp, transport: Transport, outside: Callable[[ASGIApp], ASGIApp] = lambda app: app) -> None:
+        self._app, self._transport, self._outside = app, transport, outside
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             application: Any = scope["app"]
-            application.middleware_stack = self._transport.around(application.middleware_stack, application.routes)
+            ours = self._transport.around(application.middleware_stack, application.routes)
+            application.middleware_stack = self._outside(ours)
         await self._app(scope, receive, send)
 
 

@@ -77,6 +77,7 @@ class Trial:
         labels = (self.name, candidate.manifest.version, kind)
         self._rows, self._past = metrics.compared_rows.labels(*labels), metrics.differing_rows.labels(*labels)
         self._largest, self._dropped = metrics.largest_difference.labels(*labels), metrics.uncompared_requests.labels(*labels)
+        self.comparing_seconds = metrics.comparing_seconds.labels(*labels)
         self._errors = metrics.trial_errors.labels(*labels)
         self._seconds = metrics.trial_seconds.labels(*labels)
 
@@ -108,17 +109,22 @@ class Trial:
         except CallerGone:
             raise
         except Exception:
-            self.sides[side].failed()
-            if side == "candidate":
-                self._errors.inc()
+            self.failed(side)
             raise
         else:
-            seconds = time.perf_counter() - begun
-            self.sides[side].answered(seconds)
-            if side == "candidate":
-                self._seconds.observe(seconds)
+            self.answered(side, time.perf_counter() - begun)
         finally:
             self._pending.discard(begun)
+
+    def answered(self, side: str, seconds: float) -> None:
+        self.sides[side].answered(seconds)
+        if side == "candidate":
+            self._seconds.observe(seconds)
+
+    def failed(self, side: str) -> None:
+        self.sides[side].failed()
+        if side == "candidate":
+            self._errors.inc()
 
     def compared(self, rows: Rows, one: Answer, other: Floats, tolerance: float) -> None:
         """How far two answers to the same rows are apart; rows outside the domain, of which nothing was promised, left out."""

@@ -1,5 +1,6 @@
 """What the workers of one service tell each other: a small file each, in a folder that only they know."""
 
+import contextlib
 import json
 import logging
 import os
@@ -11,11 +12,16 @@ from typing import Any
 logger = logging.getLogger(__name__)
 
 
+def shared_folder() -> Path:
+    """A name, of a folder that the processes which one supervisor started have for themselves."""
+    return Path(tempfile.gettempdir()) / f"unroll-{os.getuid()}-{os.getppid()}"
+
+
 class Workers:
-    """`folder` is shared by the processes that one supervisor started."""
+    """`folder`: as of `shared_folder`, where none is given."""
 
     def __init__(self, folder: Path | None = None) -> None:
-        self._folder = folder or Path(tempfile.gettempdir()) / f"unroll-{os.getuid()}-{os.getppid()}"
+        self._folder = folder or shared_folder()
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         status = self._folder.lstat()  # the temporary folder is everybody's, and the name can be guessed
         if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():
@@ -39,7 +45,7 @@ class Workers:
         for path in sorted(self._folder.glob("*.json")):
             try:
                 os.kill(int(path.stem), 0)
-                states.append(self._state if path == self._mine else json.loads(path.read_text()))
+                states.append(self._state if path == self._mine and self._state else json.loads(path.read_text()))
             except ProcessLookupError:
                 path.unlink(missing_ok=True)
             except FileNotFoundError:  # another worker swept it away just now
@@ -47,4 +53,7 @@ class Workers:
         return sorted(states, key=lambda state: state["pid"])
 
     def leave(self) -> None:
+        """The last to leave takes the folder along."""
         self._mine.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # others are still there, or were faster
+            self._folder.rmdir()

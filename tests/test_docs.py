@@ -10,6 +10,7 @@ from prometheus_client import Counter
 from prometheus_client.metrics import MetricWrapperBase
 
 from service import errors, metrics
+from service.protocols.admin import Admin
 from service.protocols.models import ModelPages
 from service.protocols.native import Native
 from service.settings import Settings
@@ -56,7 +57,8 @@ def test_every_metric_is_documented_with_its_labels() -> None:
 
 
 def test_every_route_is_documented() -> None:
-    for route in (*Native.__new__(Native).routes, *ModelPages.__new__(ModelPages).routes):
+    natives, pages, admins = Native.__new__(Native), ModelPages.__new__(ModelPages), Admin.__new__(Admin)
+    for route in (*natives.routes, *pages.routes, *admins.routes):
         assert f"| `{route.method} {route.path}` |" in DOCS["protocols.md"]
 
 

@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from importlib.metadata import packages_distributions
 from importlib.metadata import version as installed
 from pathlib import Path
 
@@ -35,6 +36,7 @@ def first_input(plan: Plan) -> Floats:
 
 
 def manifest_for(plan: Plan, version: str, run_id: str, gate: list[Figure], golden: list[GoldenPair]) -> Manifest:
+    distributions = packages_distributions()  # the training image's tensorflow is called tensorflow-cpu
     return Manifest(
         name=plan.name,
         version=version,
@@ -51,7 +53,7 @@ def manifest_for(plan: Plan, version: str, run_id: str, gate: list[Figure], gold
         run_id=run_id,
         created=datetime.now(UTC),
         commit=code_commit(),
-        libraries={name: installed(name) for name in ("tensorflow", "keras", "numpy", "bentoml")},
+        libraries={name: installed(distributions[name][0]) for name in ("tensorflow", "keras", "numpy", "bentoml")},
         signatures=("serving_default", "step") if plan.topology.return_sequences else ("serving_default",),
         gate=gate,
         golden=golden,
@@ -93,7 +95,9 @@ def code_commit() -> str:
     root = Path(__file__).parent
     try:
         head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=root, capture_output=True, text=True, check=True)  # noqa: S607
-        state = subprocess.run(["git", "status", "--porcelain", "-uno"], cwd=root, capture_output=True, text=True, check=True)  # noqa: S607
+        # Looking leaves no lock behind, as it otherwise does where it is killed or the disk is full.
+        status = ["git", "--no-optional-locks", "status", "--porcelain", "-uno"]
+        state = subprocess.run(status, cwd=root, capture_output=True, text=True, check=True)  # noqa: S603
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
     return head.stdout.strip() + ("+" if state.stdout.strip() else "")

@@ -15,11 +15,13 @@ BENTOML = Path(sys.executable).with_name("bentoml")
 
 
 @contextmanager
-def serving(home: Path, target: str = "service.app:Unroll", folder: Path = ROOT) -> Iterator[str]:
-    """The address of a service that lives in this block, started in `folder`."""
+def serving(
+    home: Path, target: str = "service.app:Unroll", folder: Path = ROOT, scheme: str = "http", host: str = "127.0.0.1"
+) -> Iterator[str]:
+    """The address of a service that lives in this block, started in `folder`; `scheme` is what its settings make it speak."""
     port = free_port()
-    command = [str(BENTOML), "serve", target, "--host", "127.0.0.1", "--port", str(port), "--working-dir", str(folder)]
-    with environment(home), started(command, f"http://127.0.0.1:{port}", home / "service.log") as url:
+    command = [str(BENTOML), "serve", target, "--host", host, "--port", str(port), "--working-dir", str(folder)]
+    with environment(home), started(command, f"{scheme}://127.0.0.1:{port}", home / "service.log") as url:
         yield url
 
 

@@ -102,7 +102,7 @@ def test_the_page_documents_the_endpoints(client: httpx.Client) -> None:
     paths = client.get("/docs.json").json()["paths"]
     for name in TOPOLOGY_NAMES:
         schema = paths[f"/{name}"]["post"]["requestBody"]["content"]["application/json"]["schema"]
-        assert list(schema["properties"]) == ["sequences"]
+        assert list(schema["properties"]) == ["sequences", "model_version", "routing_key"]
         assert set(paths[f"/{name}"]["post"]["responses"]["200"]["content"]["application/json"]["schema"]["properties"]) == {
             "topology",
             "model",

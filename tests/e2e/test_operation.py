@@ -135,25 +135,40 @@ JSON = {"content-type": "application/json"}
 
 def test_a_killed_worker_is_replaced_and_nobody_else_notices(service: Service) -> None:
     victim, other = service.workers
-    held = [http.client.HTTPConnection(urlsplit(service.url).netloc) for _ in range(16)]
-    for connection in held:  # kept alive, spread over both workers
-        assert ask(connection) == 200
+    held: list[http.client.HTTPConnection] = []
+    until(lambda: hold(service, held) and all(ports(worker) & set(map(port, held)) for worker in (victim, other)))
+    its, others = ports(victim), ports(other)
     os.kill(victim.pid, signal.SIGKILL)
     victim.wait(PATIENCE)
-    for _ in range(50):
-        assert httpx.post(f"{service.url}/many_to_many", json=REQUEST).status_code == 200
-    lost = 0
     for connection in held:
-        try:
+        if port(connection) in others:
             assert ask(connection) == 200
-        except (http.client.HTTPException, OSError):
-            lost += 1
-    assert lost < len(held)  # those that it held, and no other's
+        elif port(connection) in its:
+            with pytest.raises((http.client.HTTPException, OSError)):
+                ask(connection)
+        connection.close()
+    for _ in range(20):
+        assert httpx.post(f"{service.url}/many_to_many", json=REQUEST).status_code == 200
     until(lambda: gauge(service, "unroll_ready_workers") == 2)
     assert len(service.workers) == 2
     assert other in service.workers
     assert victim not in service.workers
     assert any(f"worker {victim.pid} has ended with -9" == line["message"] for line in lines(service))
+
+
+def hold(service: Service, held: list[http.client.HTTPConnection]) -> bool:
+    """One more connection that is kept alive."""
+    held.append(http.client.HTTPConnection(urlsplit(service.url).netloc))
+    return ask(held[-1]) == 200
+
+
+def port(connection: http.client.HTTPConnection) -> int:
+    return int(connection.sock.getsockname()[1]) if connection.sock else 0
+
+
+def ports(worker: psutil.Process) -> set[int]:
+    """Of the clients that it has."""
+    return {there.raddr.port for there in worker.net_connections() if there.raddr}
 
 
 def ask(connection: http.client.HTTPConnection) -> int:
@@ -189,7 +204,9 @@ def test_told_to_end_it_answers_on_closes_connections_finishes_and_is_out(servic
     assert service.supervisor.is_running()  # the slow one is not done
     until(lambda: refused(address))
     slow.sendall(body[5:])
-    answer = b"".join(iter(lambda: slow.recv(4096), b""))
+    with slow:
+        answer = b"".join(iter(lambda: slow.recv(4096), b""))
+    kept.close()
     assert answer.startswith(b"HTTP/1.1 200 OK")
     service.supervisor.wait(PATIENCE)
 

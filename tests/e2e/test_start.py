@@ -93,9 +93,30 @@ def test_a_bento_builds_before_any_model_is_trained(clone: Path, tmp_path: Path)
     assert json.loads(shown.stdout)["services"][0]["models"] == []
 
 
+def test_beyond_this_machine_it_does_not_start_without_keys(home: Path) -> None:
+    with environment(home):  # no --host: BentoML's own default is every address
+        command = [str(BENTOML), "serve", "service.app:Unroll", "--port", "0"]
+        ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == 1
+    (line,) = (ended.stdout + ended.stderr).splitlines()
+    assert line.startswith("0.0.0.0 can be reached from other machines, and there are no keys. Name a file of keys")
+
+
+def test_a_file_of_keys_that_is_not_there_is_said_in_one_line(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UNROLL_KEYS_FILE", str(tmp_path / "keys"))
+    with environment(home):
+        command = [str(BENTOML), "serve", "service.app:Unroll", "--port", "0"]
+        ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == 1
+    assert (ended.stdout + ended.stderr).splitlines() == [f"{tmp_path / 'keys'} cannot be read: No such file or directory"]
+
+
 def test_workers_share_the_work_and_metrics_are_summed(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("UNROLL_WORKERS", "2")
-    with serving(home) as url:
+    monkeypatch.setenv("UNROLL_ALLOW_OPEN", "true")
+    with serving(home, host="0.0.0.0") as url:
         for _ in range(20):  # a new connection each, so that both workers get some
             assert httpx.post(f"{url}/many_to_many", json=REQUEST).status_code == 200
         metrics = httpx.get(f"{url}/metrics").text

@@ -54,6 +54,7 @@ def service(home: Path, disk: tuple[Path, bool]) -> Iterator[Service]:
         for name, value in {
             "UNROLL_WORKERS": str(WORKERS),
             "UNROLL_BODY_SECONDS": "2",
+            "UNROLL_HEADER_SECONDS": "4",
             "UNROLL_MAX_WAITING_MS": "2000",  # a busy machine is no fault of these
             "UNROLL_WATCH_SECONDS": "0.5",
             "UNROLL_DRAIN_SECONDS": "1",

@@ -1,13 +1,19 @@
 import asyncio
+import threading
+from datetime import UTC, datetime
 
+import numpy as np
 import pytest
 
-from contract.topologies import Rows, TopologyName
+from contract.topologies import Floats, Rows, Topology, TopologyName
 from service.caller import Caller
 from service.engine import Echo, Engine
-from service.errors import InvalidShape, LengthNotServed
+from service.errors import DeadlineExceeded, InvalidShape, LengthNotServed, NotFinite, UnknownVersion
 from service.model import LoadedModel
-from tests.service.conftest import BARS, FakeModels, shown
+from service.served import Choice
+from service.trials import ENOUGH, Kind, Trial
+from tests.conftest import make_manifest
+from tests.service.conftest import BARS, FakeModels, FakeRuntime, fake_model, shown
 
 RAGGED = Rows.of([[0.1, 0.2, 0.3], [0.4], [0.5, 0.6]])
 
@@ -43,3 +49,143 @@ def test_a_shape_error_of_the_contract_becomes_ours_with_its_facts(models: dict[
 def test_a_length_without_a_model_is_an_error(models: dict[str, LoadedModel]) -> None:
     with pytest.raises(LengthNotServed):
         predict(models, "many_to_one", Rows.of([[0.1, 0.2]]))
+
+
+class Failing(FakeRuntime):
+    def predict(self, inputs: Floats) -> Floats:
+        raise RuntimeError("a kernel is broken")
+
+
+class NotANumber(FakeRuntime):
+    def predict(self, inputs: Floats) -> Floats:
+        return super().predict(inputs) * np.float32(np.nan)
+
+
+class Off(FakeRuntime):
+    def predict(self, inputs: Floats) -> Floats:
+        return super().predict(inputs) + np.float32(0.5)
+
+
+ROW = Rows.of([[0.25, 0.5]])
+
+
+def on_trial(kind: Kind, runtime: FakeRuntime) -> Choice:
+    """A version with this runtime on trial; the canary is the one that answers."""
+    baseline, candidate = fake_model("many_to_many"), LoadedModel(make_manifest("many_to_many"), runtime)
+    trial = Trial(kind, "production", baseline, candidate, 100.0, datetime(2026, 1, 1, tzinfo=UTC))
+    return Choice(candidate, trial) if kind == "canary" else Choice(baseline, None, trial)
+
+
+def ask(choice: Choice, times: int = 1, caller: Caller | None = None) -> tuple[list[Echo], FakeModels]:
+    """The answers, once all that was to be compared or told has been."""
+    models = FakeModels({}, choice)
+
+    async def one_after_another() -> list[Echo]:
+        engine = Engine(models, BARS)
+        echoes = [await engine.predict("many_to_many", ROW, caller or Caller()) for _ in range(times)]
+        while engine._comparer._busy or engine._comparer._queue:
+            await asyncio.sleep(0)
+        await asyncio.get_running_loop().run_in_executor(None, engine._executor.shutdown)
+        return echoes
+
+    return asyncio.run(one_after_another()), models
+
+
+def test_a_model_that_answers_no_number_is_our_fault(models: dict[str, LoadedModel]) -> None:
+    with pytest.raises(NotFinite, match="answered NaN or infinity") as caught:
+        predict({"many_to_many": LoadedModel(make_manifest("many_to_many"), NotANumber("many_to_many"))}, "many_to_many", ROW)
+    assert caught.value.status == 500
+
+
+def test_a_version_that_is_not_in_memory_is_loaded_or_unknown(models: dict[str, LoadedModel]) -> None:
+    class Loads(FakeModels):
+        def load_pinned(self, topology: Topology, length: int, version: str) -> Choice:
+            assert threading.current_thread() is not threading.main_thread()  # it takes its time
+            if version == "unknown":
+                return super().load_pinned(topology, length, version)
+            return Choice(models["many_to_many"])
+
+    async def asked(wanted: str) -> Echo:
+        return await Engine(Loads(models), BARS).predict("many_to_many", ROW, Caller(), wanted)
+
+    assert asyncio.run(asked("20260101")).model is models["many_to_many"]
+    with pytest.raises(UnknownVersion, match="no unknown"):
+        asyncio.run(asked("unknown"))
+
+
+def test_a_canary_answers_and_is_compared_with_the_version_in_place() -> None:
+    choice = on_trial("canary", Off("many_to_many"))
+    assert choice.canary is not None
+    (echo,), _ = ask(choice)
+    assert (echo.model, echo.values.tolist()) == (choice.canary.candidate, [0.75, 1.0])
+    assert (choice.canary.rows, choice.canary.past, choice.canary.largest) == (1, 1, 0.5)
+
+
+@pytest.mark.parametrize("runtime", [Failing, NotANumber])
+def test_where_a_canary_fails_the_version_in_place_answers(runtime: type[FakeRuntime]) -> None:
+    choice = on_trial("canary", runtime("many_to_many"))
+    trial = choice.canary
+    assert trial is not None
+    echoes, models = ask(choice, ENOUGH - 1)
+    assert {echo.model for echo in echoes} == {trial.baseline}
+    assert [echo.values.tolist() for echo in echoes] == [ROW.values.tolist()] * (ENOUGH - 1)
+    assert (trial.sides["candidate"].requests, trial.sides["candidate"].errors) == (ENOUGH - 1, ENOUGH - 1)
+    assert (trial.sides["baseline"].requests, trial.sides["baseline"].errors) == (ENOUGH - 1, 0)
+    assert (trial.ended, models.ended) == (False, [])
+
+
+def test_a_canary_that_passes_a_bar_is_ended_once() -> None:
+    choice = on_trial("canary", Failing("many_to_many"))
+    assert choice.canary is not None
+    for _ in range(ENOUGH):
+        choice.canary.failed("candidate")
+    echoes, models = ask(choice, 5)
+    assert choice.canary.ended
+    assert models.ended == ["6 of 6 requests failed"]
+    assert {echo.model for echo in echoes} == {choice.canary.baseline}
+
+
+def test_a_canarys_caller_whose_time_is_up_is_told_so() -> None:
+    choice = on_trial("canary", Off("many_to_many"))
+    assert choice.canary is not None
+    with pytest.raises(DeadlineExceeded):
+        ask(choice, caller=Caller(deadline=0.0))
+    assert choice.canary.sides["baseline"].requests == 0
+
+
+@pytest.mark.parametrize("runtime", [FakeRuntime, Off, Failing, NotANumber])
+def test_a_shadow_changes_no_answer_whatever_it_does(runtime: type[FakeRuntime]) -> None:
+    choice = on_trial("shadow", runtime("many_to_many"))
+    trial = choice.shadow
+    assert trial is not None
+    echoes, models = ask(choice, 20)
+    assert {echo.model for echo in echoes} == {trial.baseline}
+    assert all(echo.values.tolist() == ROW.values.tolist() and echo.in_domain == [True] for echo in echoes)
+    fails = runtime in (Failing, NotANumber)
+    assert (trial.sides["candidate"].requests, trial.sides["candidate"].errors) == (20, 20 if fails else 0)
+    assert (trial.rows, trial.past) == (0 if fails else 20, 20 if runtime is Off else 0)
+    assert trial.sides["baseline"].requests == 20
+    assert models.ended == []  # a shadow costs nobody an answer, so nothing ends it
+
+
+def test_what_the_version_in_place_fails_is_counted_and_raised() -> None:
+    choice = on_trial("shadow", FakeRuntime("many_to_many"))
+    assert choice.shadow is not None
+    object.__setattr__(choice.model, "runtime", Failing("many_to_many"))
+    with pytest.raises(RuntimeError, match="a kernel is broken"):
+        ask(choice)
+    assert (choice.shadow.sides["baseline"].requests, choice.shadow.sides["baseline"].errors) == (1, 1)
+
+
+def test_batchers_of_versions_that_left_memory_are_let_go_of() -> None:
+    old, new = fake_model("many_to_many"), fake_model("many_to_many")
+    models = FakeModels({"many_to_many": old})
+
+    async def swapped() -> None:
+        engine = Engine(models, BARS)
+        await engine.predict("many_to_many", ROW, Caller())
+        models._models["many_to_many"] = new
+        await engine.predict("many_to_many", ROW, Caller())
+        assert list(engine._batchers) == [new]
+
+    asyncio.run(swapped())

@@ -9,10 +9,10 @@ import pytest
 from bentoml._internal.log import SERVER_LOGGING_CONFIG
 
 from service import logs
-from service.observing import CURRENT, Current
+from service.observing import CURRENT
 
 SECRET = "0.987654321"
-REQUEST = Current(b"abc", {b"traceparent": b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"}, None)
+REQUEST = (b"abc", {b"traceparent": b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"}, None)
 
 
 @pytest.fixture

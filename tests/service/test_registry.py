@@ -1,38 +1,10 @@
-from pathlib import Path
-
-import numpy as np
 import pytest
 
 from contract.store import ModelStore
-from contract.topologies import TOPOLOGIES, Floats, Topology
+from contract.topologies import TOPOLOGIES
 from service.errors import LengthNotServed, ModelNotServed
-from service.registry import Registry
 from tests.conftest import Publish
-from tests.service.conftest import FakeRuntime
-
-
-def load(folder: Path, _topology: Topology, _length: int, _labels: tuple[str, str]) -> FakeRuntime:
-    """As the real one: from the files in the version's folder. `weights` of 9 bytes load into a model that errs."""
-    return Off() if len((folder / "weights").read_bytes()) == 9 else FakeRuntime("one_to_one")
-
-
-class Off(FakeRuntime):
-    def __init__(self) -> None:
-        super().__init__("one_to_one")
-
-    def predict(self, inputs: Floats) -> Floats:
-        return super().predict(inputs) + np.float32(0.01)
-
-
-def loaded(store: ModelStore) -> Registry:
-    registry = Registry(store, load)
-    registry.load_all()
-    return registry
-
-
-def served(registry: Registry) -> dict[str, str]:
-    """What answers requests that name no version."""
-    return {name: served.default.manifest.version for name, served in registry.served.items()}
+from tests.service.registries import loaded, publish_wrong, served
 
 
 def test_every_name_is_served_in_its_newest_version(store: ModelStore, publish: Publish) -> None:
@@ -59,17 +31,8 @@ def test_a_changed_file_is_refused_and_the_version_before_it_served(store: Model
     assert [(r.version, r.reason) for r in registry.refusals] == [(second, "weights is changed")]
 
 
-def test_a_model_that_misses_its_golden_answers_is_refused(store: ModelStore, publish: Publish) -> None:
-    manifest = publish()
-    folder = store.path("one_to_one", manifest.version)
-
-    def fill(staging: Path) -> None:
-        (staging / "one_to_one").mkdir()
-        folder.rename(staging / "one_to_one" / folder.name)
-        (staging / "one_to_one" / folder.name / "weights").write_bytes(b"012345678")
-
-    (folder / "manifest.json").unlink()
-    store.publish(manifest, fill)
+def test_a_model_that_misses_its_golden_answers_is_refused(store: ModelStore) -> None:
+    publish_wrong(store)
     with pytest.raises(ModelNotServed, match=r"golden pair 0 differs by 0\.01, allowed 1e-05"):
         loaded(store)
 

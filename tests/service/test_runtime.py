@@ -9,6 +9,7 @@ import tensorflow as tf
 from contract.store import ModelStore
 from contract.topologies import TOPOLOGIES, Floats, Rows, TopologyName
 from service.buckets import LONE, TILE
+from service.errors import NotFinite
 from service.model import LoadedModel
 from service.registry import Registry
 from service.runtime import SavedModel, SavedModels
@@ -73,10 +74,12 @@ def test_two_thousand_companies_change_nothing(models: dict[TopologyName, Loaded
 def test_a_poisoned_row_changes_no_other(models: dict[TopologyName, LoadedModel]) -> None:
     model = models["many_to_many"]
     rows = list(np.random.default_rng(3).random((8, 5), np.float32))
-    clean = Rows.of(rows).split(model.run(Rows.of(rows)).values)
+    clean = model.runtime.predict(np.stack(rows)[..., None])
     rows[3] = np.full(5, np.nan, np.float32)
-    poisoned = Rows.of(rows).split(model.run(Rows.of(rows)).values)
+    poisoned = model.runtime.predict(np.stack(rows)[..., None])
     assert np.isnan(poisoned[3]).all()
+    with pytest.raises(NotFinite):
+        model.run(Rows.of(rows))
     for number in {*range(8)} - {3}:
         assert poisoned[number].tolist() == clean[number].tolist()
 

@@ -3,6 +3,7 @@ import json
 import time
 from collections.abc import Iterable
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,12 +16,16 @@ from starlette.types import Message, Scope
 
 from service.admission import Admission
 from service.errors import InvalidRequest, Overloaded
+from service.guard import Guard
+from service.keys import SCOPES, Key, line, new
 from service.observing import Observer
 from service.protocols.native import render_error
+from service.rates import Rates
 from service.routes import Request, Response, Route
 from service.tracing import Tracing
 from service.transport import Limits, Outermost, Transport
 
+OPEN = Guard(None, Rates(Path("unused")))
 LIMIT = 100
 LIMITS = Limits(body_bytes=LIMIT, body_seconds=30, timeout=10, most_timeout=60)
 
@@ -45,13 +50,17 @@ async def gone(request: Request) -> Response:
     return Response(str(request.caller.gone()).encode())
 
 
+async def whose(request: Request) -> Response:
+    return Response(f"{request.key} {request.path['name']}".encode())
+
+
 async def theirs(_request: StarletteRequest) -> PlainTextResponse:
     return PlainTextResponse("theirs")
 
 
-def application(limits: Limits, admission: Admission) -> Starlette:
+def application(limits: Limits, admission: Admission, guard: Guard) -> Starlette:
     """As in the service: a Starlette application, the transport added as its innermost middleware."""
-    transport = Transport(limits, admission, Observer(Tracing(None, 0.0, {}), 0.0, 10.0), render_error)
+    transport = Transport(limits, admission, guard, Observer(Tracing(None, 0.0, {}), 0.0, 10.0), render_error)
     transport.add(
         Route("/echo", "POST", echo, render_error),
         Route("/refuse", "POST", refuse, render_error),
@@ -59,18 +68,20 @@ def application(limits: Limits, admission: Admission) -> Starlette:
         Route("/read", "GET", echo, render_error),
         Route("/deadline", "POST", deadline, render_error),
         Route("/gone", "POST", gone, render_error),
+        Route("/admin/{name}", "POST", whose, render_error, "admin"),
     )
-    routes = [StarletteRoute("/theirs", theirs), StarletteRoute("/echo", theirs, methods=["GET", "POST"])]
+    routes = [StarletteRoute(f"/{path}", theirs) for path in ("theirs", "livez", "readyz", "metrics")]
+    routes += [StarletteRoute("/echo", theirs, methods=["GET", "POST"])]
     return Starlette(routes=routes, middleware=[Middleware(Outermost, transport=transport)])
 
 
 class Client:
     """Speaks ASGI: starts the application, then sends one request in the chunks given and keeps what was answered."""
 
-    def __init__(self, limits: Limits = LIMITS, admission: Admission | None = None) -> None:
+    def __init__(self, limits: Limits = LIMITS, admission: Admission | None = None, guard: Guard = OPEN) -> None:
         self.sent: list[Message] = []
         self.chunks_read = 0
-        self._app = application(limits, admission or Admission(10_000, 10.0))
+        self._app = application(limits, admission or Admission(10_000, 10.0), guard)
 
     async def _run(self, method: str, path: str, headers: dict[str, str], chunks: list[bytes], more: bool, never: bool) -> None:
         """`more`: the last chunk is not the end. `never`: nothing comes after it, instead of a disconnect."""
@@ -296,3 +307,50 @@ def test_head_is_taken_where_get_is() -> None:
 
 def test_a_request_id_is_sent_back_with_a_404_too() -> None:
     assert Client().request("GET", "/nope", {"x-request-id": "abc"}).headers[b"x-request-id"] == b"abc"
+
+
+@pytest.fixture
+def keys(tmp_path: Path) -> tuple[Guard, dict[str, dict[str, str]]]:
+    """A guard, and the headers of a key for each scope."""
+    made: dict[str, tuple[str, Key]] = {scope: new(scope, [scope], None, None, None) for scope in SCOPES}
+    (tmp_path / "keys").write_text("".join(line(key) + "\n" for _, key in made.values()))
+    headers = {scope: {"authorization": f"Bearer {secret}"} for scope, (secret, _) in made.items()}
+    return Guard(tmp_path / "keys", Rates(tmp_path)), headers
+
+
+def test_a_key_is_asked_for_before_anything_else(keys: tuple[Guard, dict[str, dict[str, str]]]) -> None:
+    guard, headers = keys
+    for wrong in ({}, {"content-type": "text/csv"}, {"content-length": str(LIMIT + 1)}, {"x-request-timeout-ms": "soon"}):
+        client = Client(guard=guard, admission=Full()).request("POST", "/echo", wrong, [b"12345"])
+        assert client.problem["type"] == "urn:unroll:error:missing-key"
+        assert client.headers[b"www-authenticate"] == b'Bearer realm="unroll"'
+        assert client.chunks_read == 0
+    assert Client(guard=guard).request("GET", "/echo").status == 401  # and only then which methods there are
+    assert Client(guard=guard).request("POST", "/echo", headers["predict"], [b"1"]).body == b"1"
+    assert Client(guard=guard).request("POST", "/echo", headers["admin"], [b"1"]).status == 403
+
+
+@pytest.mark.parametrize(("path", "scope"), [("/theirs", "predict"), ("/metrics", "metrics")])
+def test_the_applications_own_routes_need_a_key(keys: tuple[Guard, dict[str, dict[str, str]]], path: str, scope: str) -> None:
+    guard, headers = keys
+    assert Client(guard=guard).request("GET", path).problem["type"] == "urn:unroll:error:missing-key"
+    assert Client(guard=guard).request("GET", path, headers["admin"]).status == 403
+    assert Client(guard=guard).request("GET", path, headers[scope]).body == b"theirs"
+
+
+def test_probes_and_what_does_not_exist_need_no_key(keys: tuple[Guard, dict[str, dict[str, str]]]) -> None:
+    guard, _ = keys
+    assert [Client(guard=guard).request("GET", path).status for path in ("/livez", "/readyz", "/nope")] == [200, 200, 404]
+
+
+def test_admin_routes_are_not_there_without_keys_and_know_who_asks_with_one(
+    keys: tuple[Guard, dict[str, dict[str, str]]],
+) -> None:
+    missing = Client().request("POST", "/admin/x")
+    assert missing.status == 404
+    assert "admin" not in missing.problem["detail"].split("There is:")[1]
+    guard, headers = keys
+    assert Client(guard=guard).request("POST", "/admin/x").status == 401
+    assert Client(guard=guard).request("POST", "/admin/x", headers["predict"]).status == 403
+    assert Client(guard=guard).request("POST", "/admin/x", headers["admin"]).body == b"admin x"
+    assert "/admin/{name}" in Client(guard=guard).request("GET", "/nope").problem["detail"]

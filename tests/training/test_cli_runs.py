@@ -28,7 +28,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_without_runs_the_list_says_how_to_make_one(tmp_path: Path) -> None:
     result = call("runs", "--runs", str(tmp_path))
     assert result.exit_code == 0
-    assert result.output == f"No runs in {tmp_path} yet: `python -m training run` makes one.\n"
+    assert result.output == f"No runs in {tmp_path} yet: `make train` (or `python -m training run`) makes one.\n"
     assert json.loads(call("runs", "--runs", str(tmp_path), "--json").output) == []
 
 
@@ -51,7 +51,7 @@ def test_retrained_models_are_candidates_listed_shown_and_promoted_when_told(hom
     assert (newest["id"], oldest["id"]) == (second.folder.name, first.folder.name)
     assert (oldest["status"], oldest["step"], oldest["published_version"]) == ("published", 1_000, first.plan.version)
     assert oldest["plan"]["seed"] == 26
-    assert oldest["plan"]["data_hash"] is None
+    assert oldest["plan"]["data"] is None
 
     shown = call("runs", "--runs", runs, "show", "last").output
     for word in (second.folder.name, "seed", str(second.plan.seed), "against production", "log.txt"):

@@ -1,0 +1,185 @@
+"""Rolling replacement under load: how many of 100,000 requests fail while one instance takes over from another, repeatedly.
+
+    python -m benchmarks.rolling [--requests 100000] [--connections 16]
+
+nginx stands in front, as a cluster's load balancer would: it sends to the one instance that is ready, looked at four times a
+second. A new instance is started; when it is ready the old one gets SIGTERM, says that it is not ready, answers on for its
+pause, and ends. That is done until all requests are made, two times at least. wrk compares every answer with the right one.
+Needs nginx and wrk. Ends with one JSON line.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from benchmarks import wrk
+from benchmarks.commands import interruptible
+from benchmarks.servers import ask
+from benchmarks.targets import SEQUENCES, models_folder
+from loadtests.target import ROOT, end, free_port, why_not_ready
+
+PAUSE = 5.0
+"""Seconds that an instance answers on: the service's default."""
+LOOK_SECONDS = 0.25
+CONNECTIONS = """(default: %(default)s) when it ends, wrk leaves as many requests unanswered, and comes back at once: together
+more than the service always lets wait, 32, would be overload on a slow machine, which is not what is measured"""
+PATIENCE = 120.0
+PATH = "/many_to_many"
+CONF = """
+daemon off; master_process off; pid {folder}/nginx.pid; error_log {folder}/error.log;
+events {{ worker_connections 1024; }}
+http {{
+  access_log off; keepalive_requests 1000000;
+  client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/f;
+  uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
+  upstream one {{ server 127.0.0.1:{ports[0]}; keepalive 64; keepalive_timeout 4s; }}
+  upstream two {{ server 127.0.0.1:{ports[1]}; keepalive 64; keepalive_timeout 4s; }}
+  server {{
+    listen 127.0.0.1:{port};
+    location / {{
+      set $to one; if (-f {folder}/two) {{ set $to two; }}
+      proxy_pass http://$to; proxy_http_version 1.1; proxy_set_header connection "";
+    }}
+  }}
+}}
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--requests", type=int, default=100_000, help="at least (default: %(default)s)")
+    parser.add_argument("--connections", type=int, default=16, help=CONNECTIONS)
+    options = parser.parse_args(arguments)
+    if missing := [name for name in ("nginx", "wrk") if shutil.which(name) is None]:
+        sys.exit(f"benchmarks.rolling: needs {' and '.join(missing)}: apt-get install nginx-light wrk")
+    return interruptible("benchmarks.rolling", lambda: measure(options.requests, options.connections))
+
+
+def measure(requests: int, connections: int) -> int:
+    with tempfile.TemporaryDirectory(prefix="rolling-") as name, ExitStack() as stack:
+        folder, ports = Path(name), (free_port(), free_port())
+        instances = [start(folder / "0", ports[0])]
+        stack.callback(end_all, instances)
+        wait_until_ready(ports[0])
+        port = stack.enter_context(nginx(folder, ports))
+        switch = Switch(folder / "two", ports)
+        stack.enter_context(switch)
+        body, expected = folder / "body.json", folder / "expected.json"
+        body.write_bytes(SEQUENCES)
+        expected.write_bytes(ask(port, "POST", PATH, SEQUENCES)[1])
+        done, failed, wrong, replaced, busy = 0, 0, 0, 0, 0.0
+        while done < requests or replaced < 2:
+            took: list[float] = []
+            replacing = threading.Thread(target=lambda taken=took: taken.append(replace(folder, ports, instances)))
+            begun = time.monotonic()
+            replacing.start()
+            while replacing.is_alive():  # a run ends when its time is over, not in the middle of a replacement's
+                load = wrk.run(f"http://127.0.0.1:{port}{PATH}", connections, 10, body, expected)
+                done, failed, wrong = done + load.checked, failed + load.failed, wrong + load.wrong
+            replaced, busy = replaced + 1, busy + time.monotonic() - begun
+            print(f"{replaced} replaced in {took[0]:.1f} s; {done} requests, {failed} failed, {wrong} wrong", file=sys.stderr)
+    figures = {"requests": done, "failed": failed, "wrong": wrong, "replaced": replaced, "rps": round(done / busy)}
+    print(json.dumps(figures))
+    return 1 if failed or wrong else 0
+
+
+class Switch:
+    """Has nginx send to the other instance once the one that it sends to is not ready. `flag`: there, it is the second."""
+
+    def __init__(self, flag: Path, ports: tuple[int, int]) -> None:
+        self._flag, self._ports = flag, ports
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._stopped.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stopped.wait(LOOK_SECONDS):
+            current = self._flag.exists()
+            there, other = (why_not_ready(f"http://127.0.0.1:{self._ports[n]}") for n in (current, not current))
+            if there is not None and other is None:
+                if current:
+                    self._flag.unlink()
+                else:
+                    self._flag.touch()
+
+
+def end_all(instances: list[subprocess.Popen[bytes]]) -> None:
+    for instance in instances:
+        end(instance)
+
+
+def replace(folder: Path, ports: tuple[int, int], instances: list[subprocess.Popen[bytes]]) -> float:
+    """Start a new instance, and end the old one once it is ready. -> seconds."""
+    begun = time.monotonic()
+    number = len(instances)
+    instances.append(start(folder / str(number), ports[number % 2]))
+    wait_until_ready(ports[number % 2])
+    os.kill(instances[number - 1].pid, signal.SIGTERM)
+    instances[number - 1].wait(PATIENCE)
+    return time.monotonic() - begun
+
+
+def start(home: Path, port: int) -> subprocess.Popen[bytes]:
+    """An instance with a home of its own, as in a container: `bentoml serve` empties the metrics folder that it finds there."""
+    home.mkdir()
+    (home / "models").symlink_to(models_folder())
+    environ = {
+        "BENTOML_HOME": str(home),
+        "UNROLL_DRAIN_SECONDS": str(PAUSE),
+        "BENTOML_DO_NOT_TRACK": "True",
+        "TF_CPP_MIN_LOG_LEVEL": "2",
+        "PYTHONPATH": str(ROOT),
+    }
+    command = [str(Path(sys.executable).with_name("bentoml")), "serve", "service.app:Unroll"]
+    with (home / "log").open("wb") as output:
+        return subprocess.Popen(
+            [*command, "--host", "127.0.0.1", "--port", str(port)],
+            cwd=ROOT,
+            env={**os.environ, **environ},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+
+def wait_until_ready(port: int) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while why := why_not_ready(f"http://127.0.0.1:{port}"):
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"not ready within {PATIENCE:.0f} s: {why}")
+        time.sleep(0.1)
+
+
+@contextmanager
+def nginx(folder: Path, ports: tuple[int, int]) -> Iterator[int]:
+    """Its port."""
+    port = free_port()
+    conf = folder / "nginx.conf"
+    conf.write_text(CONF.format(folder=folder, ports=ports, port=port))
+    process = subprocess.Popen(["nginx", "-p", str(folder), "-c", str(conf)], start_new_session=True)
+    try:
+        wait_until_ready(port)
+        yield port
+    finally:
+        end(process)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

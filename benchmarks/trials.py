@@ -1,0 +1,164 @@
+"""What versions on trial cost: a canary's share, a broken canary, a shadow.
+
+    python -m benchmarks.trials [--requests 20000] [--rate 500]
+
+share     of many requests without a key, what the canary answered; of keys, whether all requests of one went one way
+broken    a candidate that answers x + 0.5 gets 5 % under load: how long until it is withdrawn, and what it answered
+shadow    throughput with a shadow and without, by turns, against the share of the time that the shadow's own runs took
+Ends with one JSON line.
+"""
+
+import argparse
+import asyncio
+import json
+import re
+import statistics
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+import uvloop
+
+from benchmarks import machine, versions, wrk
+from benchmarks.arrivals import constant
+from benchmarks.client import OpenLoop
+from benchmarks.commands import MODEL, interruptible, model_folder
+from benchmarks.payloads import rows_body, rows_items
+from benchmarks.servers import Server, running
+from benchmarks.targets import OURS, TARGETS
+from contract.aliases import PRODUCTION
+from contract.store import ModelStore
+
+PERCENT = 5.0
+KEYS = 200
+ASKED_PER_KEY = 5
+BROKEN_BY = 0.5
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--requests", type=int, default=20_000, help="for the share (default: %(default)s)")
+    parser.add_argument("--rate", type=float, default=500, help="requests a second, with a canary (default: %(default)s)")
+    parser.add_argument("--seconds", type=float, default=5, help="of each turn with a shadow or without (default: %(default)s)")
+    options = parser.parse_args(arguments)
+    return interruptible("benchmarks.trials", lambda: measure(options))
+
+
+def measure(options: argparse.Namespace) -> int:
+    with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
+        folder = Path(scratch)
+        versions.prepare(folder / "prepared", 2, 1)
+        versions.prepare(folder / "broken", 1, 1, BROKEN_BY)
+        store = ModelStore(folder / "home" / "models")
+        base, good, broken = (
+            versions.publish(store, folder / name).version for name in ("prepared/000", "prepared/001", "broken/000")
+        )
+        store.promote(MODEL, PRODUCTION, base)
+        ours = next(target for target in TARGETS if target.name == OURS)
+        target = replace(ours, environ=lambda _model, _folder: {"BENTOML_HOME": str(folder / "home")})
+        with running(target, model_folder(), folder / "server") as server:
+            figures = {
+                "share": _share(server, store, good, options),
+                "broken": _broken(server, store, broken, options),
+                "shadow": _shadow(server, store, good, options.seconds, folder),
+                **machine.facts(),
+            }
+    print(json.dumps(figures))
+    return 0
+
+
+def _share(server: Server, store: ModelStore, good: str, options: argparse.Namespace) -> dict[str, Any]:
+    store.set_canary(MODEL, PRODUCTION, good, PERCENT)
+    _until(server, "canary", good)
+    answered = uvloop.run(_versions(server, options.rate, options.requests / options.rate))
+    by_key: dict[str, set[str]] = {}
+    with httpx.Client() as client:
+        for number in range(KEYS * ASKED_PER_KEY):
+            key = f"user {number % KEYS}"
+            asked = {"sequences": rows_items(1), "routing_key": key}
+            by_key.setdefault(key, set()).add(client.post(server.url, json=asked).json()["version"])
+    store.withdraw(MODEL, PRODUCTION, canary=True, shadow=True)
+    _until(server, "canary", None)
+    return {
+        "requests": len(answered),
+        "percent": 100 * sum(version == good for _, version, _ in answered) / len(answered),
+        "keys": KEYS,
+        "keys_that_went_both_ways": sum(len(seen) > 1 for seen in by_key.values()),
+        "keys_of_the_canary": sum(good in seen for seen in by_key.values()),
+    }
+
+
+def _broken(server: Server, store: ModelStore, broken: str, options: argparse.Namespace) -> dict[str, Any]:
+    begun = time.monotonic()
+    store.set_canary(MODEL, PRODUCTION, broken, PERCENT)
+    answered = uvloop.run(_versions(server, options.rate, 10))
+    wrong = [sent for sent, version, _ in answered if version == broken]
+    return {
+        "requests": len(answered),
+        "answered_by_it": len(wrong),
+        "percent": 100 * len(wrong) / len(answered),
+        "failed": sum(status != 200 for _, _, status in answered),
+        "last_answer_after_seconds": max(wrong) - begun if wrong else None,
+        "store": [event.reason for event in store.aliases(MODEL)[PRODUCTION].history if event.what == "withdraw"][-1:],
+    }
+
+
+def _shadow(server: Server, store: ModelStore, good: str, seconds: float, folder: Path) -> dict[str, Any]:
+    body = folder / "body"
+    body.write_bytes(rows_body(1))
+    wrk.run(server.url, 64, 3, body)
+    rates: dict[str, list[float]] = {"without": [], "with": []}
+    spent: list[float] = []
+    for _ in range(4):
+        store.withdraw(MODEL, PRODUCTION, canary=True, shadow=True)
+        _until(server, "shadow", None)
+        rates["without"].append(wrk.run(server.url, 64, seconds, body).rps)
+        store.set_shadow(MODEL, PRODUCTION, good)
+        _until(server, "shadow", good)
+        before = _comparing_seconds(server)
+        rates["with"].append(wrk.run(server.url, 64, seconds, body).rps)
+        spent.append((_comparing_seconds(server) - before) / seconds)
+    trial = httpx.get(f"http://127.0.0.1:{server.port}/models/{MODEL}/comparison").json()["trials"][0]
+    without, with_ = (statistics.median(rates[name]) for name in ("without", "with"))
+    return {
+        "rps_without": without,
+        "rps_with": with_,
+        "throughput_lost": 1 - with_ / without,
+        "share_of_time_in_its_runs": statistics.median(spent),
+        "compared_rows": trial["compared_rows"],
+        "uncompared_requests": trial["uncompared_requests"],
+        "largest_difference": trial["largest_difference"],
+    }
+
+
+def _comparing_seconds(server: Server) -> float:
+    page = httpx.get(f"http://127.0.0.1:{server.port}/metrics").text
+    return sum(float(value) for value in re.findall(r"^unroll_comparing_seconds_total\{.*\} (\S+)", page, re.MULTILINE))
+
+
+def _until(server: Server, role: str, version: str | None) -> None:
+    from training.wait import wait_until_served  # noqa: PLC0415
+
+    wait_until_served(f"http://127.0.0.1:{server.port}", MODEL, {role: version}, timeout=30)
+
+
+async def _versions(server: Server, rate: float, seconds: float) -> list[tuple[float, str, int]]:
+    """(when sent, of time.monotonic(); who answered; status) for each request of a constant load."""
+    load = OpenLoop(server.port, server.target.path, rows_body(1), b"", 64)
+    await load.offer(constant(rate, seconds))
+    load.close()
+    await asyncio.sleep(0)
+    names = {answer: json.loads(answer)["version"] if answer else "" for answer in {o.answer for o in load.outcomes}}
+    statuses = Counter(outcome.status for outcome in load.outcomes)
+    print(f"{len(load.outcomes)} requests, statuses {dict(statuses)}", file=sys.stderr)
+    return [(outcome.due + outcome.late, names[outcome.answer], outcome.status) for outcome in load.outcomes]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,175 @@
+"""Builds an image with whichever of docker, podman and buildah works here; its list of contents (SBOM) goes to dist/.
+
+    python -m deploy.image serve [--variant gpu] [--models mounted] [--tool podman] [--base python:3.11-slim]
+    python -m deploy.image train
+
+`serve` goes through `bentoml build` and `bentoml containerize`; deploy/serve.Dockerfile then leaves out what only building
+needed.
+"""
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import tomllib
+from pathlib import Path
+from typing import Final
+
+import yaml
+
+ROOT: Final = Path(__file__).parent.parent
+HERE: Final = Path(__file__).parent
+TOOLS: Final = ("docker", "podman", "buildah")
+MOUNT: Final = "/store/models"
+"""Where an image without models looks for them; the training image publishes into /store."""
+BAKED: Final = "/home/bentoml/bento/models"
+BASE: Final = "python:3.11-slim"
+CYCLONEDX: Final = "7.5.0"
+BENTO_IMAGE: Final = "localhost/unroll-bento"
+
+
+class ImageError(Exception):
+    """No image can be built; the message says why and what to type."""
+
+
+def working_tool(wanted: str | None) -> str:
+    """The tool that was asked for, else the first that answers. Docker without its daemon does not."""
+    for tool in (wanted,) if wanted else TOOLS:
+        answers = shutil.which(tool) and subprocess.run([tool, "info"], capture_output=True, check=False).returncode == 0
+        if answers:
+            return tool
+    raise ImageError(f"expected {wanted or ', '.join(TOOLS)} to answer `info`; none did. apt-get install podman")
+
+
+def version() -> str:
+    return str(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"])
+
+
+def commit() -> str:
+    """The checkout's commit, `+` after uncommitted changes; 'unknown' outside of one."""
+    described = subprocess.run(
+        ["git", "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty=+"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return described.stdout.strip() or "unknown"
+
+
+def packages(kind: str, variant: str) -> str:
+    """The pinned list that an image installs: requirements/<kind>.txt, with the TensorFlow of the variant."""
+    listed = (ROOT / "requirements" / f"{kind}.txt").read_text()
+    if variant == "gpu":  # `tensorflow` holds the kernels; what they load comes from NVIDIA
+        return listed + (ROOT / "requirements" / "gpu.txt").read_text()
+    return re.sub(r"^tensorflow==", "tensorflow-cpu==", listed, flags=re.MULTILINE)  # half the size, nothing that a CPU can use
+
+
+def bentofile(variant: str, base: str) -> str:
+    """bentofile.yaml with this image's base and list of packages."""
+    options = yaml.safe_load((ROOT / "bentofile.yaml").read_text())
+    options["docker"] = {"base_image": base}
+    options["python"] = {"packages": packages("serve", variant).split(), "lock_packages": False}
+    return str(yaml.safe_dump(options, sort_keys=False))
+
+
+def build_bento(variant: str, base: str, models: str) -> str:
+    """The tag of a new bento. Raises ImageError when there are no models to bake in."""
+    home = Path(os.environ.get("BENTOML_HOME") or Path.home() / "bentoml")
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "bentofile.yaml"
+        file.write_text(bentofile(variant, base))
+        store = Path(folder) / "empty" if models == "mounted" else home / "models"
+        command = [bentoml(), "build", "--output", "tag", "-f", str(file), str(ROOT)]
+        said = run(command, env={**os.environ, "UNROLL_MODELS_DIR": str(store)}, capture=True)
+    tag = said.strip().splitlines()[-1].removeprefix("__tag__:")
+    listed = yaml.safe_load((home / "bentos" / tag.replace(":", "/") / "bento.yaml").read_text())
+    if models == "baked" and not any(service["models"] for service in listed["services"]):
+        raise ImageError(f"expected models to bake in at {store}; there are none. make train, or MODELS=mounted")
+    return tag
+
+
+def build_serve(tool: str, variant: str, base: str, models: str) -> str:
+    tag = build_bento(variant, base, models)
+    bento = f"{BENTO_IMAGE}:{tag.partition(':')[2]}"
+    run([bentoml(), "containerize", tag, "--backend", tool, "-t", bento])
+    arguments = {"BASE": base, "BENTO": bento, "MODELS_DIR": MOUNT if models == "mounted" else BAKED}
+    labels = {"unroll.bento": tag, "unroll.models": models}
+    return finish(tool, "serve", "unroll", variant, arguments, labels, HERE)
+
+
+def build_train(tool: str, variant: str, base: str) -> str:
+    with tempfile.TemporaryDirectory() as folder:  # what is not copied here cannot get into the image
+        context = Path(folder)
+        for package in ("contract", "training"):
+            shutil.copytree(ROOT / package, context / package, ignore=shutil.ignore_patterns("__pycache__"))
+        for helper in ("slim.sh", "sbom.py"):
+            shutil.copy(HERE / helper, context)
+        (context / "requirements.txt").write_text(packages("run", variant))
+        return finish(tool, "train", "unroll-train", variant, {"BASE": base}, {}, context)
+
+
+def finish(
+    tool: str, kind: str, name: str, variant: str, arguments: dict[str, str], labels: dict[str, str], context: Path
+) -> str:
+    """Build deploy/<kind>.Dockerfile, and beside the image its list of contents. The image's name."""
+    image = f"{name}:{version()}{'-gpu' if variant == 'gpu' else ''}"
+    whole = {
+        "org.opencontainers.image.title": name,
+        "org.opencontainers.image.version": version(),
+        "org.opencontainers.image.revision": commit(),
+        **labels,
+    }
+    build = [tool, "build", "-f", str(HERE / f"{kind}.Dockerfile")]
+    for key, value in {"CYCLONEDX": CYCLONEDX, **arguments}.items():
+        build += ["--build-arg", f"{key}={value}"]
+    label = [part for key, value in whole.items() for part in ("--label", f"{key}={value}")]
+    run([*build, *label, "-t", image, str(context)])
+    dist = ROOT / "dist"
+    dist.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        run([*build, "--target", "inventory", "--output", f"type=local,dest={folder}", str(context)])
+        shutil.copy(Path(folder) / "sbom.json", dist / f"{image.replace(':', '-')}.cdx.json")
+    return image
+
+
+def bentoml() -> str:
+    return str(Path(sys.executable).with_name("bentoml"))
+
+
+def run(command: list[str], env: dict[str, str] | None = None, capture: bool = False) -> str:
+    """Raises ImageError when the command fails."""
+    done = subprocess.run(command, cwd=ROOT, env=env, stdout=subprocess.PIPE if capture else None, text=True, check=False)
+    if done.returncode:
+        raise ImageError(f"{' '.join(command[:3])} ... ended with {done.returncode}")
+    return done.stdout or ""
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m deploy.image", description=__doc__.partition("\n")[0])
+    parser.add_argument("kind", choices=("serve", "train"))
+    parser.add_argument("--tool", choices=TOOLS, help="default: the first of these that works")
+    parser.add_argument("--variant", choices=("cpu", "gpu"), default="cpu")
+    parser.add_argument("--models", choices=("baked", "mounted"), default="baked", help="serve: in the image, or below /store")
+    parser.add_argument("--base", default=BASE, help="the image to build on")
+    given = parser.parse_args()
+    try:
+        tool = working_tool(given.tool)
+        serve = given.kind == "serve"
+        image = (
+            build_serve(tool, given.variant, given.base, given.models)
+            if serve
+            else build_train(tool, given.variant, given.base)
+        )
+    except ImageError as error:
+        print(f"deploy.image: {error}", file=sys.stderr)
+        return 1
+    print(image)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

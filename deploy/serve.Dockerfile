@@ -1,0 +1,48 @@
+# The serving image, out of what `bentoml containerize` built: the same files without what only building needs, in one layer
+# each. python -m deploy.image serve   (make image)
+ARG BASE=python:3.11-slim
+ARG BENTO
+
+FROM ${BASE} AS base
+
+FROM ${BENTO} AS slim
+USER root
+COPY slim.sh /tmp/
+RUN sh /tmp/slim.sh /app/.venv && chmod -R a+rX /home/bentoml && rm /home/bentoml/bento/env/docker/Dockerfile
+
+FROM slim AS sbom
+ARG CYCLONEDX
+COPY --from=base /var/lib/dpkg /tmp/dpkg
+COPY sbom.py /tmp/
+RUN uv venv -q /sbom && uv pip install -q --python /sbom/bin/python cyclonedx-bom==${CYCLONEDX}
+RUN /sbom/bin/cyclonedx-py environment --of JSON -o /tmp/python.json /app/.venv/bin/python \
+ && /sbom/bin/python /tmp/sbom.py /tmp/python.json /tmp/dpkg /sbom.json
+
+# Only to hand the file out: build --target inventory --output type=local,dest=<folder>
+FROM scratch AS inventory
+COPY --from=sbom /sbom.json /
+
+FROM ${BASE}
+# Whom BentoML made: bentoml, 1034. By number below, so that Kubernetes can tell that it is not root.
+COPY --from=slim --chown=0:0 /etc/passwd /etc/group /etc/
+COPY --from=slim --chown=0:0 /app /app
+COPY --from=slim --chown=0:0 /home/bentoml /home/bentoml
+ARG MODELS_DIR=/home/bentoml/bento/models
+# BENTOML_HOME is what BentoML writes to at run time; below /tmp, a read-only root needs one tmpfs and no more.
+ENV PATH=/app/.venv/bin:/usr/local/bin:/usr/bin:/bin \
+    VIRTUAL_ENV=/app/.venv \
+    LANG=C.UTF-8 \
+    PYTHONUNBUFFERED=1 \
+    HOME=/tmp \
+    BENTO_PATH=/home/bentoml/bento \
+    BENTOML_HOME=/tmp/bentoml \
+    BENTOML_CONTAINERIZED=true \
+    BENTOML_DO_NOT_TRACK=True \
+    TF_CPP_MIN_LOG_LEVEL=2 \
+    UNROLL_MODELS_DIR=${MODELS_DIR}
+# A new volume takes its owner from here.
+RUN install -d -o 1034 -g 1034 /store
+WORKDIR /home/bentoml/bento
+EXPOSE 3000
+USER 1034:1034
+ENTRYPOINT ["/home/bentoml/bento/env/docker/entrypoint.sh"]

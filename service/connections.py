@@ -1,0 +1,186 @@
+"""A connection, with limits that uvicorn does not have: on headers, on how long a client may stall, on how many there are.
+
+uvicorn's httptools parser takes headers of any size and number, waits for them for ever, and waits for ever for a client
+that does not read its answer.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple
+
+from starlette.types import Receive, Scope, Send
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from service import metrics
+from service.errors import HeadersTooLarge, NotHTTP, TooManyConnections, UnrollError
+from service.routes import ErrorRenderer, Response
+
+LINGER: Final = 1.0
+"""Seconds for which a connection stays open after a refusal, what comes being dropped, so that the client gets to read it."""
+
+
+class ConnectionLimits(NamedTuple):
+    """Of one worker; bytes and seconds."""
+
+    connections: int
+    header_bytes: int  # of the request line and all headers
+    header_count: int
+    header_seconds: float  # for them to arrive
+    write_seconds: float  # for a client that has stopped reading to read on
+
+
+class _TooLarge(Exception):
+    """Ends the parser; `_refused` says why."""
+
+
+class Connection(HttpToolsProtocol):
+    """What uvicorn makes for each connection."""
+
+    def __init__(self, limits: ConnectionLimits, render_error: ErrorRenderer, **uvicorns: Any) -> None:
+        super().__init__(**uvicorns)
+        self._limits, self._render_error = limits, render_error
+        self._in_head = self._began = False  # a part of a request's head is here, and not all; it began in this chunk
+        self._most = self._least = 0  # bytes that the head which is being read has at most and at least
+        self._refused: UnrollError | None = None
+        self._stall: asyncio.TimerHandle | None = None  # runs while the client owes us the rest of something
+        self._write_stall: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
+        super().connection_made(transport)
+        if len(self.connections) > self._limits.connections:
+            metrics.connections_refused.labels("connections").inc()
+            self.app = self._too_many
+        self._stall = self._after(self._limits.header_seconds, "header-seconds")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._owes_nothing()
+        self._cancel_write_stall()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._refused is not None:
+            return
+        self._most = (self._most if self._in_head else 0) + len(data)
+        self._began = False
+        super().data_received(data)
+        if self._in_head and self._refused is None:
+            if not self._began:
+                self._least += len(data)
+            if self._least > self._limits.header_bytes:
+                self._refuse(self._too_large())
+            elif self._stall is None:
+                self._stall = self._after(self._limits.header_seconds, "header-seconds")
+
+    def on_message_begin(self) -> None:
+        self._in_head = self._began = True
+        self._least = 0
+        if self._stall is not None and self.cycle is not None:  # what stalled was the body before
+            self._owes_nothing()
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        if self._stall is not None:
+            self._owes_nothing()
+        limits, headers = self._limits, self.headers
+        # Only where what came could be too much is it added up.
+        if len(headers) > limits.header_count or (
+            self._most > limits.header_bytes
+            and len(self.url) + sum(len(name) + len(value) + 4 for name, value in headers) > limits.header_bytes
+        ):
+            self._refused = self._too_large()
+            raise _TooLarge
+        super().on_headers_complete()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        cycle = self.cycle
+        if cycle.more_body or not cycle.keep_alive:
+            self._unfinished()
+
+    def timeout_keep_alive_handler(self) -> None:
+        if self.transport.get_write_buffer_size():
+            self.transport.abort()  # closing would wait for the client to read
+        super().timeout_keep_alive_handler()
+
+    def send_400_response(self, msg: str) -> None:
+        """uvicorn calls it for whatever its parser ends with."""
+        self._refuse(self._refused or NotHTTP(f"expected a request of HTTP/1.1; received something else. {msg}"))
+
+    def pause_writing(self) -> None:
+        """The client has not read what was written."""
+        super().pause_writing()
+        self._write_stall = self._write_stall or self._after(self._limits.write_seconds, "write-seconds")
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._cancel_write_stall()
+
+    def _unfinished(self) -> None:
+        """An answer has been written, and that is not all."""
+        if self.transport.is_closing():
+            if self.transport.get_write_buffer_size():
+                self._write_stall = self._write_stall or self._after(self._limits.write_seconds, "write-seconds")
+        elif self.cycle.response_complete and self.cycle.more_body and self._stall is None:
+            # Answered before its body was here, which nobody waits for any more.
+            self._stall = self._after(self._limits.header_seconds, "header-seconds")
+
+    def _refuse(self, error: UnrollError) -> None:
+        """Answer, drop what comes from now on, and close in a while."""
+        self._refused = error
+        self._owes_nothing()
+        metrics.requests.labels("other", error.slug).inc()
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.keep_alive = False  # the answer to an earlier request is being made: it is the last one
+            return
+        response = self._render_error(error)
+        head = [*self.server_state.default_headers, *_headers(response), (b"connection", b"close")]
+        lines = b"".join(b"%b: %b\r\n" % header for header in head)
+        self.transport.write(STATUS_LINE[error.status] + lines + b"\r\n" + response.body)
+        self.loop.call_later(LINGER, self.transport.abort)
+
+    def _too_large(self) -> HeadersTooLarge:
+        metrics.connections_refused.labels("headers").inc()
+        most = self._limits
+        detail = f"expected at most {most.header_count} headers and {most.header_bytes} bytes of them; received more."
+        return HeadersTooLarge(detail, max_headers=most.header_count, max_header_bytes=most.header_bytes)
+
+    async def _too_many(self, _scope: Scope, _receive: Receive, send: Send) -> None:
+        detail = f"{self._limits.connections} connections are open in this worker. Reuse them, or try again later."
+        error = TooManyConnections(detail, headers={"retry-after": "1"})
+        metrics.requests.labels("other", error.slug).inc()
+        response = self._render_error(error)
+        headers = [*_headers(response), (b"connection", b"close")]
+        await send({"type": "http.response.start", "status": response.status, "headers": headers})
+        await send({"type": "http.response.body", "body": response.body})
+
+    def _after(self, seconds: float, reason: str) -> asyncio.TimerHandle:
+        def end() -> None:
+            metrics.connections_refused.labels(reason).inc()
+            self.transport.abort()
+
+        return self.loop.call_later(seconds, end)
+
+    def _owes_nothing(self) -> None:
+        if self._stall is not None:
+            self._stall.cancel()
+            self._stall = None
+
+    def _cancel_write_stall(self) -> None:
+        if self._write_stall is not None:
+            self._write_stall.cancel()
+            self._write_stall = None
+
+
+def _headers(response: Response) -> list[tuple[bytes, bytes]]:
+    size = b"%d" % len(response.body)
+    return [(b"content-type", response.content_type), (b"content-length", size), *response.headers]
+
+
+def connections(limits: ConnectionLimits, render_error: ErrorRenderer) -> Callable[..., Connection]:
+    """What to give uvicorn for its `http`."""
+
+    def connection(**uvicorns: Any) -> Connection:
+        return Connection(limits, render_error, **uvicorns)
+
+    return connection

@@ -1,0 +1,67 @@
+"""TLS: modern only, its certificate taken anew when its files change, without a connection being lost.
+
+Every handshake asks for the certificate of the moment; connections that are open go on with the one that they began with.
+A certificate and a key that do not fit, as in the middle of a rotation, are not taken: the old ones stay until they do.
+"""
+
+import ssl
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from uvicorn import Config
+
+from service.rereading import Reread, Unusable
+
+CIPHERS: Final = "ECDHE+AESGCM:ECDHE+CHACHA20:!SHA1"
+"""Of TLS 1.2: forward secrecy and authenticated encryption, nothing else. Those of TLS 1.3 are all like that."""
+
+
+class Certificates:
+    """`context` is for the listening socket. Raises Unusable, if the files cannot be used now."""
+
+    def __init__(self, certificate: Path, key: Path, password: str | None = None) -> None:
+        def take(_contents: list[bytes]) -> ssl.SSLContext:
+            return _context(certificate, key, password)
+
+        self._files = Reread("certificates", [certificate, key], take)
+        self.context = _context(certificate, key, password)
+        self.context.sni_callback = self._choose
+
+    def start(self, seconds: float) -> None:
+        self._files.start(seconds)
+
+    def look(self) -> None:
+        self._files.look()
+
+    def _choose(self, connection: ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> None:
+        """Called in every handshake, whether the client names a host or not."""
+        connection.context = self._files.current
+
+
+def certificates_of(seconds: float) -> Callable[[Config, Callable[[], ssl.SSLContext]], ssl.SSLContext]:
+    """What to give uvicorn for its `ssl_context_factory`: takes the files that uvicorn was told, looking every `seconds`."""
+
+    def context(config: Config, _default: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
+        certificate = Path(config.ssl_certfile or "")
+        certificates = Certificates(certificate, Path(config.ssl_keyfile or certificate), config.ssl_keyfile_password)
+        certificates.start(seconds)
+        certificates.context.verify_mode = ssl.VerifyMode(config.ssl_cert_reqs)
+        if config.ssl_ca_certs:
+            certificates.context.load_verify_locations(config.ssl_ca_certs)
+        return certificates.context
+
+    return context
+
+
+def _context(certificate: Path, key: Path, password: str | None) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers(CIPHERS)
+    context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
+    context.set_alpn_protocols(["http/1.1"])
+    try:
+        context.load_cert_chain(certificate, key, password or "")  # never asks at the terminal
+    except (OSError, ssl.SSLError) as error:
+        raise Unusable(f"{certificate} and {key} are no certificate with its key: {error}") from error
+    return context

@@ -1,0 +1,115 @@
+"""The alerts: their unit tests, and a real Prometheus that scrapes the real service until they fire."""
+
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+import yaml
+
+from loadtests.target import end, free_port
+from tests.conftest import ROOT
+from tests.e2e.conftest import serving
+
+PROMETHEUS = ROOT / "deploy" / "prometheus"
+needs_prometheus = pytest.mark.skipif(
+    not (shutil.which("promtool") and shutil.which("prometheus")), reason="not installed: apt-get install prometheus"
+)
+
+
+def groups() -> list[dict[str, Any]]:
+    return list(yaml.safe_load((PROMETHEUS / "rules.yaml").read_text())["groups"])
+
+
+def promtool(*arguments: str) -> None:
+    done = subprocess.run(["promtool", *arguments], capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@needs_prometheus
+def test_the_rules_pass_their_unit_tests() -> None:
+    promtool("check", "rules", str(PROMETHEUS / "rules.yaml"))
+    promtool("test", "rules", str(PROMETHEUS / "rules_test.yaml"))
+    promtool("check", "config", str(PROMETHEUS / "prometheus.yaml"))
+
+
+def test_every_alert_has_a_unit_test_in_which_it_fires() -> None:
+    alerts = {rule["alert"] for group in groups() for rule in group["rules"] if "alert" in rule}
+    cases = yaml.safe_load((PROMETHEUS / "rules_test.yaml").read_text())["tests"]
+    fired = {case["alertname"] for test in cases for case in test.get("alert_rule_test", []) if case.get("exp_alerts")}
+    assert fired == alerts
+
+
+@needs_prometheus
+def test_alerts_fire_on_a_burnt_error_budget_and_on_a_service_that_is_gone(home: Path, tmp_path: Path) -> None:
+    with ExitStack() as ends:
+        service = ends.enter_context(serving(home))
+        with prometheus(tmp_path, urlsplit(service).netloc) as url:
+            wait_for(lambda: value(url, 'up{job="unroll"}') == 1 and firing(url) == set())
+
+            def burn() -> bool:
+                """Ask for what nobody could answer in a millisecond, until the alert fires."""
+                body, headers = {"sequences": [[0.5] * 1000] * 400}, {"x-request-timeout-ms": "1"}
+                assert httpx.post(f"{service}/many_to_many", json=body, headers=headers, timeout=30).status_code == 504
+                return "UnrollErrorBudgetFast" in firing(url)
+
+            wait_for(burn)
+            assert "UnrollDown" not in firing(url)
+            ends.close()  # the service ends
+            wait_for(lambda: "UnrollDown" in firing(url))
+
+
+@contextmanager
+def prometheus(folder: Path, target: str) -> Iterator[str]:
+    """The address of a Prometheus with the real rules, which looks every second and does not hesitate."""
+    hasty = [{**group, "rules": [hurried(rule) for rule in group["rules"]]} for group in groups()]
+    (folder / "rules.yaml").write_text(yaml.safe_dump({"groups": hasty}))
+    config = yaml.safe_load((PROMETHEUS / "prometheus.yaml").read_text())
+    config["global"] = {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"}
+    config["scrape_configs"][0]["static_configs"] = [{"targets": [target]}]
+    (folder / "prometheus.yaml").write_text(yaml.safe_dump(config))
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    command = ["prometheus", f"--config.file={folder}/prometheus.yaml", f"--storage.tsdb.path={folder}/data"]
+    command.append(f"--web.listen-address=127.0.0.1:{port}")
+    with (folder / "prometheus.log").open("wb") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+    try:
+        wait_for(lambda: process.poll() is None and ready(url))
+        yield url
+    finally:
+        end(process)
+
+
+def ready(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/-/ready").status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def hurried(rule: dict[str, Any]) -> dict[str, Any]:
+    return {**rule, "for": "0s"} if "for" in rule else rule
+
+
+def wait_for(happened: Callable[[], bool], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not happened():
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+
+
+def value(url: str, expression: str) -> float | None:
+    found = httpx.get(f"{url}/api/v1/query", params={"query": expression}).json()["data"]["result"]
+    return float(found[0]["value"][1]) if found else None
+
+
+def firing(url: str) -> set[str]:
+    alerts = httpx.get(f"{url}/api/v1/alerts").json()["data"]["alerts"]
+    return {alert["labels"]["alertname"] for alert in alerts if alert["state"] == "firing"}

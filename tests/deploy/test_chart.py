@@ -1,0 +1,199 @@
+"""The chart as helm renders it, checked against Kubernetes' own schemas, and its Deployment run for real by podman."""
+
+import json
+import subprocess
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import kubernetes_validate  # type: ignore[import-untyped]
+import pytest
+import yaml
+
+from contract.topologies import TOPOLOGY_NAMES
+from loadtests.target import why_not_ready
+from tests.conftest import ROOT
+from tests.deploy.conftest import REQUEST
+from tests.deploy.machine import Machine
+
+CHART = ROOT / "deploy" / "chart"
+FULL = ["-f", str(Path(__file__).with_name("full-values.yaml"))]
+FILLED = ["--set", "store.source=filled,store.filled.image=unroll:0.1.0"]
+KUBERNETES = "1.37"
+Resource = dict[str, Any]
+
+
+def ask(helm: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([helm, *arguments], capture_output=True, text=True, timeout=60, check=False)
+
+
+def render(helm: str, *options: str) -> list[Resource]:
+    done = ask(helm, "template", "unroll", str(CHART), *options)
+    assert done.returncode == 0, done.stderr
+    return [resource for resource in yaml.safe_load_all(done.stdout) if resource]
+
+
+def of_kind(resources: list[Resource], kind: str) -> Resource:
+    (found,) = (resource for resource in resources if resource["kind"] == kind)
+    return found
+
+
+def pods(resources: list[Resource]) -> Iterator[Resource]:
+    for resource in resources:
+        match resource["kind"]:
+            case "Deployment" | "Job":
+                yield resource["spec"]["template"]["spec"]
+            case "CronJob":
+                yield resource["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+
+
+@pytest.mark.parametrize("options", [[], FULL, FILLED], ids=["default", "full", "filled"])
+def test_the_chart_lints_and_follows_kubernetes_schemas_to_the_letter(helm: str, options: list[str]) -> None:
+    linted = ask(helm, "lint", "--strict", str(CHART), *options)
+    assert linted.returncode == 0, linted.stdout
+    checked = 0
+    for resource in render(helm, *options):
+        if not resource["apiVersion"].startswith("monitoring.coreos.com/"):  # the operator's own, whose schemas are elsewhere
+            kubernetes_validate.validate(resource, KUBERNETES, strict=True)
+            checked += 1
+    assert checked >= 6
+
+
+def test_the_schema_check_finds_a_misspelt_field(helm: str) -> None:
+    deployment = of_kind(render(helm), "Deployment")
+    deployment["spec"]["template"]["spec"]["containers"][0]["readinessprobe"] = {}
+    with pytest.raises(kubernetes_validate.ValidationError):
+        kubernetes_validate.validate(deployment, KUBERNETES, strict=True)
+
+
+@pytest.mark.parametrize(
+    ("given", "complaint"),
+    [
+        ("replcas=3", "replcas"),
+        ("store.sorce=claim", "sorce"),
+        ("store.source=nowhere", "source"),
+        ("replicas=many", "replicas"),
+        ("ingress.enabled=true", "host"),
+        ("store.source=filled", "image"),
+        ("train.job.enabled=true", "expected store.source claim, received baked"),
+    ],
+)
+def test_values_that_make_no_sense_are_refused(helm: str, given: str, complaint: str) -> None:
+    refused = ask(helm, "template", "unroll", str(CHART), "--set", given)
+    assert refused.returncode != 0
+    assert complaint in refused.stderr
+
+
+def test_every_value_is_in_the_schema_and_the_schema_has_no_others() -> None:
+    values = yaml.safe_load((CHART / "values.yaml").read_text())
+    schema = json.loads((CHART / "values.schema.json").read_text())
+    schema["properties"].pop("global")  # helm's own
+
+    def walk(values: Resource, schema: Resource) -> None:
+        assert schema["additionalProperties"] is False
+        assert values.keys() == schema["properties"].keys()
+        for name, value in values.items():
+            below = schema["properties"][name]
+            if isinstance(value, dict) and "properties" in below and "cpu" not in json.dumps(below["properties"]):
+                walk(value, below)
+
+    walk(values, schema)
+
+
+def test_every_pod_runs_without_any_right(helm: str) -> None:
+    found = [*pods(render(helm, *FULL)), *pods(render(helm, *FILLED))]
+    assert len(found) == 4
+    for pod in found:
+        assert pod["automountServiceAccountToken"] is False
+        assert pod["securityContext"]["runAsNonRoot"] is True
+        assert pod["securityContext"]["runAsUser"] == 1034
+        for container in pod["containers"] + pod.get("initContainers", []):
+            assert container["securityContext"] == {
+                "readOnlyRootFilesystem": True,
+                "allowPrivilegeEscalation": False,
+                "capabilities": {"drop": ["ALL"]},
+            }
+            assert container["resources"]["limits"]["memory"]
+
+
+def test_a_replacement_takes_nothing_away_before_the_new_is_ready(helm: str) -> None:
+    spec = of_kind(render(helm), "Deployment")["spec"]
+    assert spec["strategy"]["rollingUpdate"] == {"maxSurge": 1, "maxUnavailable": 0}
+    (container,) = spec["template"]["spec"]["containers"]
+    assert container["readinessProbe"]["httpGet"]["path"] == container["startupProbe"]["httpGet"]["path"] == "/readyz"
+    assert container["livenessProbe"]["httpGet"]["path"] == "/livez"
+    assert container["lifecycle"]["preStop"]["sleep"]["seconds"] < spec["template"]["spec"]["terminationGracePeriodSeconds"]
+
+
+def test_the_autoscaler_asks_for_the_metric_that_the_adapter_makes(helm: str) -> None:
+    resources = render(helm, *FULL)
+    by_type = {metric["type"]: metric for metric in of_kind(resources, "HorizontalPodAutoscaler")["spec"]["metrics"]}
+    assert by_type.keys() == {"Resource", "Pods"}
+    adapter = yaml.safe_load((ROOT / "deploy" / "prometheus" / "adapter.yaml").read_text())
+    (rule,) = adapter["rules"]["custom"]
+    assert by_type["Pods"]["pods"]["metric"]["name"] == rule["name"]["as"]
+    assert "replicas" not in of_kind(resources, "Deployment")["spec"]  # the autoscaler's alone
+
+
+def test_the_cluster_gets_the_alerts_and_the_dashboard_that_are_tested_here(helm: str) -> None:
+    resources = render(helm, *FULL)
+    assert of_kind(resources, "PrometheusRule")["spec"] == yaml.safe_load((ROOT / "deploy/prometheus/rules.yaml").read_text())
+    assert of_kind(resources, "ConfigMap")["data"]["unroll.json"] == (ROOT / "deploy/grafana/unroll.json").read_text()
+
+
+def test_chart_images_and_project_are_of_one_version() -> None:
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert chart["version"] == chart["appVersion"] == version
+    compose = yaml.safe_load((ROOT / "deploy" / "compose.yaml").read_text())
+    assert {compose["services"][name]["image"] for name in ("serve", "train")} == {
+        f"unroll:${{UNROLL_TAG:-{version}}}",
+        f"unroll-train:${{UNROLL_TAG:-{version}}}",
+    }
+
+
+def test_the_deployment_runs(helm: str, machine: Machine, serve_image: str, tmp_path: Path) -> None:
+    """By `podman play kube`, which knows Deployments, but neither Services nor probes."""
+    deployment = of_kind(render(helm, "--set", "replicas=1,image.repository=localhost/unroll"), "Deployment")
+    manifest = tmp_path / "deployment.yaml"
+    manifest.write_text(yaml.safe_dump(deployment))
+    try:
+        machine.podman("play", "kube", "--network", "bridge", str(manifest))
+        names = machine.podman("ps", "--format", "{{.Names}}").splitlines()
+        (serving,) = (name for name in names if name.endswith("-serve"))
+        pod = machine.podman("inspect", serving, "--format", "{{.Pod}}")
+        infra = machine.podman("pod", "inspect", pod, "--format", "{{.InfraContainerID}}")
+        networks = json.loads(machine.podman("inspect", infra, "--format", "{{json .NetworkSettings.Networks}}"))
+        ((_, network),) = networks.items()
+        url = f"http://{network['IPAddress']}:3000"
+        wait_until_ready(machine, serving, url)
+        for topology in TOPOLOGY_NAMES:
+            answer = httpx.post(f"{url}/{topology}", json=REQUEST).json()
+            assert answer["sequences"][0] == pytest.approx(REQUEST["sequences"][0], abs=0.05)
+        assert machine.podman("exec", serving, "id", "-u") == "1034"
+        state = json.loads(machine.podman("inspect", serving))[0]
+        assert state["HostConfig"]["ReadonlyRootfs"] is True
+        assert state["HostConfig"]["Memory"] == 2 * 2**30
+        assert not state["EffectiveCaps"]
+    finally:
+        machine.podman("play", "kube", "--down", str(manifest))
+
+
+def wait_until_ready(machine: Machine, name: str, url: str) -> None:
+    """As the startup probe would: once a second for two minutes."""
+    command = ["podman", "wait", "--condition", "exited", "--condition", "stopped", name]
+    with subprocess.Popen(command, env=machine.environment, stdout=subprocess.PIPE) as ended:
+        try:
+            for _ in range(120):
+                if why_not_ready(url) is None:
+                    return
+                try:
+                    ended.wait(1)
+                except subprocess.TimeoutExpired:
+                    continue
+                break
+        finally:
+            ended.kill()
+    raise AssertionError(f"{name} is not ready: {why_not_ready(url)}; {machine.podman('logs', name)}")

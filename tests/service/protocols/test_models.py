@@ -1,0 +1,124 @@
+"""What the pages tell, from a registry over a real store: only TensorFlow is stood in for."""
+
+import asyncio
+import json
+import os
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pytest
+
+from contract.store import ModelStore
+from contract.topologies import Rows
+from service.caller import Caller
+from service.errors import UnknownRoute
+from service.model import Answer
+from service.protocols.models import ModelPages
+from service.registry import Registry
+from service.routes import Request, Response
+from service.workers import Workers
+from tests.conftest import Publish
+from tests.service.conftest import FakeRuntime
+
+NAME: Final = "one_to_one"
+
+
+@pytest.fixture
+def registry(store: ModelStore, publish: Publish) -> Registry:
+    """Production names the first version; the second is its canary, and refused is a third."""
+    first, second = publish().version, publish().version
+    store.promote(NAME, "production", first)
+    store.promote(NAME, "candidate", second)
+    store.set_canary(NAME, "production", second, 25.0)
+    broken = publish().version
+    (store.path(NAME, broken) / "weights").unlink()
+    registry = Registry(store, lambda *_: FakeRuntime(NAME))
+    registry.load_all()
+    return registry
+
+
+def get(pages: ModelPages, path: str, **parameters: str) -> dict[str, Any]:
+    (route,) = (route for route in pages.routes if route.path == path)
+
+    async def handled() -> Response:
+        return await route.handle(Request(b"", Caller(), parameters))
+
+    answer = asyncio.run(handled())
+    assert (answer.status, route.method) == (200, "GET")
+    body: dict[str, Any] = json.loads(answer.body)
+    return body
+
+
+def compare(registry: Registry, off: float, rows: int = 1) -> None:
+    asked = Rows.of([[0.5]] * rows)
+    registry.trials[0].compared(asked, Answer(asked.values, [True] * rows), asked.values + np.float32(off), 0.05)
+
+
+def test_models_tells_what_is_in_memory_what_is_refused_and_what_each_worker_serves(
+    registry: Registry, store: ModelStore, tmp_path: Path
+) -> None:
+    first, second, broken = store.versions(NAME)
+    told = get(ModelPages(registry, Workers(tmp_path / "workers")), "/models")
+    assert [(m["version"], m["aliases"], m["default"]) for m in told["models"]] == [
+        (first, ["production"], True),
+        (second, ["candidate"], False),
+    ]
+    assert told["models"][0]["gate"] == {"error, held-out rows": 0.01}
+    assert told["refused"] == [{"name": NAME, "version": broken, "reason": "weights is missing"}]
+    serving = {"production": first, "candidate": second, "default": first, "canary": second, "shadow": None}
+    assert told["workers"] == [{"pid": os.getpid(), "serving": {NAME: serving}}]
+
+
+def test_a_canary_that_has_ended_is_not_told_of_as_serving(registry: Registry, tmp_path: Path) -> None:
+    registry.trials[0].ended = True
+    told = get(ModelPages(registry, Workers(tmp_path / "workers")), "/models")
+    assert told["workers"][0]["serving"][NAME]["canary"] is None
+
+
+def test_a_comparison_sums_what_all_workers_saw(registry: Registry, store: ModelStore, tmp_path: Path) -> None:
+    first, second, _ = store.versions(NAME)
+    workers = Workers(tmp_path / "workers")
+    (trial,) = registry.trials
+    compare(registry, 0.0, rows=2)
+    compare(registry, 0.5)
+    trial.answered("candidate", 0.001)
+    trial.failed("candidate")
+    trial.answered("baseline", 0.002)
+    state = json.loads(json.dumps({"model": NAME, **trial.state()}))
+    other = {"pid": os.getppid(), "serving": {}, "trials": [state, {**state, "since": "2001-01-01T00:00:00+00:00"}]}
+    (tmp_path / "workers" / f"{os.getppid()}.json").write_text(json.dumps(other))  # a process that lives
+    told = get(ModelPages(registry, workers), "/models/{name}/comparison", name=NAME)
+    assert told["model"] == NAME
+    assert len(told["trials"]) == 2  # what was seen of an earlier trial of this version is not added
+    (both,) = (trial for trial in told["trials"] if not trial["since"].startswith("2001"))
+    p50 = {side: seen.pop("p50_ms") for side, seen in both["sides"].items()}
+    assert 1.0 <= p50["candidate"] < 1.13
+    assert 2.0 <= p50["baseline"] < 2.26
+    assert {side: (seen["requests"], seen["errors"]) for side, seen in both["sides"].items()} == {
+        "baseline": (2, 0),
+        "candidate": (4, 2),
+    }
+    assert {name: both[name] for name in ("kind", "alias", "baseline", "candidate", "percent")} == {
+        "kind": "canary",
+        "alias": "production",
+        "baseline": first,
+        "candidate": second,
+        "percent": 25.0,
+    }
+    assert (both["compared_rows"], both["differing_rows"], both["uncompared_requests"]) == (6, 2, 0)
+    assert (both["largest_difference"], both["mean_difference"]) == (0.5, pytest.approx(1 / 6))
+
+
+def test_a_trial_of_which_nothing_was_seen_has_figures_of_nothing(registry: Registry, tmp_path: Path) -> None:
+    (told,) = get(ModelPages(registry, Workers(tmp_path / "workers")), "/models/{name}/comparison", name=NAME)["trials"]
+    assert (told["compared_rows"], told["mean_difference"], told["sides"]["candidate"]["p99_ms"]) == (0, 0.0, 0.0)
+
+
+def test_a_model_without_trials_and_one_that_is_not_served(registry: Registry, store: ModelStore, tmp_path: Path) -> None:
+    store.withdraw(NAME, "production", canary=True, shadow=True)
+    registry.refresh()
+    pages = ModelPages(registry, Workers(tmp_path / "workers"))
+    assert get(pages, "/models/{name}/comparison", name=NAME) == {"model": NAME, "trials": []}
+    with pytest.raises(UnknownRoute, match=r"no model many_to_many is served\. There is: one_to_one\."):
+        get(pages, "/models/{name}/comparison", name="many_to_many")

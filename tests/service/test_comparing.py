@@ -1,0 +1,126 @@
+"""Everything runs on a real loop; the executor runs what it is given at once or when told to."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import pytest
+
+from contract.topologies import Floats, Rows
+from service.comparing import WAITING, Comparer
+from service.model import Answer, LoadedModel
+from service.trials import Kind, Trial
+from tests.conftest import make_manifest
+from tests.service.conftest import FakeRuntime, fake_model, shown
+
+
+class Held(Executor):
+    """Keeps what it is given until it is let go."""
+
+    def __init__(self) -> None:
+        self.calls: list[Callable[[], None]] = []
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        self.calls.append(lambda: future.set_result(fn(*args, **kwargs)))
+        return future
+
+
+class Poisonable(FakeRuntime):
+    """Answers NaN for a call in which any item is 0.5."""
+
+    def predict(self, inputs: Floats) -> Floats:
+        outputs = super().predict(inputs)
+        return outputs * np.float32(np.nan) if (inputs == 0.5).any() else outputs
+
+
+def a_trial(kind: Kind = "shadow", candidate: LoadedModel | None = None) -> Trial:
+    candidate = candidate or fake_model("many_to_many")
+    return Trial(kind, "production", fake_model("many_to_many"), candidate, 100.0, datetime(2026, 1, 1, tzinfo=UTC))
+
+
+def offer(comparer: Comparer, trial: Trial, row: list[float], off: float = 0.0) -> None:
+    rows = Rows.of([row])
+    other = trial.candidate if trial.kind == "shadow" else trial.baseline
+    comparer.offer(trial, other, rows, Answer(rows.values + np.float32(off), [True]))
+
+
+async def until_idle(comparer: Comparer) -> None:
+    while comparer._busy or comparer._queue:
+        await asyncio.sleep(0)
+
+
+def compared(*offers: tuple[Trial, list[float], float]) -> None:
+    async def all_of_them() -> None:
+        with ThreadPoolExecutor(1) as executor:
+            comparer = Comparer(executor, tolerance=0.05)
+            for trial, row, off in offers:
+                offer(comparer, trial, row, off)
+            await until_idle(comparer)
+            assert comparer._items == 0
+
+    asyncio.run(all_of_them())
+
+
+def test_a_shadow_is_run_on_what_was_answered_and_its_differences_counted() -> None:
+    trial = a_trial()
+    compared((trial, [0.1, 0.2], 0.0), (trial, [0.3], 0.25), (trial, [0.4] * 3, 0.0))
+    assert (trial.rows, trial.past, trial.sides["candidate"].requests, trial.sides["candidate"].errors) == (3, 1, 3, 0)
+    assert trial.sides["candidate"].seconds.sum() == 3
+    assert shown(trial.baseline) == []
+
+
+def test_what_waits_for_the_same_trial_runs_together() -> None:
+    trial, other = a_trial(), a_trial()
+    compared(*[(trial, [0.1], 0.0)] * 4, (other, [0.2], 0.0), *[(trial, [0.3], 0.0)] * 2)
+    assert [shape[0] for shape in shown(trial.candidate)] == [1, 3, 2]
+    assert [shape[0] for shape in shown(other.candidate)] == [1]
+
+
+def test_a_canary_is_compared_with_the_version_in_place_whose_time_is_taken_elsewhere() -> None:
+    trial = a_trial("canary")
+    compared((trial, [0.1, 0.2], 0.25))
+    assert (trial.rows, trial.past, trial.sides["baseline"].requests, trial.sides["candidate"].requests) == (1, 1, 0, 0)
+    assert len(shown(trial.baseline)) == 1
+    assert shown(trial.candidate) == []
+
+
+def test_a_row_that_fails_fails_alone() -> None:
+    bad = LoadedModel(make_manifest("many_to_many"), Poisonable("many_to_many"))
+    trial = a_trial(candidate=bad)
+    compared((trial, [0.1], 0.0), (trial, [0.2], 0.0), (trial, [0.5], 0.0), (trial, [0.3], 0.0))
+    side = trial.sides["candidate"]
+    assert (side.requests, side.errors, trial.rows, trial.past) == (4, 1, 3, 0)
+
+
+def test_a_shadow_slower_than_the_traffic_leaves_out_what_is_too_much_and_says_how_many() -> None:
+    async def fall_behind() -> None:
+        held = Held()
+        comparer = Comparer(held, tolerance=0.05)
+        trial = a_trial()
+        row = [0.1] * (WAITING // 8)
+        for _ in range(12):
+            offer(comparer, trial, row)
+        assert trial.dropped == 3  # one runs, eight wait
+        for call in held.calls:  # grows meanwhile: each that ends starts the next
+            call()
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+        await until_idle(comparer)
+        assert trial.rows == 9
+        offer(comparer, trial, row)
+        assert trial.dropped == 3
+
+    asyncio.run(fall_behind())
+
+
+def test_nothing_that_goes_wrong_stops_the_comparing(caplog: pytest.LogCaptureFixture) -> None:
+    trial = a_trial()
+    broken = a_trial()
+    broken.compared = None  # type: ignore[method-assign,assignment]  # a fault of ours
+    compared((broken, [0.1], 0.0), (trial, [0.2], 0.0))
+    assert trial.rows == 1
+    assert "comparing failed" in caplog.text

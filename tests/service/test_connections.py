@@ -1,0 +1,254 @@
+"""Over real sockets, against uvicorn's event loop and our connections."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+import uvicorn
+from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.server import ServerState
+
+from service.connections import ConnectionLimits, connections
+from service.protocols.native import render_error
+
+LIMITS = ConnectionLimits(connections=10, header_bytes=2000, header_count=20, header_seconds=60, write_seconds=60)
+GET = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+Connect = Callable[[], Awaitable[Streams]]
+
+
+async def echo(_scope: Scope, receive: Receive, send: Send) -> None:
+    body, more = b"", True
+    while more:
+        message = await receive()
+        body, more = body + message.get("body", b""), message.get("more_body", False)
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(body))]})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def hasty(_scope: Scope, _receive: Receive, send: Send) -> None:
+    """Answers before the body is read."""
+    await send({"type": "http.response.start", "status": 401, "headers": [(b"content-length", b"0")]})
+    await send({"type": "http.response.body", "body": b""})
+
+
+def run(
+    client: Callable[[Connect], Awaitable[None]], app: ASGIApp = echo, limits: ConnectionLimits = LIMITS, idle: int = 60
+) -> None:
+    """`client` talks to `app` behind connections of ours; it is given what opens one."""
+
+    async def both() -> None:
+        config = uvicorn.Config(app, http=connections(limits, render_error), timeout_keep_alive=idle, ws="none")  # type: ignore[arg-type]
+        config.load()
+        state = ServerState()
+        make: Any = config.http_protocol_class
+        server = await asyncio.get_running_loop().create_server(
+            lambda: make(config=config, server_state=state, app_state={}), "127.0.0.1", 0
+        )
+        opened: list[Streams] = []
+
+        async def connect() -> Streams:
+            opened.append(await asyncio.open_connection(*server.sockets[0].getsockname()[:2]))
+            return opened[-1]
+
+        async with server, asyncio.timeout(30):
+            try:
+                await client(connect)
+            finally:
+                for _, writer in opened:
+                    writer.transport.abort()
+                while state.connections or state.tasks:
+                    await asyncio.sleep(0.001)
+
+    asyncio.run(both())
+
+
+async def answer(reader: asyncio.StreamReader) -> tuple[int, bytes]:
+    head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+    size = int(head.partition("content-length: ")[2].split()[0])
+    return int(head.split()[1]), await reader.readexactly(size)
+
+
+async def refusal(reader: asyncio.StreamReader) -> tuple[int, str]:
+    """And the connection ends after it."""
+    status, body = await answer(reader)
+    assert await reader.read() == b""
+    return status, json.loads(body)["type"].removeprefix("urn:unroll:error:")
+
+
+def test_requests_go_through_one_after_another_and_pipelined() -> None:
+    async def client(connect: Connect) -> None:
+        reader, writer = await connect()
+        for _ in range(3):
+            writer.write(b"POST / HTTP/1.1\r\ncontent-length: 3\r\n\r\nabc")
+            assert await answer(reader) == (200, b"abc")
+        writer.write(b"POST / HTTP/1.1\r\ncontent-length: 3\r\n\r\nabc" * 5)
+        assert [await answer(reader) for _ in range(5)] == [(200, b"abc")] * 5
+
+    run(client)
+
+
+def test_a_long_body_before_the_next_head_counts_for_nothing() -> None:
+    async def client(connect: Connect) -> None:
+        reader, writer = await connect()
+        body = b"x" * 50_000
+        writer.write(b"POST / HTTP/1.1\r\ncontent-length: 50000\r\n\r\n" + body + b"POST / HTTP/1.1\r\n")
+        assert await answer(reader) == (200, body)
+        writer.write(b"content-length: 1\r\n\r\ny")
+        assert await answer(reader) == (200, b"y")
+
+    run(client)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"GET /" + b"a" * 3000 + b" HTTP/1.1\r\n\r\n",
+        b"GET / HTTP/1.1\r\na: " + b"b" * 3000 + b"\r\n\r\n",
+        b"GET / HTTP/1.1\r\n" + b"".join(b"a%d: b\r\n" % number for number in range(21)) + b"\r\n",
+    ],
+    ids=["url", "one header", "many headers"],
+)
+@pytest.mark.parametrize("pieces", [1, 4])
+def test_too_much_head_is_431_whole_or_in_pieces(head: bytes, pieces: int) -> None:
+    async def client(connect: Connect) -> None:
+        reader, writer = await connect()
+        size = -(-len(head) // pieces)
+        for start in range(0, len(head), size):
+            writer.write(head[start : start + size])
+            await writer.drain()
+            await asyncio.sleep(0)
+        assert await refusal(reader) == (431, "headers-too-large")
+
+    run(client)
+
+
+def test_a_head_without_end_is_refused_before_it_ends() -> None:
+    async def client(connect: Connect) -> None:
+        reader, writer = await connect()
+        writer.write(b"GET / HTTP/1.1\r\n")
+        refused = asyncio.ensure_future(refusal(reader))
+        while not refused.done():
+            writer.write(b"a: " + b"b" * 500 + b"\r\n")
+            await asyncio.wait([refused], timeout=0.01)
+        assert await refused == (431, "headers-too-large")
+
+    run(client)
+
+
+def test_an_upgrade_is_not_taken_and_its_request_answered_as_any_other() -> None:
+    async def client(connect: Connect) -> None:
+        reader, writer = await connect()
+        writer.write(b"GET / HTTP/1.1\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n\r\n")
+        assert await answer(reader) == (200, b"")
+        writer.write(GET)
+        assert await answer(reader) == (200, b"")
+
+    run(client)
+
+
+@pytest.mark.parametrize("junk", [b"\x16\x03\x01\x02\x00\x01", b"hello\r\n\r\n", b"GET / HTTP/1.1\r\nbad header\r\n\r\n"])
+def test_what_is_not_http_is_400_in_our_form(junk: bytes) -> None:
+    async def client(connect: Connect) -> None:
+        reader, writer = await connect()
+        writer.write(junk)
+        assert await refusal(reader) == (400, "not-http")
+
+    run(client)
+
+
+def test_junk_behind_a_request_leaves_its_answer_whole() -> None:
+    async def client(connect: Connect) -> None:
+        reader, writer = await connect()
+        writer.write(GET + b"\x00\x00\x00\r\n\r\n")
+        status, body = await answer(reader)
+        assert (status, body) == (200, b"")
+        assert await reader.read() == b""
+
+    run(client)
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET / HTTP/1.1\r\na: "], ids=["nothing", "half a head"])
+def test_a_client_that_does_not_send_its_head_is_hung_up_on(sent: bytes) -> None:
+    async def client(connect: Connect) -> None:
+        reader, writer = await connect()
+        writer.write(sent)
+        assert await reader.read() == b""
+
+    run(client, limits=LIMITS._replace(header_seconds=0.05))
+
+
+def test_half_a_head_after_a_request_is_hung_up_on_too() -> None:
+    async def client(connect: Connect) -> None:
+        reader, writer = await connect()
+        writer.write(GET)
+        assert await answer(reader) == (200, b"")
+        writer.write(GET[:20])
+        assert await reader.read() == b""
+
+    run(client, limits=LIMITS._replace(header_seconds=0.05))
+
+
+def test_a_body_that_stops_after_its_answer_is_hung_up_on_and_one_that_goes_on_is_not() -> None:
+    async def client(connect: Connect) -> None:
+        reader, writer = await connect()
+        head = b"POST / HTTP/1.1\r\ncontent-length: 9\r\n\r\n"
+        writer.write(head + b"abc")
+        assert await answer(reader) == (401, b"")
+        writer.write(b"defghi" + head + b"abc")
+        assert await answer(reader) == (401, b"")
+        assert await reader.read() == b""
+
+    run(client, hasty, LIMITS._replace(header_seconds=0.2))
+
+
+def test_an_idle_connection_is_closed() -> None:
+    async def client(connect: Connect) -> None:
+        reader, writer = await connect()
+        writer.write(GET)
+        assert await answer(reader) == (200, b"")
+        assert await reader.read() == b""
+
+    run(client, idle=0)
+
+
+def test_beyond_the_most_connections_the_answer_is_503_until_one_goes() -> None:
+    async def client(connect: Connect) -> None:
+        (first, to_first), (second, to_second) = await connect(), await connect()
+        for reader, writer in ((first, to_first), (second, to_second)):
+            writer.write(GET)
+            assert await answer(reader) == (200, b"")
+        third, to_third = await connect()
+        to_third.write(GET)
+        assert await refusal(third) == (503, "too-many-connections")
+        to_first.write(b"GET / HTTP/1.1\r\nconnection: close\r\n\r\n")
+        assert await answer(first) == (200, b"")
+        assert await first.read() == b""  # and so the service has let it go
+        fourth, to_fourth = await connect()
+        to_fourth.write(GET)
+        assert await answer(fourth) == (200, b"")
+
+    run(client, limits=LIMITS._replace(connections=2))
+
+
+def test_a_client_that_does_not_read_its_answer_is_hung_up_on() -> None:
+    ended = asyncio.Event()
+
+    async def talkative(_scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        size = 64 * 2**20
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % size)]})
+        await send({"type": "http.response.body", "body": bytes(size)})
+        assert (await receive())["type"] == "http.disconnect"
+        ended.set()
+
+    async def client(connect: Connect) -> None:
+        reader, writer = await connect()
+        writer.transport.pause_reading()  # type: ignore[attr-defined]
+        writer.write(GET)
+        await ended.wait()
+        assert reader is not None
+
+    run(client, talkative, LIMITS._replace(write_seconds=0.05))

@@ -1,0 +1,235 @@
+"""The registry while the store changes."""
+
+import gc
+import shutil
+from weakref import ref
+
+import pytest
+
+from contract.store import ModelStore
+from service import metrics
+from service.errors import UnknownVersion
+from service.registry import PINNED, Registry
+from service.runtime import Runtime
+from tests.conftest import Publish
+from tests.service.conftest import FakeRuntime
+from tests.service.registries import ONE, Counting, answers, default, in_memory, loaded, publish_wrong, served
+
+
+def test_a_new_version_is_loaded_and_answers_when_it_is_promoted(store: ModelStore, publish: Publish) -> None:
+    first = publish().version
+    store.promote("one_to_one", "production", first)
+    registry = loaded(store)
+    second = publish().version
+    registry.refresh()
+    assert (default(registry), answers(registry, second)) == (first, second)
+    store.promote("one_to_one", "production", second)
+    registry.refresh()
+    assert (default(registry), answers(registry, "production"), answers(registry, first)) == (second, second, first)
+    store.rollback("one_to_one", "production")
+    registry.refresh()
+    assert (default(registry), answers(registry, "production")) == (first, first)
+
+
+def test_without_production_the_newest_answers_as_soon_as_it_is_published(store: ModelStore, publish: Publish) -> None:
+    publish()
+    registry = loaded(store)
+    newest = publish().version
+    other = publish("many_to_one", length=3).version
+    registry.refresh()
+    assert served(registry) == {"one_to_one": newest, "many_to_one_3": other}
+
+
+def test_what_is_in_memory_is_not_loaded_again(store: ModelStore, publish: Publish) -> None:
+    counting = Counting()
+    first, second = publish().version, publish().version
+    store.promote("one_to_one", "production", first)
+    registry = loaded(store, counting)
+    model = registry.served["one_to_one"].default
+    for version in (second, first, second):
+        store.promote("one_to_one", "production", version)
+        registry.refresh()
+    assert sorted(counting.versions) == [first, second]
+    assert registry.served["one_to_one"].versions[first] is model
+
+
+@pytest.mark.parametrize("keep", [0, 1, 2])
+def test_as_many_of_the_versions_before_are_kept_as_asked_for(store: ModelStore, publish: Publish, keep: int) -> None:
+    counting = Counting()
+    versions = [publish().version for _ in range(6)]
+    for version in versions[:5]:
+        store.promote("one_to_one", "production", version)
+    registry = loaded(store, counting, keep)
+    wanted = versions[4 - keep :]  # those before, production, and the newest
+    assert in_memory(registry) == set(wanted)
+    registry.refresh()
+    assert sorted(counting.versions) == wanted  # and no other was even looked at
+
+
+def test_a_version_named_twice_is_kept_once(store: ModelStore, publish: Publish) -> None:
+    first, second, third = (publish().version for _ in range(3))
+    for version in (first, second, third, second, third):
+        store.promote("one_to_one", "production", version)
+    assert in_memory(loaded(store, keep_previous=2)) == {first, second, third}
+
+
+def test_a_version_that_is_no_longer_needed_leaves_memory(store: ModelStore, publish: Publish) -> None:
+    store.promote("one_to_one", "production", publish().version)
+    registry = loaded(store)
+    model = ref(registry.served["one_to_one"].default)
+    runtime = ref(registry.served["one_to_one"].default.runtime)
+    for _ in range(2):
+        assert model() is not None
+        store.promote("one_to_one", "production", publish().version)
+        registry.refresh()
+    gc.collect()
+    assert model() is None
+    assert runtime() is None
+
+
+def test_a_broken_version_in_production_leaves_the_one_before_it_serving(store: ModelStore, publish: Publish) -> None:
+    first = publish().version
+    store.promote("one_to_one", "production", first)
+    registry = loaded(store)
+    wrong = publish_wrong(store)
+    store.promote("one_to_one", "production", wrong)  # its files are whole: only who loads it can tell
+    for each in (registry, loaded(store)):  # a worker that starts now agrees
+        each.refresh()
+        assert (default(each), answers(each, "production"), answers(each, wrong)) == (first, first, None)
+        assert [(r.version, r.reason) for r in each.refusals] == [(wrong, "golden pair 0 differs by 0.01, allowed 1e-05")]
+    with pytest.raises(UnknownVersion, match=f"{wrong}. That version is in the store and is refused: golden pair 0"):
+        registry.load_pinned(ONE, 5, wrong)
+
+
+def test_a_broken_candidate_leaves_the_one_before_it_answering_for_the_alias(store: ModelStore, publish: Publish) -> None:
+    first, second = publish().version, publish().version
+    store.promote("one_to_one", "production", first)
+    store.promote("one_to_one", "candidate", second)
+    registry = loaded(store)
+    store.promote("one_to_one", "candidate", publish_wrong(store))
+    registry.refresh()
+    assert registry.served["one_to_one"].aliases == {"production": first, "candidate": second}
+
+
+def test_a_refusal_is_kept_until_the_files_change(store: ModelStore, publish: Publish) -> None:
+    counting = Counting()
+    store.promote("one_to_one", "production", publish().version)
+    registry = loaded(store, counting)
+    wrong = publish_wrong(store)
+    refused = metrics.loads.labels("one_to_one", "refused")
+    before = refused._value.get()
+    for _ in range(3):
+        registry.refresh()
+    assert counting.versions.count(wrong) == 1
+    assert refused._value.get() == before + 1
+    (store.path("one_to_one", wrong) / "weights").write_bytes(b"0123")
+    registry.refresh()
+    assert [r.reason for r in registry.refusals] == ["weights is changed"]
+    shutil.rmtree(store.path("one_to_one", wrong))
+    registry.refresh()
+    assert registry.refusals == []
+
+
+def test_a_half_copied_version_is_served_once_it_is_whole(store: ModelStore, publish: Publish) -> None:
+    first = publish().version
+    registry = loaded(store)
+    manifest = publish()
+    folder = store.path("one_to_one", manifest.version)
+    folder.rename(store.root / "aside")
+    folder.mkdir()
+    shutil.copy(store.root / "aside" / "weights", folder)
+    registry.refresh()
+    assert (default(registry), [r.version for r in registry.refusals]) == (first, [manifest.version])
+    shutil.copy(store.root / "aside" / "manifest.json", folder)
+    registry.refresh()
+    assert (default(registry), registry.refusals) == (manifest.version, [])
+
+
+def test_a_folder_that_is_removed_takes_nothing_from_memory_that_an_alias_names(store: ModelStore, publish: Publish) -> None:
+    first, second = publish().version, publish().version
+    store.promote("one_to_one", "production", second)
+    registry = loaded(store)
+    shutil.rmtree(store.path("one_to_one", second))
+    registry.refresh()
+    assert default(registry) == second
+    shutil.rmtree(store.root)
+    registry.refresh()
+    assert default(registry) == second
+    assert answers(registry, first) is None
+
+
+def test_a_promotion_of_a_removed_version_is_refused_with_the_reason(store: ModelStore, publish: Publish) -> None:
+    first, second, third = (publish().version for _ in range(3))
+    store.promote("one_to_one", "production", first)
+    registry = loaded(store)
+    store.promote("one_to_one", "production", second)
+    shutil.rmtree(store.path("one_to_one", second))
+    registry.refresh()
+    assert (default(registry), in_memory(registry)) == (first, {first, third})
+    assert [(r.version, r.reason) for r in registry.refusals] == [
+        (second, "manifest.json cannot be read: No such file or directory")
+    ]
+
+
+def test_aliases_that_cannot_be_read_are_what_they_were(store: ModelStore, publish: Publish) -> None:
+    first, second = publish().version, publish().version
+    store.promote("one_to_one", "production", first)
+    registry = loaded(store)
+    readable = (store.root / "one_to_one" / "aliases.json").read_bytes()
+    for unreadable in (b"?", b'{"production": {}}'):
+        (store.root / "one_to_one" / "aliases.json").write_bytes(unreadable)
+        registry.refresh()
+        assert (default(registry), answers(registry, "production")) == (first, first)
+        assert [r.version for r in registry.refusals] == ["aliases"]
+    (store.root / "one_to_one" / "aliases.json").write_bytes(readable)
+    store.promote("one_to_one", "production", second)
+    registry.refresh()
+    assert (default(registry), registry.refusals) == (second, [])
+
+
+def test_a_pinned_version_is_loaded_once_and_never_another(store: ModelStore, publish: Publish) -> None:
+    counting = Counting()
+    versions = [publish().version for _ in range(PINNED + 3)]
+    store.promote("one_to_one", "production", versions[-1])
+    registry = loaded(store, counting)
+    for version in versions[:-1]:
+        assert registry.find(ONE, 5, version) is None
+        assert registry.load_pinned(ONE, 5, version).model.manifest.version == version
+        assert registry.load_pinned(ONE, 5, version).model is registry.served["one_to_one"].versions[version]
+        assert default(registry) == versions[-1]
+    registry.refresh()
+    assert in_memory(registry) == set(versions[-PINNED - 1 :])  # those that were asked for last
+    assert sorted(counting.versions) == versions
+    assert registry.load_pinned(ONE, 5, versions[0]).model.manifest.version == versions[0]
+
+
+def test_a_broken_version_asked_for_costs_no_other_its_place(store: ModelStore, publish: Publish) -> None:
+    wrong = publish_wrong(store)
+    versions = [publish().version for _ in range(PINNED + 1)]
+    registry = loaded(store)
+    for version in versions[:-1]:
+        registry.load_pinned(ONE, 5, version)
+    for missing in (wrong, "never-published", "../one_to_one", "production"):
+        with pytest.raises(UnknownVersion) as caught:
+            registry.load_pinned(ONE, 5, missing)
+        assert f"received {missing}." in caught.value.detail
+    assert in_memory(registry) == set(versions)
+
+
+def test_a_new_version_is_compiled_for_what_the_one_before_is_asked_for(store: ModelStore, publish: Publish) -> None:
+    prepared: list[tuple[Runtime, Runtime]] = []
+
+    class Asked(FakeRuntime):
+        def prepare_like(self, other: Runtime) -> None:
+            prepared.append((self, other))
+
+    first = publish().version
+    registry = Registry(store, lambda *_: Asked("one_to_one"))
+    registry.load_all()
+    assert prepared == []
+    second = publish().version
+    registry.refresh()
+    versions = registry.served["one_to_one"].versions
+    (pair,) = prepared
+    assert pair[0] is versions[second].runtime
+    assert first not in versions or pair[1] is versions[first].runtime
