@@ -76,7 +76,13 @@ listen(
 
 
 # `custom`, because BentoML installs compilers in every distribution that it knows. make image
-@bentoml.service(name="unroll", workers=settings.workers, image=Image("python:3.11-slim", "custom", "3.11"), ssl=tls)
+@bentoml.service(
+    name="unroll",
+    workers=settings.workers,
+    image=Image("python:3.11-slim", "custom", "3.11"),
+    http={"host": settings.host},
+    ssl=tls,
+)
 class Unroll:
     """LSTM sequence models in three topologies. Each takes `{"sequences": [[0.0, 0.2, 0.4, 0.6, 0.8], ...]}` and
     answers with the same rows, as the model echoes them. What is served: `GET /models`."""

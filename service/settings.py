@@ -17,12 +17,20 @@ def _models_dir() -> Path:
     return Path(home) / "models"
 
 
+def _host() -> str:
+    return "0.0.0.0" if os.environ.get("BENTOML_CONTAINERIZED") else "127.0.0.1"  # noqa: S104 - needs keys, or to be meant
+
+
 class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="UNROLL_", frozen=True)
 
     models_dir: Path = Field(
         default_factory=_models_dir,
         description="The model store. Default: the bento's own models folder if it has one, else `$BENTOML_HOME/models`.",
+    )
+    host: str = Field(
+        default_factory=_host,
+        description="Where to listen when `bentoml serve` is not told. In a container: `0.0.0.0`.",
     )
     workers: int = Field(1, ge=1, description="Processes that serve, each with all models; see docs/operations.md.")
     model_threads: int = Field(
