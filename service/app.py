@@ -176,5 +176,7 @@ class Unroll:
 
 Unroll.add_asgi_middleware(Outermost, transport=transport, outside=cross_origin(settings.cors_origins))  # type: ignore[attr-defined]  # the decorator made it a Service
 Unroll.add_asgi_middleware(Draining, pause=settings.drain_seconds, grace=settings.grace_seconds)  # type: ignore[attr-defined]
-# What `bentoml build` puts into the bento: the models that this service would serve from the store now.
-Unroll.models.extend(BentoModel(tag) for tag in store.tags())  # type: ignore[attr-defined]
+# What `bentoml build` puts into the bento: the models that this service would serve from the store now. BentoML looks for
+# them in its own store, also when it serves, and would not start where they are in another.
+if settings.in_bentomls_store:
+    Unroll.models.extend(BentoModel(tag) for tag in store.tags())  # type: ignore[attr-defined]

@@ -13,8 +13,11 @@ def _models_dir() -> Path:
     bento = Path(__file__).resolve().parents[2]
     if (bento / "bento.yaml").exists() and (bento / "models").is_dir():
         return bento / "models"
-    home = os.environ.get("BENTOML_HOME") or Path.home() / "bentoml"
-    return Path(home) / "models"
+    return _bentomls_models_dir()
+
+
+def _bentomls_models_dir() -> Path:
+    return Path(os.environ.get("BENTOML_HOME") or Path.home() / "bentoml") / "models"
 
 
 def _host() -> str:
@@ -112,6 +115,11 @@ class Settings(BaseSettings):
     write_seconds: float = Field(
         30.0, gt=0, description="How long a client may leave an answer unread, in seconds; beyond it the connection is ended."
     )
+
+    @property
+    def in_bentomls_store(self) -> bool:
+        """Whether BentoML's own tools find the models, too."""
+        return self.models_dir.resolve() == _bentomls_models_dir().resolve()
 
     @field_validator("cors_origins", mode="before")
     @classmethod
