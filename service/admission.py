@@ -28,7 +28,7 @@ class Admission:
         self._held = 0  # bytes of requests that were let in, arrived or not
         self._waiting, self._requests = 0, 0  # bytes that arrived and wait for their answer, and in how many requests
         self._rate: float | None = None  # bytes answered a second
-        self._since, self._answered = 0.0, 0
+        self._since, self._busy, self._answered = 0.0, 0.0, 0  # of the rate's window: seconds with something to do
         self._refusals: dict[str, tuple[float, Overloaded]] = {}  # reason -> until when to repeat it
         self._shed = {reason: metrics.shed.labels(reason) for reason in ("time", "bytes")}
 
@@ -55,7 +55,7 @@ class Admission:
         """The body has arrived: only now does it wait for an answer, and not for its client."""
         self._held += size - expected
         if not self._requests:
-            self._since, self._answered = self._clock(), 0
+            self._since = self._clock()
         self._waiting += size
         self._requests += 1
 
@@ -69,11 +69,14 @@ class Admission:
         self._waiting -= size
         self._requests -= 1
         self._answered += size
-        elapsed = self._clock() - self._since
-        if elapsed > WINDOW:
-            rate = self._answered / elapsed
+        now = self._clock()
+        busy = self._busy + now - self._since
+        if busy > WINDOW:
+            rate = self._answered / busy
             self._rate = rate if self._rate is None else 0.5 * (self._rate + rate)
-            self._since, self._answered = self._since + elapsed, 0
+            self._since, self._busy, self._answered = now, 0.0, 0
+        elif not self._requests:
+            self._busy = busy
 
     def _overloaded(self, reason: str, expected: float) -> Overloaded:
         self._shed[reason].inc()

@@ -91,3 +91,20 @@ def test_a_body_counts_as_what_it_was_and_not_as_what_was_expected() -> None:
         admission.arrive(900, 100)
     with pytest.raises(Overloaded):
         admission.enter(901)
+
+
+def test_a_slow_spell_is_forgotten_though_nothing_waits_between_bursts() -> None:
+    """What is refused keeps the queue short, so that it is often empty: the rate must be measured all the same."""
+    clock = Clock()
+    admission = Admission(most_bytes=10_000, most_seconds=0.5, clock=clock)
+    _let_in(admission, 100)
+    clock.now += 10
+    admission.leave(100)  # 10 bytes a second
+    for _ in range(100):  # bursts of 10 ms, answered at 320,000 a second
+        for _ in range(FEW):
+            _let_in(admission, 100)
+        clock.now += 0.01
+        for _ in range(FEW):
+            admission.leave(100)
+    for _ in range(3 * FEW):
+        _let_in(admission, 100)
