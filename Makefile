@@ -48,8 +48,14 @@ train: $(SERVE_READY)  ## train, gate and publish all three topologies  (ARGS="-
 retrain: $(SERVE_READY)  ## train anew, gate against production too, publish as candidate  (ARGS="--promote ...")
 	$(BIN)/python -m training retrain $(ARGS)
 
-test: $(DEV_READY)  ## every test
-	$(BIN)/python -m pytest $(ARGS)
+test: $(DEV_READY)  ## every test but those of images and faults
+	$(BIN)/python -m pytest --ignore tests/deploy/test_image.py --ignore tests/faults $(ARGS)
+
+test-image: $(DEV_READY)  ## build the images and run them (podman, some minutes)
+	$(BIN)/python -m pytest tests/deploy/test_image.py $(ARGS)
+
+test-faults: $(DEV_READY)  ## do to a running service what goes wrong in production
+	$(BIN)/python -m pytest tests/faults $(ARGS)
 
 lint: $(DEV_READY)  ## ruff, mypy and bandit, changing nothing
 	$(BIN)/ruff format --check .
@@ -119,4 +125,4 @@ lock: $(DEV_READY)  ## pin requirements/ anew from pyproject.toml
 clean:  ## remove what make made, the models included
 	rm -rf .venv .venv-tools .bentoml runs reports .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-.PHONY: help setup serve train retrain test lint audit format load load-ui bento image image-train tools chart bench bench-setup bench-training capacity soak faults lock clean
+.PHONY: help setup serve train retrain test test-image test-faults lint audit format load load-ui bento image image-train tools chart bench bench-setup bench-training capacity soak faults lock clean

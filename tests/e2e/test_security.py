@@ -189,9 +189,7 @@ def test_an_admin_promotes_and_users_do_not(guarded: Guarded) -> None:
         200,
         {"model": "many_to_many", "alias": "candidate", "version": version, "before": None},
     )
-    guarded.until(
-        lambda: "candidate" in guarded.ask("GET", "/models", "alice")[1]["workers"][0]["serving"]["many_to_many"]["aliases"]
-    )
+    guarded.until(lambda: "candidate" in guarded.ask("GET", "/models", "alice")[1]["workers"][0]["serving"]["many_to_many"])
 
 
 def test_every_answer_has_the_headers_that_browsers_heed(guarded: Guarded) -> None:

@@ -94,8 +94,8 @@ def test_a_bento_builds_before_any_model_is_trained(clone: Path, tmp_path: Path)
 
 
 def test_beyond_this_machine_it_does_not_start_without_keys(home: Path) -> None:
-    with environment(home):  # no --host: BentoML's own default is every address
-        command = [str(BENTOML), "serve", "service.app:Unroll", "--port", "0"]
+    with environment(home):
+        command = [str(BENTOML), "serve", "service.app:Unroll", "--host", "0.0.0.0", "--port", "0"]
         ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
     assert ended.returncode == 1
     (line,) = (ended.stdout + ended.stderr).splitlines()

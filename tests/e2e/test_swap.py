@@ -245,7 +245,7 @@ def test_a_version_that_is_removed_is_not_served_any_more(service: Service, clie
 def test_a_canary_answers_its_share_alike_for_a_key_on_both_workers(service: Service, client: httpx.Client) -> None:
     second = publish_shifted(service, 0.0)
     service.store.set_canary(NAME, "production", second, 25.0)
-    until(lambda: [w["serving"][NAME]["canary"] for w in models(service)["workers"]] == [{"production": second}] * 2)
+    until(lambda: [w["serving"][NAME]["canary"] for w in models(service)["workers"]] == [second] * 2)
     sides = [[ask(client, routing_key=f"user {n}")["version"] for n in range(200)] for _ in range(2)]
     assert sides[0] == sides[1]
     assert 25 <= sides[0].count(second) <= 80
@@ -269,7 +269,7 @@ def test_a_broken_canary_withdraws_itself_and_says_why(service: Service, client:
     alias = service.store.aliases(NAME)["production"]
     assert (alias.version, alias.history[-1].what, alias.history[-1].version) == (service.base, "withdraw", broken)
     assert "rows differ by more than 0.05 of the domain, the largest by 0.5" in alias.history[-1].reason
-    until(lambda: [w["serving"][NAME]["canary"] for w in models(service)["workers"]] == [{}, {}])
+    until(lambda: [w["serving"][NAME]["canary"] for w in models(service)["workers"]] == [None, None])
     assert {ask(client)["version"] for _ in range(50)} == {service.base}
     assert f'unroll_canary_rollbacks_total{{model="{NAME}"}}' in client.get("/metrics").text
 
@@ -277,7 +277,7 @@ def test_a_broken_canary_withdraws_itself_and_says_why(service: Service, client:
 def test_a_shadow_answers_nobody_and_its_differences_are_told(service: Service, client: httpx.Client) -> None:
     shadow = publish_shifted(service, 0.5)
     service.store.set_shadow(NAME, "production", shadow)
-    until(lambda: [w["serving"][NAME]["shadow"] for w in models(service)["workers"]] == [{"production": shadow}] * 2)
+    until(lambda: [w["serving"][NAME]["shadow"] for w in models(service)["workers"]] == [shadow] * 2)
     answers = [ask(client) for _ in range(60)]
     assert {(answer["version"], shift(answer)) for answer in answers} == {(service.base, 0.0)}
 

@@ -101,9 +101,9 @@ def read_until(process: subprocess.Popen[str], word: str) -> None:
 
 
 def test_one_at_a_time_and_after_ctrl_c_to_the_same_weights(tmp_path: Path) -> None:
-    arguments = ["--topology", "one_to_one", "--seed", "1", "--steps", "20000", "--checkpoint-seconds", "0"]
+    arguments = ["--topology", "one_to_one", "--seed", "1", "--steps", "150000", "--checkpoint-seconds", "0"]
     with start(tmp_path, "run", *arguments) as process:
-        read_until(process, "step 2,000 of 20,000")
+        read_until(process, "step 15,000 of 150,000")
         (folder,) = folders(tmp_path / "runs")
         assert read(folder).shown == "running"
         with pytest.raises(NoRun, match="is running: another process holds it"):
@@ -116,10 +116,10 @@ def test_one_at_a_time_and_after_ctrl_c_to_the_same_weights(tmp_path: Path) -> N
     assert f"python -m training resume {folder.name}" in shown
     interrupted = read(folder)
     assert interrupted.shown == "interrupted"
-    assert 0 < interrupted.step < 20_000
+    assert 0 < interrupted.step < 150_000
     assert resume(folder) == 0
 
-    undisturbed = plan(GENERAL, "one_to_one", length=5, seed=1, steps=20_000)
+    undisturbed = plan(GENERAL, "one_to_one", length=5, seed=1, steps=150_000)
     assert train_all([undisturbed], ModelStore(tmp_path / "models"), Wish(runs=tmp_path / "runs")) == 0
     resumed, other = records(tmp_path / "runs")
     assert resumed.status.weights == other.status.weights

@@ -102,7 +102,8 @@ def test_killed_at_any_write_what_was_published_before_is_served(
             registry = Registry(store, Uncompiled)
             registry.load_all()
             assert registry.refusals == []
-            (model,) = registry.models
+            (served,) = registry.served.values()
+            model = served.default
             assert model.manifest.version >= before.version
             bentoml.models.list(_model_store=BentoStore(store.root))  # raises where BentoML finds half a version
             if code == 0:

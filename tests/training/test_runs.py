@@ -146,7 +146,7 @@ def test_a_plan_comes_back_as_it_was_written(tmp_path: Path) -> None:
     assert written(tmp_path).again(tmp_path) == QUICK
     general = plan(GENERAL, "many_to_one", length=8, seed=3, units=9, steps=11)
     values = recipe_values(general)
-    assert (values["learning_rate"], values["bars"]) == (0.02, {"random": 0.05, "edges": 0.05})
+    assert (values["learning_rate"], values["bars"]) == (0.02, {"random": 0.05, "edges": 0.05, "held_out": 0.0})
     assert {"units", "steps", "alias"}.isdisjoint(values)
 
 
