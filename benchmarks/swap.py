@@ -17,9 +17,9 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from itertools import pairwise
+from itertools import count, pairwise, takewhile
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -106,7 +106,7 @@ def _measure(options: argparse.Namespace, server: Server, first: str, folder: Pa
     capacity = wrk.run(server.url, 16, 5, folder / "body").rps
     rate = capacity / 2
     print(f"{options.rows} rows a request; capacity {capacity:.0f} requests/s, offered {rate:.0f}/s", file=sys.stderr)
-    quiet = uvloop.run(_offer(server, body, rate, options.seconds))[0]
+    quiet = uvloop.run(_offer(server, body, constant(rate, options.seconds)))
     outcomes, promotions, memory = uvloop.run(_with_swaps(options, server, folder, body, rate))
     known = [Promotion("000", first, 0.0, 0.0, 0.0), *promotions]
     expected = {p.version: json.loads((folder / "prepared" / p.prepared / "expected.json").read_text()) for p in known}
@@ -129,16 +129,16 @@ def _measure(options: argparse.Namespace, server: Server, first: str, folder: Pa
     return 0
 
 
-async def _offer(server: Server, body: bytes, rate: float, seconds: float) -> tuple[list[Outcome], float]:
+async def _offer(server: Server, body: bytes, offsets: Iterable[float]) -> list[Outcome]:
     load = OpenLoop(server.port, server.target.path, body, b"", CONNECTIONS)
     gc.collect()
     gc.disable()  # the client's own pauses are no one's latency
     try:
-        begun = await load.offer(constant(rate, seconds))
+        await load.offer(offsets)
     finally:
         gc.enable()
         load.close()
-    return load.outcomes, begun
+    return load.outcomes
 
 
 async def _with_swaps(
@@ -152,25 +152,21 @@ async def _with_swaps(
     assert promoter.stdout is not None
     await promoter.stdout.readline()
     promoter.stdin.write(b"\n")
-    outcomes: list[Outcome] = []
     promotions: list[Promotion] = []
     memory: dict[int, float] = {}
-    while (line := await _while_loaded(promoter.stdout.readline(), server, body, rate, outcomes)) != b"":
-        promotions.append(Promotion(*json.loads(line)))
-        if len(promotions) in (20, options.swaps):
-            memory[len(promotions)] = max(machine.memory(server.pid))
+
+    async def follow(lines: asyncio.StreamReader) -> None:
+        async for line in lines:
+            promotions.append(Promotion(*json.loads(line)))
+            if len(promotions) in (20, options.swaps):
+                memory[len(promotions)] = max(machine.memory(server.pid))
+
+    following = asyncio.ensure_future(follow(promoter.stdout))
+    outcomes = await _offer(server, body, takewhile(lambda _: not following.done(), (number / rate for number in count())))
+    await following
     if await promoter.wait() != 0:
         raise SystemExit("benchmarks.swap: the promoting process failed")
     return outcomes, promotions, memory
-
-
-async def _while_loaded(what: Any, server: Server, body: bytes, rate: float, outcomes: list[Outcome]) -> bytes:
-    """Offer load, a second at a time, until `what` is there."""
-    waiting = asyncio.ensure_future(what)
-    while not waiting.done():
-        offered, _ = await _offer(server, body, rate, 1.0)
-        outcomes += offered
-    return bytes(waiting.result())
 
 
 def _checked(outcomes: list[Outcome], promotions: list[Promotion], expected: dict[str, list[float]]) -> dict[str, Any]:
