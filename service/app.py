@@ -129,7 +129,7 @@ class Unroll:
             registry.refresh()
             pages.tell()
 
-        look()
+        pages.tell()
         watcher = Watcher(settings.models_dir, settings.watch_seconds, look)
         watcher.start()
         self._leave = watcher.stop, workers.leave, tracing.stop

@@ -57,7 +57,7 @@ class Allowance:
 
 class Observer:
     """`sample` of the answers have a line in the log, and all errors; of each no more than `per_second`. Where nothing
-    `samples`, an answer that is not traced needs no `end`: most cost a third of a microsecond."""
+    `samples`, an answer that is not traced needs no `end`: most cost under a microsecond."""
 
     def __init__(self, tracing: Tracing, sample: float, per_second: float) -> None:
         self._tracing, self._begin = tracing.on, tracing.begin

@@ -10,7 +10,7 @@ from service.trials import Trial
 
 
 class Choice(NamedTuple):
-    """Who answers a request; `trial` is what its answer is compared for, if anything."""
+    """Who answers a request, and the trials that its answer counts for."""
 
     model: LoadedModel
     canary: Trial | None = None

@@ -23,7 +23,7 @@ from service.model import Answer, LoadedModel
 
 Kind = Literal["canary", "shadow"]
 EDGES: Final = np.geomspace(20e-6, 20.0, 121)
-"""Of the latency histogram, in seconds: a twentieth of an octave each, and sums of histograms are histograms."""
+"""Of the latency histogram, in seconds: twenty a decade, and sums of histograms are histograms."""
 ENOUGH: Final = 5
 """Errors or differences below which no share of them means anything."""
 ENOUGH_FOR_A_TAIL: Final = 200
