@@ -48,9 +48,9 @@ class Side:
     errors: int = 0
     seconds: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(len(EDGES) + 1, np.int64))
 
-    def answered(self, seconds: float) -> None:
-        self.requests += 1
-        self.seconds[np.searchsorted(EDGES, seconds)] += 1
+    def answered(self, seconds: float, requests: int = 1) -> None:
+        self.requests += requests
+        self.seconds[np.searchsorted(EDGES, seconds)] += requests
 
     def failed(self) -> None:
         self.requests += 1
@@ -116,10 +116,12 @@ class Trial:
         finally:
             self._pending.discard(begun)
 
-    def answered(self, side: str, seconds: float) -> None:
-        self.sides[side].answered(seconds)
+    def answered(self, side: str, seconds: float, requests: int = 1) -> None:
+        """So many requests, each in so many seconds: those of a batch take as long as it does."""
+        self.sides[side].answered(seconds, requests)
         if side == "candidate":
-            self._seconds.observe(seconds)
+            for _ in range(requests):
+                self._seconds.observe(seconds)
 
     def failed(self, side: str) -> None:
         self.sides[side].failed()
