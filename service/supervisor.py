@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from bentoml._internal.utils.circus import Arbiter
 from circus.exc import ConflictError
+from circus.process import DEAD_OR_ZOMBIE, OTHER, Process
 from prometheus_client.multiprocess import mark_process_dead
 
 logger = logging.getLogger(__name__)
@@ -33,7 +34,12 @@ KILL_SECONDS: Final = 2.0
 
 def attend(pause: float, grace: float) -> None:
     """Look after the workers of the arbiter that BentoML is about to start; seconds as of `Draining`."""
-    start = Arbiter.start
+    start, status = Arbiter.start, Process.status
+
+    def status_reaped(process: Any) -> object:
+        # One whose threads have not all ended yet looks dead, and circus would drop it without a call of its hooks.
+        found = status.fget(process)
+        return OTHER if found == DEAD_OR_ZOMBIE else found
 
     def start_attended(arbiter: Any, cb: Callable[[Any], Any] | None = None) -> None:
         if threading.current_thread() is threading.main_thread():  # signals are its business alone
@@ -41,6 +47,7 @@ def attend(pause: float, grace: float) -> None:
         start(arbiter, cb)
 
     Arbiter.start = start_attended  # type: ignore[assignment, method-assign]
+    Process.status = property(status_reaped)
 
 
 class _Attendance:
