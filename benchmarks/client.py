@@ -12,6 +12,9 @@ from typing import Final, cast
 
 SOCKET_ERROR: Final = 0
 """In place of a status: the connection broke, or could not be made."""
+TICK: Final = 1e-3
+"""Seconds for which the client sleeps at least. uvloop's timers know whole milliseconds: of shorter sleeps it makes a busy
+loop, and takes a core from the server when requests are due faster than that. Latency counts from when they were due."""
 _HEAD: Final = re.compile(rb"HTTP/1\.1 (\d{3})")
 _LENGTH: Final = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _CLOSE: Final = re.compile(rb"\r\nconnection: *close", re.IGNORECASE)
@@ -105,7 +108,7 @@ class OpenLoop:
         for offset in offsets:
             due = begun + offset
             while (wait := due - self.now()) > 0:
-                await asyncio.sleep(wait)
+                await asyncio.sleep(max(wait, TICK))
             self._arrive(due)
             arrivals += 1
             if arrivals % 16 == 0:

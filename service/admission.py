@@ -13,9 +13,12 @@ from service.errors import Overloaded
 
 WINDOW = 0.1
 """Seconds over which a rate is measured."""
-FEW = 32
-"""Requests that may always wait: so few are no overload, whatever a slow spell says of the rate. There is one after every
-start, while shapes are compiled that were not asked for before."""
+FEW, SMALL = 32, 2**11
+"""So many requests may always wait, if of no more bytes than that: they are no overload, whatever a slow spell says of the
+rate. There is one after every start, while shapes are compiled that were not asked for before."""
+COMPANY = 8
+"""Times its own size that a request may always find waiting: a few callers of ten thousand rows each are no overload either,
+and none of them expects to be answered sooner than that."""
 REFUSAL = 0.01
 """Seconds for which one refusal speaks for all: thousands a second, each worded anew, took a tenth of the goodput."""
 
@@ -42,10 +45,14 @@ class Admission:
         """Of all that were let in."""
         return self._held
 
-    def enter(self, size: int) -> None:
-        """Let in a request whose body of `size` bytes is to come. Raises Overloaded."""
+    def enter(self, size: int, known: bool = True) -> None:
+        """Let in a request whose body of `size` bytes, or so many at most, is to come. Raises Overloaded."""
         expected = self._waiting / self._rate if self._rate else 0.0
-        if expected > self._most_seconds and self._requests >= FEW:
+        if (
+            expected > self._most_seconds
+            and not (self._requests < FEW and size <= SMALL)
+            and not (known and self._waiting <= COMPANY * size)
+        ):
             raise self._overloaded("time", expected)
         if self._held and self._held + size > self._most_bytes:
             raise self._overloaded("bytes", expected)

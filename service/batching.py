@@ -24,6 +24,8 @@ INLINE_SECONDS = 1e-3
 """A run expected to take longer leaves the event loop free: it goes to a thread, which itself costs a tenth of that."""
 MORE_TURNS = 2
 """Turns of the loop by which requests in company let those follow that are being read: batches more than double."""
+TURN_ITEMS = 2**13
+"""Items of the answers that are delivered in one turn: rendering them takes about a millisecond."""
 PATIENCE = 25e-3
 """Seconds after which a waiting caller is asked whether it is still there: asking costs more than a row that never waited."""
 
@@ -103,10 +105,21 @@ class Batcher:
         run.add_done_callback(lambda done: self._after(loop, batch, done))
 
     def _after(self, loop: asyncio.AbstractEventLoop, batch: list[_Waiting], done: _Outcomes) -> None:
-        self._awake = False
-        self._wake(loop)
+        self._turn(loop, 0)  # before the answers are rendered, which would leave the model waiting; company has come meanwhile
         error = RuntimeError("the run was cancelled") if done.cancelled() else done.exception()
-        self._deliver(batch, [error] * len(batch) if isinstance(error, Exception) else done.result())
+        self._deliver_by_turns(loop, batch, [error] * len(batch) if isinstance(error, Exception) else done.result())
+
+    def _deliver_by_turns(
+        self, loop: asyncio.AbstractEventLoop, batch: list[_Waiting], outcomes: list[Answer | Exception]
+    ) -> None:
+        """A few large answers in each turn of the loop, so that rendering all of them does not keep others waiting."""
+        items = count = 0
+        while count < len(batch) and items < TURN_ITEMS:
+            items += len(batch[count].rows.values)
+            count += 1
+        self._deliver(batch[:count], outcomes[:count])
+        if count < len(batch):
+            loop.call_soon(self._deliver_by_turns, loop, batch[count:], outcomes[count:])
 
     def _take(self, now: float) -> list[_Waiting]:
         """The next batch; callers who left, or whose time is up, are not in it."""

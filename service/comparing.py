@@ -1,11 +1,18 @@
-"""Runs the other version on rows that have been answered, and compares. Beside the requests: never before, never instead."""
+"""Runs the other version on rows that have been answered, and compares. Beside the requests: never before, never instead.
+
+Nobody waits for it, so unlike the batcher it waits for company: each call of a model from a thread takes the lock of Python
+from the event loop several times, and a call for hundreds of requests costs little more than one for ten.
+"""
 
 import asyncio
 import logging
 import time
 from collections import deque
 from concurrent.futures import Executor
+from itertools import chain
 from typing import Final, NamedTuple
+
+import numpy as np
 
 from contract.topologies import Rows
 from service.buckets import MOST
@@ -16,6 +23,8 @@ logger = logging.getLogger(__name__)
 WAITING: Final = 8 * MOST
 """Items that may wait to be compared; what comes beyond is counted and left out: a shadow that is slower than the traffic
 must not grow a queue."""
+PAUSE: Final = 0.05
+"""Seconds in which what is to be compared gathers, unless a whole call has come together before."""
 
 
 class _Answered(NamedTuple):
@@ -23,6 +32,7 @@ class _Answered(NamedTuple):
     other: LoadedModel  # the version that did not answer
     rows: Rows
     answer: Answer
+    seconds: float | None  # that the answer took, where it is still to be counted
 
 
 class Comparer:
@@ -33,37 +43,52 @@ class Comparer:
         self._queue: deque[_Answered] = deque()
         self._items = 0
         self._busy = False
+        self._gathering: asyncio.TimerHandle | None = None
 
-    def offer(self, trial: Trial, other: LoadedModel, rows: Rows, answer: Answer) -> None:
-        """Compare when there is time to."""
-        if self._items + len(rows.values) > WAITING:
+    def offer(self, trial: Trial, other: LoadedModel, rows: Rows, answer: Answer, seconds: float | None = None) -> None:
+        """Compare when there is time to. `seconds` it took to answer; None where that has been counted."""
+        items = self._items + len(rows.values)
+        if items > WAITING:
             trial.drop()
+            if seconds is not None:
+                trial.answered("baseline", seconds)
             return
-        self._queue.append(_Answered(trial, other, rows, answer))
-        self._items += len(rows.values)
-        self._wake()
+        self._queue.append(_Answered(trial, other, rows, answer, seconds))
+        self._items = items
+        if self._busy:
+            return
+        if items >= MOST:
+            self._start()
+        elif self._gathering is None:
+            self._gathering = asyncio.get_running_loop().call_later(PAUSE, self._start)
 
-    def _wake(self) -> None:
-        if self._queue and not self._busy:
-            self._busy = True
-            run = asyncio.get_running_loop().run_in_executor(self._executor, self._compare, self._take())
-            run.add_done_callback(self._after)
+    def _start(self) -> None:
+        if self._gathering is not None:
+            self._gathering.cancel()
+            self._gathering = None
+        self._busy = True
+        run = asyncio.get_running_loop().run_in_executor(self._executor, self._compare, self._take())
+        run.add_done_callback(self._after)
 
     def _take(self) -> list[_Answered]:
         """The next of one trial, as many as a call of the model takes."""
-        batch = [self._queue.popleft()]
-        items = len(batch[0].rows.values)
-        while self._queue and self._queue[0].trial is batch[0].trial and items + len(self._queue[0].rows.values) <= MOST:
-            batch.append(self._queue.popleft())
+        queue, batch, items = self._queue, list[_Answered](), 0
+        trial = queue[0].trial
+        while queue and queue[0].trial is trial and (not batch or items + len(queue[0].rows.values) <= MOST):
+            batch.append(queue.popleft())
             items += len(batch[-1].rows.values)
         self._items -= items
+        trial.answered_all("baseline", [answered.seconds for answered in batch if answered.seconds is not None])
         return batch
 
     def _after(self, done: "asyncio.Future[None]") -> None:
         self._busy = False
         if (error := done.exception()) is not None:
             logger.error("comparing failed", exc_info=error)
-        self._wake()
+        if self._items >= MOST:
+            self._start()
+        elif self._queue:
+            self._gathering = asyncio.get_running_loop().call_later(PAUSE, self._start)
 
     def _compare(self, batch: list[_Answered]) -> None:
         trial, other = batch[0].trial, batch[0].other
@@ -84,10 +109,6 @@ class Comparer:
         trial.comparing_seconds.inc(took)
         if trial.kind == "shadow":  # a canary's sides are timed where they answer
             trial.answered(side, took, len(batch))
-        given = Answer(*_end_to_end([answered.answer for answered in batch]))
-        trial.compared(rows, given, values, self._tolerance)
-
-
-def _end_to_end(answers: list[Answer]) -> Answer:
-    rows = Rows.end_to_end([Rows(answer.values, []) for answer in answers])
-    return Answer(rows.values, [inside for answer in answers for inside in answer.in_domain])
+        given = np.concatenate([answered.answer.values for answered in batch])
+        in_domain = [*chain.from_iterable(answered.answer.in_domain for answered in batch)]
+        trial.compared(rows, Answer(given, in_domain), values, self._tolerance)

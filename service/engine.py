@@ -4,7 +4,6 @@ import asyncio
 import logging
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -76,16 +75,17 @@ class Engine:
         if choice is None:
             load = asyncio.get_running_loop().run_in_executor
             choice = await load(self._executor, self._models.load_pinned, topology, length, wanted or "")
-        if choice.canary is None and choice.shadow is None:
-            values, in_domain = await self._batcher(choice.model).run(rows, caller)
-            return Echo(choice.model, rows, values, in_domain)
-        return await self._predict_on_trial(choice, rows, caller)
+        model, canary, shadow = choice
+        if canary is not None:
+            return await self._predict_with_canary(choice, canary, rows, caller)
+        run = self._batcher(model).run(rows, caller) if shadow is None else self._shadowed(model, shadow, rows, caller)
+        values, in_domain = await run
+        return Echo(model, rows, values, in_domain)
 
-    async def _predict_on_trial(self, choice: Choice, rows: Rows, caller: Caller) -> Echo:
+    async def _predict_with_canary(self, choice: Choice, canary: Trial, rows: Rows, caller: Caller) -> Echo:
         """A canary that fails costs its caller nothing but time: the alias' own version answers instead."""
         answering, answer = choice.model, None
-        canary, shadow = choice.canary, choice.shadow
-        if canary is not None and choice.on_trial:
+        if choice.on_trial:
             try:
                 with canary.timed("candidate"):
                     answer = await self._batcher(answering).run(rows, caller)
@@ -96,21 +96,24 @@ class Engine:
                 logger.warning("canary %s:%s failed: %s", canary.name, answering.manifest.version, type(error).__name__)
                 answering = canary.baseline
         if answer is None:
-            answer = await self._answer_as_baseline(answering, canary, shadow, rows, caller)
-        if canary is not None:
-            self._judge(canary)
+            with canary.timed("baseline"):
+                answer = await self._shadowed(answering, choice.shadow, rows, caller)
+        self._judge(canary)
         return Echo(answering, rows, answer.values, answer.in_domain)
 
-    async def _answer_as_baseline(
-        self, model: LoadedModel, canary: Trial | None, shadow: Trial | None, rows: Rows, caller: Caller
-    ) -> Answer:
-        with ExitStack() as timed:
-            for trial in (canary, shadow):
-                if trial is not None:
-                    timed.enter_context(trial.timed("baseline"))
+    async def _shadowed(self, model: LoadedModel, shadow: Trial | None, rows: Rows, caller: Caller) -> Answer:
+        """The model's answer, a copy of the request left for the shadow, if there is one."""
+        if shadow is None:
+            return await self._batcher(model).run(rows, caller)
+        begun = time.perf_counter()
+        try:
             answer = await self._batcher(model).run(rows, caller)
-        if shadow is not None:
-            self._comparer.offer(shadow, shadow.candidate, rows, answer)
+        except CallerGone:
+            raise
+        except Exception:
+            shadow.failed("baseline")
+            raise
+        self._comparer.offer(shadow, shadow.candidate, rows, answer, time.perf_counter() - begun)
         return answer
 
     def _judge(self, canary: Trial) -> None:

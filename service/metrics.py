@@ -59,7 +59,12 @@ largest_difference = Gauge(
 uncompared_requests = Counter("unroll_uncompared_requests", "Requests left out because too many waited for it.", TRIAL)
 comparing_seconds = Counter("unroll_comparing_seconds", "Time that the other version took for the rows compared.", TRIAL)
 trial_errors = Counter("unroll_trial_errors", "Requests that a version on trial failed to answer.", TRIAL)
-trial_seconds = Histogram("unroll_trial_seconds", "How long a version on trial took for a request.", TRIAL, buckets=LATENCIES)
+trial_seconds = Histogram(
+    "unroll_trial_seconds",
+    "How long a version on trial took: a canary for a request, a shadow for a run.",
+    TRIAL,
+    buckets=LATENCIES,
+)
 canary_rollbacks = Counter("unroll_canary_rollbacks", "Canaries that were withdrawn because they passed a bar.", ("model",))
 reloads = Counter(
     "unroll_reloads", "Files of keys and certificates that changed, by outcome: taken or refused.", ("what", "outcome")

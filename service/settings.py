@@ -45,7 +45,7 @@ class Settings(BaseSettings):
         64 * 2**20, ge=1, description="Most bytes of requests that may wait for their answers, in one worker; beyond it 429."
     )
     max_waiting_ms: int = Field(
-        50, ge=1, description="Longest that they may take at the rate at which requests were answered lately; beyond it 429."
+        20, ge=1, description="Longest that they may take at the rate at which requests were answered lately; beyond it 429."
     )
     timeout_ms: int = Field(10_000, ge=1, description="Deadline of a request without `x-request-timeout-ms`; beyond it 504.")
     max_timeout_ms: int = Field(60_000, ge=1, description="Largest deadline that a request may ask for.")

@@ -176,7 +176,7 @@ class Transport:
             check_content_type(headers)
         # A body of unknown size counts as the largest until it is there: nearly always at once, with nobody in between.
         expected = self._limits.body_bytes if announced is None else announced
-        self._admission.enter(expected)
+        self._admission.enter(expected, announced is not None)
         try:
             message = _at_once(receive)
             whole = message is not None and message["type"] == "http.request" and not message.get("more_body", False)

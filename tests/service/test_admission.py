@@ -1,6 +1,6 @@
 import pytest
 
-from service.admission import FEW, WINDOW, Admission
+from service.admission import COMPANY, FEW, SMALL, WINDOW, Admission
 from service.errors import Overloaded
 
 
@@ -108,3 +108,30 @@ def test_a_slow_spell_is_forgotten_though_nothing_waits_between_bursts() -> None
             admission.leave(100)
     for _ in range(3 * FEW):
         _let_in(admission, 100)
+
+
+def slow(clock: Clock, most_seconds: float = 0.5) -> Admission:
+    """In which everything takes a second a byte."""
+    admission = Admission(most_bytes=10_000_000, most_seconds=most_seconds, clock=clock)
+    _let_in(admission, 1)
+    clock.now += 1
+    admission.leave(1)
+    return admission
+
+
+def test_a_request_may_find_as_much_waiting_as_eight_of_its_own() -> None:
+    admission = slow(Clock())
+    for _ in range(COMPANY + 1):
+        _let_in(admission, 100_000)
+    for size in (100_000, SMALL + 1):
+        with pytest.raises(Overloaded):
+            admission.enter(size)
+    admission.enter(SMALL)  # a few small ones wait behind the large
+
+
+def test_a_request_that_does_not_say_how_large_it_is_may_not() -> None:
+    admission = slow(Clock())
+    _let_in(admission, 100_000)
+    with pytest.raises(Overloaded):
+        admission.enter(1_000_000, known=False)
+    admission.enter(1_000_000)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from contract.topologies import Rows
-from service.batching import Batcher
+from service.batching import TURN_ITEMS, Batcher
 from service.caller import Caller, CallerGone
 from service.errors import DeadlineExceeded
 from service.model import Answer
@@ -88,6 +88,45 @@ def test_a_long_run_leaves_the_event_loop_free_and_gathers_company_meanwhile() -
     batched(model, scenario)
     assert model.batches == [[1], [1, 1]]
     assert get_ident() not in model.threads
+
+
+def test_the_next_run_has_begun_before_the_answers_of_the_last_are_looked_at() -> None:
+    model = Model(seconds=1.0)
+    model.free.clear()
+
+    async def scenario(batcher: Batcher) -> None:
+        first = asyncio.ensure_future(batcher.run(row(1.0), Caller()))
+        assert await asyncio.to_thread(model.started.wait, 10)
+        others = [asyncio.ensure_future(batcher.run(row(float(n)), Caller())) for n in (2, 3)]
+        await asyncio.sleep(0)
+        model.started.clear()
+        model.free.set()
+        await first
+        assert model.started.wait(10)  # the loop stands still meanwhile, as it does while an answer is rendered
+        await asyncio.gather(*others)
+
+    batched(model, scenario)
+
+
+def test_large_answers_are_delivered_a_few_in_each_turn_of_the_loop() -> None:
+    model = Model(seconds=1.0)
+    large = Rows.of([[1.0] * (TURN_ITEMS // 2)])
+    turns: list[int] = []
+
+    async def scenario(batcher: Batcher) -> None:
+        async def ask(rows: Rows) -> None:
+            await batcher.run(rows, Caller())
+            turns.append(turn)
+
+        asked = asyncio.gather(*(ask(rows) for rows in [large] * 4 + [row(1.0)] * 3))
+        turn = 0
+        while not asked.done():
+            turn += 1
+            await asyncio.sleep(0)
+
+    batched(model, scenario, most_items=4 * TURN_ITEMS)
+    assert [turns.count(turn) for turn in sorted(set(turns))] == [2, 2, 3]
+    assert len(model.batches) == 1
 
 
 def test_a_bad_request_fails_alone() -> None:

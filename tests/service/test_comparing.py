@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from contract.topologies import Floats, Rows
+from service.buckets import MOST
 from service.comparing import WAITING, Comparer
 from service.model import Answer, LoadedModel
-from service.trials import Kind, Trial
+from service.trials import Kind, Trial, quantile
 from tests.conftest import make_manifest
 from tests.service.conftest import FakeRuntime, fake_model, shown
 
@@ -42,15 +43,15 @@ def a_trial(kind: Kind = "shadow", candidate: LoadedModel | None = None) -> Tria
     return Trial(kind, "production", fake_model("many_to_many"), candidate, 100.0, datetime(2026, 1, 1, tzinfo=UTC))
 
 
-def offer(comparer: Comparer, trial: Trial, row: list[float], off: float = 0.0) -> None:
+def offer(comparer: Comparer, trial: Trial, row: list[float], off: float = 0.0, seconds: float | None = None) -> None:
     rows = Rows.of([row])
     other = trial.candidate if trial.kind == "shadow" else trial.baseline
-    comparer.offer(trial, other, rows, Answer(rows.values + np.float32(off), [True]))
+    comparer.offer(trial, other, rows, Answer(rows.values + np.float32(off), [True]), seconds)
 
 
 async def until_idle(comparer: Comparer) -> None:
     while comparer._busy or comparer._queue:
-        await asyncio.sleep(0)
+        await asyncio.sleep(1e-3)  # it gathers by the clock
 
 
 def compared(*offers: tuple[Trial, list[float], float]) -> None:
@@ -76,8 +77,40 @@ def test_a_shadow_is_run_on_what_was_answered_and_its_differences_counted() -> N
 def test_what_waits_for_the_same_trial_runs_together() -> None:
     trial, other = a_trial(), a_trial()
     compared(*[(trial, [0.1], 0.0)] * 4, (other, [0.2], 0.0), *[(trial, [0.3], 0.0)] * 2)
-    assert [shape[0] for shape in shown(trial.candidate)] == [1, 3, 2]
+    assert [shape[0] for shape in shown(trial.candidate)] == [4, 2]
     assert [shape[0] for shape in shown(other.candidate)] == [1]
+
+
+def test_what_would_fill_a_call_does_not_gather_any_longer() -> None:
+    async def fill() -> None:
+        held = Held()
+        comparer = Comparer(held, tolerance=0.05)
+        trial = a_trial()
+        offer(comparer, trial, [0.1])
+        assert not held.calls
+        offer(comparer, trial, [0.1] * MOST)
+        assert len(held.calls) == 1
+        while comparer._busy or comparer._queue:
+            while held.calls:
+                held.calls.pop()()
+            await asyncio.sleep(1e-3)
+        assert trial.rows == 2
+
+    asyncio.run(fill())
+
+
+def test_what_the_version_in_place_took_is_counted_whether_it_is_compared_or_left_out() -> None:
+    async def offer_too_much() -> None:
+        comparer = Comparer(Held(), tolerance=0.05)
+        trial = a_trial()
+        offer(comparer, trial, [0.1] * MOST, seconds=0.001)  # runs
+        offer(comparer, trial, [0.1] * WAITING, seconds=0.1)  # waits
+        offer(comparer, trial, [0.1], seconds=0.1)  # is left out
+        side = trial.sides["baseline"]
+        assert (trial.dropped, side.requests) == (1, 2)
+        assert quantile(side.seconds, 0.5) < 0.01 < quantile(side.seconds, 0.9)
+
+    asyncio.run(offer_too_much())
 
 
 def test_a_canary_is_compared_with_the_version_in_place_whose_time_is_taken_elsewhere() -> None:
