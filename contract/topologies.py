@@ -25,7 +25,8 @@ class ShapeError(ValueError):
         self.topology, self.expected, self.received, self.hint = topology, expected, received, hint
 
 
-class Rows(NamedTuple):
+@dataclass(slots=True, eq=False)
+class Rows:
     """Rows of any lengths, end to end: the one form in which sequences travel from the door to the model and back.
 
     `values` is (items,) float32; `lengths` has a number a row and sums to `items`. All three topologies answer with as
@@ -34,6 +35,7 @@ class Rows(NamedTuple):
 
     values: Floats
     lengths: list[int]  # a list, since most requests have one row, and NumPy takes a microsecond to look at it
+    _uniform: int | None = -1  # until it is asked for; of thousands of rows it takes longer than their share of the model
 
     @classmethod
     def of(cls, sequences: Sequence[Sequence[float] | npt.NDArray[Any]]) -> "Rows":
@@ -51,10 +53,15 @@ class Rows(NamedTuple):
     @property
     def uniform(self) -> int | None:
         """The length that all rows share, or None where they differ (or there is no row)."""
-        lengths = self.lengths
-        if len(lengths) == 1:
-            return lengths[0]
-        return lengths[0] if len(set(lengths)) == 1 else None
+        if self._uniform == -1:
+            first = self.lengths[0] if self.lengths else None
+            self._uniform = first if first is not None and self.lengths.count(first) == len(self.lengths) else None
+        return self._uniform
+
+    @property
+    def longest(self) -> int:
+        """Items in the longest row."""
+        return self.uniform or max(self.lengths)
 
     @property
     def starts(self) -> Ints:
@@ -121,7 +128,7 @@ class Topology:
 
     def to_model(self, rows: Rows, time: int | None = None) -> Floats:
         """Rows -> the model's input. `time` pads to the right and is for `many_to_many` alone; default the longest."""
-        return self._to_model(rows, time or max(rows.lengths))
+        return self._to_model(rows, time or rows.longest)
 
     def from_model(self, outputs: Floats, rows: Rows) -> Floats:
         """The model's output for `to_model(rows)` -> (items,) float32, in the order of `rows.values`."""
@@ -131,7 +138,7 @@ class Topology:
         """Of `to_model(rows)`, without making it, and of the answer; the time of ragged rows is their longest."""
         if self.name == "one_to_one":
             return (len(rows.values), 1, 1), (len(rows.values), 1)
-        shape = (len(rows.lengths), max(rows.lengths), 1)
+        shape = (len(rows.lengths), rows.longest, 1)
         return shape, shape if self.return_sequences else shape[:2]
 
     def outputs(self, length: int) -> int:

@@ -28,7 +28,7 @@ class LoadedModel:
 
     def run(self, rows: Rows) -> Answer:
         """Every row's answer, the same whichever rows are beside it. Raises NotFinite."""
-        longest = max(rows.lengths)
+        longest = rows.longest
         if self.manifest.topology == "many_to_many" and (longest > TIMES[-1] or not rows.uniform):
             values = self._run_by_time(rows)
         else:
@@ -41,9 +41,9 @@ class LoadedModel:
 
     def seconds(self, rows: Rows) -> float:
         """How long `run` is expected to take."""
-        time = self._time(max(rows.lengths), FINE_TIMES if rows.uniform else TIMES)
+        time = self._time(rows.longest, FINE_TIMES if rows.uniform else TIMES)
         samples = len(rows.values) if self.manifest.topology == "one_to_one" else len(rows.lengths)
-        if max(rows.lengths) > TIMES[-1] and self.manifest.topology == "many_to_many":
+        if rows.longest > TIMES[-1] and self.manifest.topology == "many_to_many":
             pieces = sum(-(-length // TIMES[-1]) for length in rows.lengths if length > TIMES[-1])
             return pieces * max(self.runtime.seconds(1, TIMES[-1]), INLINE_FLOOR)
         most = most_rows(time)
