@@ -3,15 +3,29 @@
 Pure values: each change gives a new alias. `contract/store.py` reads and writes them, and knows which versions are whole.
 """
 
+import re
 from datetime import UTC, datetime
 from typing import Final, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 PRODUCTION: Final = "production"
+NAME: Final = r"[a-z][a-z0-9_-]{0,62}"
+"""Of an alias: versions begin with a digit, so none can be taken for the other."""
+RESERVED: Final = ("latest", "default", "canary", "shadow")
+"""Words that mean something else where aliases are named."""
 What = Literal["promote", "rollback", "canary", "shadow", "withdraw", "delete"]
 HISTORY: Final = 1_000
 """Events, and steps of the way back, that an alias keeps: its file is read at every look, and must not grow for ever."""
+
+
+def check_name(alias: str) -> str:
+    """The alias. Raises ValueError unless it may be one."""
+    if alias in RESERVED:
+        raise ValueError(f"{alias} has a meaning of its own, and cannot be an alias")
+    if not re.fullmatch(NAME, alias):
+        raise ValueError("an alias is a lower-case word such as production or candidate")
+    return alias
 
 
 class _Frozen(BaseModel):

@@ -22,7 +22,7 @@ from typing import Final
 
 from pydantic import TypeAdapter, ValidationError
 
-from contract.aliases import PRODUCTION, Alias, Canary, uses_of
+from contract.aliases import PRODUCTION, Alias, Canary, check_name, uses_of
 from contract.files import folders, hash_files, locked, staging_folder, sync, sync_tree, write_atomically
 from contract.manifest import CONTRACT_VERSION, Manifest
 from contract.topologies import parse_model_name
@@ -166,7 +166,9 @@ class ModelStore:
             return {}
 
     def promote(self, name: str, alias: str, version: str) -> None:
-        """Let an alias, which need not exist yet, name a version. Raises BrokenVersion unless the version is whole."""
+        """Let an alias, which need not exist yet, name a version. Raises BrokenVersion unless the version is whole, and
+        ValueError as `check_name`."""
+        check_name(alias)
         with self._changing(name) as aliases:
             self._verify_known(name, version)
             aliases[alias] = aliases[alias].promoted(version) if alias in aliases else Alias.first(version)

@@ -126,6 +126,8 @@ def served(url: str) -> Served:
     """What GET /models lists. Raises TargetError when it is not an answer of ours, or empty."""
     try:
         status, body = _get(url, "/models")
+        if status in (401, 403):
+            raise TargetError(f"{url}/models answers {status}: name a key that is let in with UNROLL_KEY")
         if status != 200:
             raise TargetError(f"{url}/models answers {status}; is this the unroll service?")
         models = _Models.model_validate_json(body).models
@@ -140,12 +142,18 @@ def served(url: str) -> Served:
     return Served(tuple(name for name in TOPOLOGY_NAMES if name in found), tuple(sorted(lengths)))
 
 
+def key_header() -> dict[str, str]:
+    """For a service with keys: the one in UNROLL_KEY."""
+    key = os.environ.get("UNROLL_KEY")
+    return {"Authorization": f"Bearer {key}"} if key else {}
+
+
 def _get(url: str, path: str, timeout: float = 5.0) -> tuple[int, bytes]:
     parts = urlsplit(url)
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     connection = kind(parts.hostname or "", parts.port, timeout=timeout)
     try:
-        connection.request("GET", parts.path.rstrip("/") + path)
+        connection.request("GET", parts.path.rstrip("/") + path, headers=key_header())
         response = connection.getresponse()
         return response.status, response.read()
     finally:

@@ -14,9 +14,10 @@ from contract.topologies import TopologyName
 from loadtests.answers import check
 from loadtests.payloads import Payload, make_pool
 from loadtests.shapes import SHAPES
+from loadtests.target import key_header
 
 logger = logging.getLogger(__name__)
-JSON: Final = {"Content-Type": "application/json"}
+HEADERS: Final = {"Content-Type": "application/json", **key_header()}
 
 
 class FailedError(Exception):
@@ -54,7 +55,7 @@ class EchoUser(FastHttpUser):
     def echo(self) -> None:
         payload = next(self._payloads)
         with self.client.post(
-            f"/{self.topology}", data=payload.body, headers=JSON, name=self.topology, catch_response=True
+            f"/{self.topology}", data=payload.body, headers=HEADERS, name=self.topology, catch_response=True
         ) as response:
             if response.status_code == 200:
                 wrong = check(response.content or b"", payload)

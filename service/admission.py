@@ -24,11 +24,11 @@ REFUSAL = 0.01
 
 
 class Admission:
-    """`enter`, then `arrive` and `leave`, or `give_up`."""
+    """`enter`, `hold` for every part of the body, then `arrive` and `leave`; or `give_up`."""
 
     def __init__(self, most_bytes: int, most_seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._most_bytes, self._most_seconds, self._clock = most_bytes, most_seconds, clock
-        self._held = 0  # bytes of requests that were let in, arrived or not
+        self._held = 0  # bytes of bodies that are here, whole or not: what is only announced takes no memory
         self._waiting, self._requests = 0, 0  # bytes that arrived and wait for their answer, and in how many requests
         self._rate: float | None = None  # bytes answered a second
         self._since, self._busy, self._answered = 0.0, 0.0, 0  # of the rate's window: seconds with something to do
@@ -42,33 +42,34 @@ class Admission:
 
     @property
     def waiting_bytes(self) -> int:
-        """Of all that were let in."""
+        """Of bodies that are here, whole or not."""
         return self._held
 
-    def enter(self, size: int, known: bool = True) -> None:
-        """Let in a request whose body of `size` bytes, or so many at most, is to come. Raises Overloaded."""
+    def enter(self, size: int | None) -> None:
+        """Let in a request whose body of `size` bytes is to come; None where it does not say. Raises Overloaded."""
         expected = self._waiting / self._rate if self._rate else 0.0
-        if (
-            expected > self._most_seconds
-            and not (self._requests < FEW and size <= SMALL)
-            and not (known and self._waiting <= COMPANY * size)
+        if expected > self._most_seconds and (
+            size is None or not (self._waiting <= COMPANY * size or (size <= SMALL and self._requests < FEW))
         ):
             raise self._overloaded("time", expected)
-        if self._held and self._held + size > self._most_bytes:
-            raise self._overloaded("bytes", expected)
+        if size is not None:
+            self._check_bytes(size, 0)
+
+    def hold(self, size: int, so_far: int = 0) -> None:
+        """Bytes of a body have come, after `so_far` others. Raises Overloaded, and holds none of them."""
+        self._check_bytes(size, so_far)
         self._held += size
 
-    def arrive(self, expected: int, size: int) -> None:
-        """The body has arrived: only now does it wait for an answer, and not for its client."""
-        self._held += size - expected
+    def arrive(self, size: int) -> None:
+        """All of a body is here: only now does it wait for an answer, and not for its client."""
         if not self._requests:
             self._since = self._clock()
         self._waiting += size
         self._requests += 1
 
-    def give_up(self, expected: int) -> None:
-        """The body will not arrive."""
-        self._held -= expected
+    def give_up(self, size: int) -> None:
+        """The rest of a body, of which `size` bytes are held, will not come."""
+        self._held -= size
 
     def leave(self, size: int) -> None:
         """A request whose body had arrived has been answered."""
@@ -85,12 +86,18 @@ class Admission:
         elif not self._requests:
             self._busy = busy
 
+    def _check_bytes(self, size: int, so_far: int) -> None:
+        """Small bodies, and one that has nobody beside it, always fit."""
+        if so_far + size > SMALL and self._held > so_far and self._held + size > self._most_bytes:
+            raise self._overloaded("bytes", self._waiting / self._rate if self._rate else 0.0)
+
     def _overloaded(self, reason: str, expected: float) -> Overloaded:
         self._shed[reason].inc()
         now = self._clock()
         until, refusal = self._refusals.get(reason, (now, None))
         if refusal is None or now >= until:
-            detail = f"{self._waiting} bytes of requests are waiting, about {expected * 1e3:.0f} ms of work. Try again later."
+            waiting = self._held if reason == "bytes" else self._waiting
+            detail = f"{waiting} bytes of requests are waiting, about {expected * 1e3:.0f} ms of work. Try again later."
             headers = {"retry-after": str(max(1, math.ceil(expected)))}  # it knows whole seconds only
             refusal = Overloaded(detail, headers=headers, reason=reason, retry_after_ms=max(1, round(expected * 1e3)))
             self._refusals[reason] = now + REFUSAL, refusal

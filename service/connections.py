@@ -6,13 +6,15 @@ that does not read its answer.
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final, NamedTuple
 
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from service import metrics
 from service.errors import HeadersTooLarge, NotHTTP, TooManyConnections, UnrollError
+from service.guard import OPEN
 from service.routes import ErrorRenderer, Response
 
 LINGER: Final = 1.0
@@ -49,7 +51,7 @@ class Connection(HttpToolsProtocol):
         super().connection_made(transport)
         if len(self.connections) > self._limits.connections:
             metrics.connections_refused.labels("connections").inc()
-            self.app = self._too_many
+            self.app = partial(self._too_many, self.app)
         self._stall = self._after(self._limits.header_seconds, "header-seconds")
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -145,7 +147,10 @@ class Connection(HttpToolsProtocol):
         detail = f"expected at most {most.header_count} headers and {most.header_bytes} bytes of them; received more."
         return HeadersTooLarge(detail, max_headers=most.header_count, max_header_bytes=most.header_bytes)
 
-    async def _too_many(self, _scope: Scope, _receive: Receive, send: Send) -> None:
+    async def _too_many(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] in OPEN:  # an orchestrator must not end a worker because it is busy
+            await app(scope, receive, send)
+            return
         detail = f"{self._limits.connections} connections are open in this worker. Reuse them, or try again later."
         error = TooManyConnections(detail, headers={"retry-after": "1"})
         metrics.requests.labels("other", error.slug).inc()

@@ -5,6 +5,7 @@ import logging
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from math import isfinite
 from typing import Final, Protocol
 
 from contract.topologies import TOPOLOGIES, Floats, Rows, ShapeError, Topology, TopologyName
@@ -55,6 +56,7 @@ class Engine:
     def __init__(self, models: Models, bars: Bars) -> None:
         self._models, self._bars = models, bars
         self._executor = ThreadPoolExecutor(thread_name_prefix="model")
+        self._store_thread = ThreadPoolExecutor(1, thread_name_prefix="store")
         self._comparer = Comparer(self._executor, bars.tolerance)
         self._batchers: dict[LoadedModel, Batcher] = {}
 
@@ -73,8 +75,7 @@ class Engine:
         length = rows.lengths[0]
         choice = self._models.find(topology, length, wanted, key)
         if choice is None:
-            load = asyncio.get_running_loop().run_in_executor
-            choice = await load(self._executor, self._models.load_pinned, topology, length, wanted or "")
+            choice = await self._load_pinned(topology, length, wanted or "", caller)
         model, canary, shadow = choice
         if canary is not None:
             return await self._predict_with_canary(choice, canary, rows, caller)
@@ -82,9 +83,23 @@ class Engine:
         values, in_domain = await run
         return Echo(model, rows, values, in_domain)
 
+    async def _load_pinned(self, topology: Topology, length: int, version: str, caller: Caller) -> Choice:
+        """Not on the threads that run batches: whoever asks for versions that are not in memory delays nobody else."""
+        load = asyncio.get_running_loop().run_in_executor(
+            self._store_thread, self._models.load_pinned, topology, length, version
+        )
+        left = caller.deadline - time.monotonic()
+        try:
+            return await asyncio.wait_for(load, left if isfinite(left) else None)
+        except TimeoutError:
+            raise DeadlineExceeded(f"{version[:100]} was not loaded by the deadline; ask again in a while.") from None
+
     async def _predict_with_canary(self, choice: Choice, canary: Trial, rows: Rows, caller: Caller) -> Echo:
-        """A canary that fails costs its caller nothing but time: the alias' own version answers instead."""
-        answering, answer = choice.model, None
+        """A canary that fails costs its caller nothing but time: the alias' own version answers instead.
+
+        Where that fails too, the request was at fault, and not the canary.
+        """
+        answering, answer, failed = choice.model, None, False
         if choice.on_trial:
             try:
                 with canary.timed("candidate"):
@@ -94,10 +109,18 @@ class Engine:
                 raise
             except Exception as error:
                 logger.warning("canary %s:%s failed: %s", canary.name, answering.manifest.version, type(error).__name__)
-                answering = canary.baseline
+                answering, failed = canary.baseline, True
         if answer is None:
-            with canary.timed("baseline"):
-                answer = await self._shadowed(answering, choice.shadow, rows, caller)
+            try:
+                with canary.timed("baseline"):
+                    answer = await self._shadowed(answering, choice.shadow, rows, caller)
+            except (DeadlineExceeded, CallerGone):
+                raise
+            except Exception:
+                canary.failed("baseline")
+                raise
+        if failed:
+            canary.failed("candidate")
         self._judge(canary)
         return Echo(answering, rows, answer.values, answer.in_domain)
 
@@ -108,7 +131,7 @@ class Engine:
         begun = time.perf_counter()
         try:
             answer = await self._batcher(model).run(rows, caller)
-        except CallerGone:
+        except (DeadlineExceeded, CallerGone):
             raise
         except Exception:
             shadow.failed("baseline")
@@ -123,7 +146,7 @@ class Engine:
         canary.judged = now
         if (reason := canary.verdict(self._bars)) is not None:
             canary.ended = True  # from here on nobody draws it
-            asyncio.get_running_loop().run_in_executor(self._executor, self._models.end_canary, canary, reason)
+            asyncio.get_running_loop().run_in_executor(self._store_thread, self._models.end_canary, canary, reason)
 
     def _batcher(self, model: LoadedModel) -> Batcher:
         try:

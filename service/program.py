@@ -1,7 +1,7 @@
 """What a SavedModel computes, apart from its weights: the signatures, and what was compiled of them so far.
 
 The exported signature takes any shape and is slow: 0.5 ms a call, 15 ms for a row of 1000. Compiled by XLA for one shape it
-takes a tenth to a fortieth of that (../benchmarks/RESULTS.md), so every shape in `buckets` is compiled once: the usual ones
+takes less, of a long row a fortieth (../benchmarks/RESULTS.md), so every shape in `buckets` is compiled once: the usual ones
 before the model is served, the others in the background when they are first asked for, and the signature answers meanwhile.
 
 Compiled code takes the weights as an argument. So versions that differ in their weights alone share a program: the next

@@ -3,9 +3,9 @@
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, FailFast, Field, FiniteFloat, Strict
+from pydantic import AfterValidator, BaseModel, ConfigDict, FailFast, Field, FiniteFloat, Strict
 
-from contract.aliases import PRODUCTION, Alias
+from contract.aliases import NAME, PRODUCTION, Alias, check_name
 from contract.manifest import Domain, Manifest
 from contract.topologies import TopologyName
 
@@ -132,7 +132,9 @@ class Comparison(BaseModel):
     trials: list[ComparisonInfo]
 
 
-AliasName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$", description="Default: production.")]
+AliasName = Annotated[
+    str, AfterValidator(check_name), Field(json_schema_extra={"pattern": f"^{NAME}$"}, description="Default: production.")
+]
 
 
 class Promotion(BaseModel):

@@ -63,7 +63,7 @@ class Settings(BaseSettings):
         description="After SIGTERM, when to be out at the latest, whatever still runs, in seconds; more than the drain.",
     )
     log_format: Literal["text", "json"] = Field("text", description="`text`, or `json`: an object a line.")
-    access_log_sample: float = Field(0.0, ge=0, le=1, description="Share of the answers that are logged; errors always are.")
+    access_log_sample: float = Field(0.0, ge=0, le=1, description="Share of the answers that are logged; errors are, too.")
     access_log_per_second: float = Field(
         10.0, ge=1, description="Most lines a second about answers, and as many about errors, of one worker."
     )

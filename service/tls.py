@@ -4,10 +4,11 @@ Every handshake asks for the certificate of the moment; connections that are ope
 A certificate and a key that do not fit, as in the middle of a rotation, are not taken: the old ones stay until they do.
 """
 
+import os
 import ssl
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from uvicorn import Config
 
@@ -17,15 +18,22 @@ CIPHERS: Final = "ECDHE+AESGCM:ECDHE+CHACHA20:!SHA1"
 """Of TLS 1.2: forward secrecy and authenticated encryption, nothing else. Those of TLS 1.3 are all like that."""
 
 
+class Clients(NamedTuple):
+    """What certificates clients must show, as BentoML's `--ssl-cert-reqs` and `--ssl-ca-certs` have it. By default: none."""
+
+    verify: ssl.VerifyMode = ssl.CERT_NONE
+    authorities: str | None = None  # a file of them
+
+
 class Certificates:
     """`context` is for the listening socket. Raises Unusable, if the files cannot be used now."""
 
-    def __init__(self, certificate: Path, key: Path, password: str | None = None) -> None:
+    def __init__(self, certificate: Path, key: Path, password: str | None = None, clients: "Clients | None" = None) -> None:
         def take(_contents: list[bytes]) -> ssl.SSLContext:
-            return _context(certificate, key, password)
+            return _context(certificate, key, password, clients or Clients())
 
         self._files = Reread("certificates", [certificate, key], take)
-        self.context = _context(certificate, key, password)
+        self.context = take([])
         self.context.sni_callback = self._choose
 
     def start(self, seconds: float) -> None:
@@ -44,17 +52,16 @@ def certificates_of(seconds: float) -> Callable[[Config, Callable[[], ssl.SSLCon
 
     def context(config: Config, _default: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
         certificate = Path(config.ssl_certfile or "")
-        certificates = Certificates(certificate, Path(config.ssl_keyfile or certificate), config.ssl_keyfile_password)
+        key = Path(config.ssl_keyfile or certificate)
+        clients = Clients(ssl.VerifyMode(config.ssl_cert_reqs), os.fspath(config.ssl_ca_certs) if config.ssl_ca_certs else None)
+        certificates = Certificates(certificate, key, config.ssl_keyfile_password, clients)
         certificates.start(seconds)
-        certificates.context.verify_mode = ssl.VerifyMode(config.ssl_cert_reqs)
-        if config.ssl_ca_certs:
-            certificates.context.load_verify_locations(config.ssl_ca_certs)
         return certificates.context
 
     return context
 
 
-def _context(certificate: Path, key: Path, password: str | None) -> ssl.SSLContext:
+def _context(certificate: Path, key: Path, password: str | None, clients: Clients) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(CIPHERS)
@@ -64,4 +71,7 @@ def _context(certificate: Path, key: Path, password: str | None) -> ssl.SSLConte
         context.load_cert_chain(certificate, key, password or "")  # never asks at the terminal
     except (OSError, ssl.SSLError) as error:
         raise Unusable(f"{certificate} and {key} are no certificate with its key: {error}") from error
+    context.verify_mode = clients.verify
+    if clients.authorities:
+        context.load_verify_locations(clients.authorities)
     return context

@@ -174,19 +174,16 @@ class Transport:
             raise self._too_large(f"{announced}")
         if headers.get(b"content-type") != b"application/json" or b"content-encoding" in headers:
             check_content_type(headers)
-        # A body of unknown size counts as the largest until it is there: nearly always at once, with nobody in between.
-        expected = self._limits.body_bytes if announced is None else announced
-        self._admission.enter(expected, announced is not None)
-        try:
-            message = _at_once(receive)
-            whole = message is not None and message["type"] == "http.request" and not message.get("more_body", False)
-            body = message.get("body", b"") if message and whole else await self._rest(message, receive)
+        self._admission.enter(announced)
+        message = _at_once(receive)  # nearly always all of it
+        if message is not None and message["type"] == "http.request" and not message.get("more_body", False):
+            body = message.get("body", b"")
             if len(body) > self._limits.body_bytes:
                 raise self._too_large("more")
-        except BaseException:
-            self._admission.give_up(expected)
-            raise
-        self._admission.arrive(expected, len(body))
+            self._admission.hold(len(body))
+        else:
+            body = await self._rest(message, receive)
+        self._admission.arrive(len(body))
         try:
             return await route.handle(Request(body, caller, path, key))
         finally:
@@ -202,16 +199,22 @@ class Transport:
 
     async def _read_on(self, message: Message, receive: Receive) -> bytes:
         chunks, size = [], 0
-        while True:
-            if message["type"] == "http.disconnect":
-                raise CallerGone
-            chunks.append(message.get("body", b""))
-            size += len(chunks[-1])
-            if size > self._limits.body_bytes:
-                raise self._too_large("more")
-            if not message.get("more_body", False):
-                return b"".join(chunks)
-            message = await receive()
+        try:
+            while True:
+                if message["type"] == "http.disconnect":
+                    raise CallerGone
+                chunk = message.get("body", b"")
+                if size + len(chunk) > self._limits.body_bytes:
+                    raise self._too_large("more")
+                self._admission.hold(len(chunk), size)
+                chunks.append(chunk)
+                size += len(chunk)
+                if not message.get("more_body", False):
+                    return b"".join(chunks)
+                message = await receive()
+        except BaseException:
+            self._admission.give_up(size)
+            raise
 
     def _too_large(self, received: str) -> BodyTooLarge:
         most = self._limits.body_bytes

@@ -19,7 +19,6 @@ import numpy.typing as npt
 
 from contract.topologies import Floats, Rows
 from service import metrics
-from service.caller import CallerGone
 from service.model import Answer, LoadedModel
 
 Kind = Literal["canary", "shadow"]
@@ -105,18 +104,12 @@ class Trial:
 
     @contextmanager
     def timed(self, side: str) -> Iterator[None]:
-        """A request that this side answers, or fails to. A caller's own fault counts for nothing."""
+        """A request that this side answers; `failed` is for the caller to say, who knows whose fault it was."""
         begun = time.perf_counter()
         if side == "candidate":
             self._pending.add(begun)
         try:
             yield
-        except CallerGone:
-            raise
-        except Exception:
-            self.failed(side)
-            raise
-        else:
             self.answered(side, time.perf_counter() - begun)
         finally:
             self._pending.discard(begun)

@@ -6,6 +6,7 @@ import logging
 import os
 import stat
 import tempfile
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -27,17 +28,20 @@ class Workers:
         if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():
             raise PermissionError(f"{self._folder} belongs to somebody else; remove it, or set TMPDIR")
         self._state: dict[str, Any] = {}
+        self._telling = threading.Lock()  # the event loop and the watcher both tell, and there is one temporary file
         self._mine = self._folder / f"{os.getpid()}.json"
 
     def tell(self, state: dict[str, Any]) -> None:
         """What this worker does now. Whole or not at all; it need not outlive a crash, so nobody waits for the disk."""
-        self._state = {"pid": os.getpid(), **state}
+        told = {"pid": os.getpid(), **state}
         temporary = self._mine.with_suffix(".tmp")
-        try:
-            temporary.write_text(json.dumps(self._state))
-            temporary.replace(self._mine)
-        except OSError as error:  # the disk is full: the others know what was, and this worker serves on
-            logger.warning("cannot tell the other workers what this one serves: %s", error)
+        with self._telling:
+            self._state = told
+            try:
+                temporary.write_text(json.dumps(told))
+                temporary.replace(self._mine)
+            except OSError as error:  # the disk is full: the others know what was, and this worker serves on
+                logger.warning("cannot tell the other workers what this one serves: %s", error)
 
     def all(self) -> list[dict[str, Any]]:
         """Every living worker's state, by process id. Files of the dead are swept away."""
@@ -46,7 +50,7 @@ class Workers:
             try:
                 os.kill(int(path.stem), 0)
                 states.append(self._state if path == self._mine and self._state else json.loads(path.read_text()))
-            except ProcessLookupError:
+            except (ProcessLookupError, PermissionError):  # dead; or so is it, and its number is another user's by now
                 path.unlink(missing_ok=True)
             except FileNotFoundError:  # another worker swept it away just now
                 continue

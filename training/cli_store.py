@@ -39,12 +39,6 @@ def _tag(_context: click.Context, _parameter: click.Parameter, given: str) -> tu
     return name, version
 
 
-def _alias(given: str) -> str | None:
-    if given in ("latest", "default", "canary", "shadow"):
-        raise click.BadParameter(f"{given} has a meaning of its own")
-    return options.alias(given)
-
-
 def _url(_context: click.Context, _parameter: click.Parameter, given: str | None) -> str | None:
     if given is not None and not re.match(r"https?://[^/]", given):
         raise click.BadParameter(f"expected an address such as http://127.0.0.1:3000; received {given!r}")
@@ -53,7 +47,7 @@ def _url(_context: click.Context, _parameter: click.Parameter, given: str | None
 
 TRIALS_SEEN = "--wait sees the canary and the shadow of production only"
 alias_option = click.option(
-    "--alias", default=PRODUCTION, show_default=True, callback=lambda *given: _alias(given[-1]), help="Which."
+    "--alias", default=PRODUCTION, show_default=True, callback=lambda *given: options.alias(given[-1]), help="Which."
 )
 tag_argument = click.argument("tag", metavar="MODEL:VERSION", callback=_tag)
 
@@ -264,7 +258,7 @@ def _wait(url: str | None, name: str, wanted: dict[str, str | None], timeout: fl
     if url is None:
         return
     try:
-        workers = wait_until_served(url, name, wanted, timeout)
+        workers = wait_until_served(url, name, wanted, timeout, options.key())
     except NotServed as error:
         raise NotServed(f"so it is in the store, but {error}") from error
     click.echo(f"{name}: so it is at {url}, {workers} worker{'s' if workers > 1 else ''}")

@@ -1,7 +1,6 @@
 """Options that several commands of training share."""
 
 import os
-import re
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any, NamedTuple
 
 import click
 
+from contract.aliases import check_name
 from contract.store import ModelStore
 from contract.topologies import TOPOLOGY_NAMES, TopologyName
 from training.cli_data import DATA_OPTIONS, FILE, load, source_values
@@ -83,11 +83,17 @@ def asked(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def alias(given: str | None) -> str | None:
-    if given is not None and not re.fullmatch(r"[a-z][a-z0-9_-]{0,62}", given):
-        raise click.BadParameter("an alias is a lower-case word such as production or candidate")
-    return given
+    try:
+        return given if given is None else check_name(given)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
 
 
 def store() -> ModelStore:
     """$BENTOML_HOME/models."""
     return ModelStore(Path(os.environ.get("BENTOML_HOME") or Path.home() / "bentoml") / "models")
+
+
+def key() -> str | None:
+    """For a running service that has keys."""
+    return os.environ.get("UNROLL_KEY")

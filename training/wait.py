@@ -27,14 +27,15 @@ class NotServed(Exception):
     """The time is over; the message names the workers that serve something else, or says why nobody could be asked."""
 
 
-def wait_until_served(url: str, name: str, wanted: Mapping[str, str | None], timeout: float) -> int:
+def wait_until_served(url: str, name: str, wanted: Mapping[str, str | None], timeout: float, key: str | None = None) -> int:
     """How many workers there are, once `GET {url}/models` shows what is `wanted` of `name` for each of them.
 
-    `wanted` is role -> version; a role is an alias, `canary` or `shadow`, and None: nothing is on trial as that.
-    Raises NotServed after `timeout` seconds.
+    `wanted` is role -> version; a role is an alias, `canary` or `shadow`, and None: nothing is on trial as that. `key` is
+    for a service that has keys.
+    Raises NotServed after `timeout` seconds, and at once where the service lets nobody in without another key.
     """
     until = time.monotonic() + timeout
-    with httpx.Client() as client:
+    with httpx.Client(headers={"authorization": f"Bearer {key}"} if key else {}) as client:
         while True:
             try:
                 workers = _workers(client, url, max(until - time.monotonic(), ANSWER))
@@ -47,6 +48,11 @@ def wait_until_served(url: str, name: str, wanted: Mapping[str, str | None], tim
                 if workers and not behind:
                     return len(workers)
                 why = ", ".join(behind) or "it names no worker"
+            except httpx.HTTPStatusError as error:
+                why = f"GET {url}/models: {error}"
+                if error.response.status_code in (401, 403):
+                    hint = "the key in UNROLL_KEY is not let in" if key else "name a key that is let in with UNROLL_KEY"
+                    raise NotServed(f"{why.splitlines()[0]}: {hint}") from None
             except httpx.HTTPError as error:
                 why = f"GET {url}/models: {error or type(error).__name__}"
             except ValidationError as error:

@@ -213,3 +213,10 @@ def test_a_store_on_another_file_system_than_its_staging_folder_is_known_before(
     with pytest.raises(OSError, match="Invalid cross-device link"):
         store.check_ready(NAME)
     assert not list((store.root.parent / "staging").glob("[!.]*"))
+
+
+@pytest.mark.parametrize("alias", ["latest", "default", "canary", "shadow", "Production", "2026", "", "a" * 64])
+def test_what_means_something_else_cannot_be_an_alias(store: ModelStore, versions: list[str], alias: str) -> None:
+    with pytest.raises(ValueError, match="alias"):
+        store.promote(NAME, alias, versions[0])
+    assert alias not in store.aliases(NAME)

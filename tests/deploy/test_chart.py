@@ -127,6 +127,22 @@ def test_a_replacement_takes_nothing_away_before_the_new_is_ready(helm: str) -> 
     assert container["lifecycle"]["preStop"]["sleep"]["seconds"] < spec["template"]["spec"]["terminationGracePeriodSeconds"]
 
 
+@pytest.mark.parametrize(("options", "is_open", "scheme"), [([], True, "HTTP"), (FULL, False, "HTTPS")], ids=["open", "keys"])
+def test_with_keys_nobody_is_let_in_without_and_with_tls_that_is_how_it_is_asked(
+    helm: str, options: list[str], is_open: bool, scheme: str
+) -> None:
+    resources = render(helm, *options)
+    (container,) = of_kind(resources, "Deployment")["spec"]["template"]["spec"]["containers"]
+    assert ("UNROLL_ALLOW_OPEN" in {variable["name"] for variable in container["env"]}) == is_open
+    assert {container[probe]["httpGet"]["scheme"] for probe in ("startupProbe", "readinessProbe", "livenessProbe")} == {scheme}
+    if not is_open:
+        (endpoint,) = of_kind(resources, "ServiceMonitor")["spec"]["endpoints"]
+        assert (endpoint["scheme"], endpoint["authorization"]) == (
+            "https",
+            {"credentials": {"name": "unroll-metrics", "key": "key"}},
+        )
+
+
 def test_the_autoscaler_asks_for_the_metric_that_the_adapter_makes(helm: str) -> None:
     resources = render(helm, *FULL)
     by_type = {metric["type"]: metric for metric in of_kind(resources, "HorizontalPodAutoscaler")["spec"]["metrics"]}

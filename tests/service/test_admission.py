@@ -13,18 +13,21 @@ class Clock:
 
 def _let_in(admission: Admission, size: int) -> None:
     admission.enter(size)
-    admission.arrive(size, size)
+    admission.hold(size)
+    admission.arrive(size)
 
 
-def test_bytes_are_bounded_but_one_request_always_gets_in() -> None:
-    admission = Admission(most_bytes=100, most_seconds=1.0, clock=Clock())
-    _let_in(admission, 500)
-    with pytest.raises(Overloaded) as caught:
-        admission.enter(1)
+def test_bytes_are_bounded_but_one_request_always_gets_in_and_small_ones_do() -> None:
+    admission = Admission(most_bytes=10_000, most_seconds=1.0, clock=Clock())
+    _let_in(admission, 50_000)
+    with pytest.raises(Overloaded, match="50000 bytes of requests are waiting") as caught:
+        admission.enter(SMALL + 1)
     assert caught.value.extra["reason"] == "bytes"
-    admission.leave(500)
-    admission.enter(60)
-    admission.enter(40)
+    _let_in(admission, SMALL)
+    admission.leave(SMALL)
+    admission.leave(50_000)
+    admission.enter(6_000)
+    admission.enter(4_000)
 
 
 def test_waiting_time_is_bounded_at_the_rate_that_was_measured() -> None:
@@ -68,29 +71,35 @@ def test_a_slow_spell_does_not_keep_a_few_requests_out() -> None:
         admission.enter(100)
 
 
-def test_bodies_that_do_not_come_hold_bytes_but_are_no_work() -> None:
-    clock = Clock()
-    admission = Admission(most_bytes=10_000, most_seconds=0.5, clock=clock)
-    _let_in(admission, 100)
-    clock.now += 2 * WINDOW
-    admission.leave(100)  # 500 bytes a second
-    for _ in range(9):
-        admission.enter(1000)  # announced, and then nothing comes
-    _let_in(admission, 100)
-    with pytest.raises(Overloaded) as caught:
-        admission.enter(1000)
-    assert caught.value.extra["reason"] == "bytes"
-    admission.give_up(1000)
-    admission.enter(1000)
+def test_what_is_announced_and_does_not_come_keeps_nobody_out() -> None:
+    admission = Admission(most_bytes=10_000, most_seconds=1.0, clock=Clock())
+    for _ in range(100):
+        admission.enter(9_000)
+        admission.hold(10)
+    _let_in(admission, 5_000)
+    assert admission.waiting_bytes == 6_000
 
 
-def test_a_body_counts_as_what_it_was_and_not_as_what_was_expected() -> None:
-    admission = Admission(most_bytes=1800, most_seconds=1.0, clock=Clock())
-    for _ in range(9):
-        admission.enter(900)
-        admission.arrive(900, 100)
+def test_bodies_are_counted_as_they_come_however_they_are_announced() -> None:
+    admission = Admission(most_bytes=10_000, most_seconds=1.0, clock=Clock())
+    for size in (None, 9_000):
+        admission.enter(size)
+    admission.hold(6_000)
+    admission.hold(4_000)
     with pytest.raises(Overloaded):
-        admission.enter(901)
+        admission.hold(5_000, 4_000)
+    admission.give_up(4_000)
+    admission.hold(4_000, 6_000)
+    admission.arrive(10_000)
+    admission.leave(10_000)
+    assert admission.waiting_bytes == 0
+
+
+def test_one_body_that_is_larger_than_all_may_be_is_read_in_parts() -> None:
+    admission = Admission(most_bytes=10_000, most_seconds=1.0, clock=Clock())
+    admission.enter(None)
+    admission.hold(6_000)
+    admission.hold(6_000, 6_000)
 
 
 def test_a_slow_spell_is_forgotten_though_nothing_waits_between_bursts() -> None:
@@ -133,5 +142,5 @@ def test_a_request_that_does_not_say_how_large_it_is_may_not() -> None:
     admission = slow(Clock())
     _let_in(admission, 100_000)
     with pytest.raises(Overloaded):
-        admission.enter(1_000_000, known=False)
+        admission.enter(None)
     admission.enter(1_000_000)

@@ -223,6 +223,10 @@ def test_beyond_the_most_connections_the_answer_is_503_until_one_goes() -> None:
         third, to_third = await connect()
         to_third.write(GET)
         assert await refusal(third) == (503, "too-many-connections")
+        asker, to_asker = await connect()  # an orchestrator, which would end a worker that does not answer
+        to_asker.write(b"GET /livez HTTP/1.1\r\nconnection: close\r\n\r\n")
+        assert await answer(asker) == (200, b"")
+        assert await asker.read() == b""
         to_first.write(b"GET / HTTP/1.1\r\nconnection: close\r\n\r\n")
         assert await answer(first) == (200, b"")
         assert await first.read() == b""  # and so the service has let it go

@@ -1,5 +1,6 @@
 import asyncio
 import threading
+import time
 from datetime import UTC, datetime
 
 import numpy as np
@@ -108,6 +109,19 @@ def test_a_version_that_is_not_in_memory_is_loaded_or_unknown(models: dict[str, 
     async def asked(wanted: str) -> Echo:
         return await Engine(Loads(models), BARS).predict("many_to_many", ROW, Caller(), wanted)
 
+    def asked_until(deadline: float) -> Echo:
+        return asyncio.run(Engine(Slow(models), BARS).predict("many_to_many", ROW, Caller(deadline), "20260101"))
+
+    class Slow(FakeModels):
+        def load_pinned(self, topology: Topology, length: int, version: str) -> Choice:
+            loaded.wait(10)
+            return Choice(models["many_to_many"])
+
+    loaded = threading.Event()
+    with pytest.raises(DeadlineExceeded, match="20260101 was not loaded by the deadline"):
+        asked_until(time.monotonic() + 0.05)
+    loaded.set()
+    assert asked_until(time.monotonic() + 10).model is models["many_to_many"]
     assert asyncio.run(asked("20260101")).model is models["many_to_many"]
     with pytest.raises(UnknownVersion, match="no unknown"):
         asyncio.run(asked("unknown"))
@@ -150,7 +164,17 @@ def test_a_canarys_caller_whose_time_is_up_is_told_so() -> None:
     assert choice.canary is not None
     with pytest.raises(DeadlineExceeded):
         ask(choice, caller=Caller(deadline=0.0))
-    assert choice.canary.sides["baseline"].requests == 0
+    assert [(side.requests, side.errors) for side in choice.canary.sides.values()] == [(0, 0), (0, 0)]
+
+
+def test_a_request_that_both_versions_fail_does_not_count_against_a_canary() -> None:
+    choice = on_trial("canary", NotANumber("many_to_many"))
+    assert choice.canary is not None
+    object.__setattr__(choice.canary.baseline, "runtime", NotANumber("many_to_many"))
+    with pytest.raises(NotFinite):
+        ask(choice)
+    assert choice.canary.sides["candidate"].errors == 0
+    assert choice.canary.sides["baseline"].errors == 1
 
 
 @pytest.mark.parametrize("runtime", [FakeRuntime, Off, Failing, NotANumber])

@@ -7,7 +7,7 @@ import pytest
 import trustme
 
 from service.rereading import Unusable
-from service.tls import Certificates
+from service.tls import Certificates, Clients
 
 
 def write(folder: Path, certificate: trustme.LeafCert, key: trustme.LeafCert) -> None:
@@ -15,11 +15,15 @@ def write(folder: Path, certificate: trustme.LeafCert, key: trustme.LeafCert) ->
     (folder / "key").write_bytes(key.private_key_pem.bytes())
 
 
-def shake(server: ssl.SSLContext, authority: trustme.CA, host: str | None = "localhost") -> bytes:
-    """The certificate, DER, that a client gets to see."""
+def shake(
+    server: ssl.SSLContext, authority: trustme.CA, host: str | None = "localhost", mine: trustme.LeafCert | None = None
+) -> bytes:
+    """The certificate, DER, that a client gets to see; it shows `mine`, if it has one."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = host is not None
     authority.configure_trust(context)
+    if mine is not None:
+        mine.configure_cert(context)
     to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
     client = context.wrap_bio(to_client, to_server, server_hostname=host)
     service = server.wrap_bio(to_server, to_client, server_side=True)
@@ -70,3 +74,19 @@ def test_files_that_do_not_fit_are_an_error_at_the_start(tmp_path: Path) -> None
         Certificates(tmp_path / "certificate", tmp_path / "key")
     with pytest.raises(Unusable, match="cannot be read"):
         Certificates(tmp_path / "certificate", tmp_path / "missing")
+
+
+def test_clients_may_have_to_show_a_certificate_and_still_do_after_a_rotation(tmp_path: Path) -> None:
+    authority, another = trustme.CA(), trustme.CA()
+    first, second = (authority.issue_cert("localhost") for _ in range(2))
+    authority.cert_pem.write_to_path(str(tmp_path / "authorities"))
+    write(tmp_path, first, first)
+    clients = Clients(ssl.CERT_REQUIRED, str(tmp_path / "authorities"))
+    certificates = Certificates(tmp_path / "certificate", tmp_path / "key", clients=clients)
+    for shown in (first, second):
+        write(tmp_path, shown, shown)
+        certificates.look()
+        assert shake(certificates.context, authority, mine=authority.issue_cert("client")) == der(shown)
+        for stranger in (another.issue_cert("client"), None):
+            with pytest.raises(ssl.SSLError):
+                shake(certificates.context, authority, mine=stranger)

@@ -283,7 +283,7 @@ class Full(Admission):
     def __init__(self) -> None:
         super().__init__(1, 1.0)
 
-    def enter(self, size: int, known: bool = True) -> None:
+    def enter(self, size: int | None) -> None:
         raise Overloaded("full", headers={"retry-after": "3"}, reason="bytes")
 
 

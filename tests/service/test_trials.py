@@ -5,7 +5,6 @@ import pytest
 
 from contract.topologies import Rows
 from service import metrics
-from service.caller import CallerGone
 from service.model import Answer
 from service.trials import EDGES, ENOUGH, ENOUGH_FOR_A_TAIL, Side, Trial, quantile
 from tests.service.conftest import BARS, fake_model
@@ -123,16 +122,17 @@ def test_requests_that_never_return_end_a_canary(monkeypatch: pytest.MonkeyPatch
     assert trial.verdict(BARS) is None
 
 
-def test_a_request_is_timed_and_a_caller_who_leaves_counts_for_nothing() -> None:
+def test_a_request_is_timed_and_one_that_fails_counts_where_that_is_said() -> None:
     trial = canary()
     errors = metrics.trial_errors.labels("one_to_one", trial.candidate.manifest.version, "canary")
     for side in ("candidate", "baseline"):
         with trial.timed(side):
             pass
-        for error in (CallerGone(), ValueError()):
-            with pytest.raises(type(error)), trial.timed(side):
-                raise error
-        assert (trial.sides[side].requests, trial.sides[side].errors, trial.sides[side].seconds.sum()) == (2, 1, 1)
+        with pytest.raises(ValueError), trial.timed(side):  # noqa: PT011
+            raise ValueError
+        assert (trial.sides[side].requests, trial.sides[side].errors, trial.sides[side].seconds.sum()) == (1, 0, 1)
+        trial.failed(side)
+        assert (trial.sides[side].requests, trial.sides[side].errors) == (2, 1)
     assert errors._value.get() == 1  # the candidate's alone
     assert trial._pending == set()
 

@@ -3,6 +3,7 @@ import logging
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,22 @@ def test_a_state_is_replaced_whole(tmp_path: Path) -> None:
         workers.tell({"serving": {"x" * n: "y"}})
         (path,) = tmp_path.iterdir()
         assert json.loads(path.read_text())["pid"] == os.getpid()
+
+
+def test_two_threads_that_tell_at_once_leave_nothing_torn(tmp_path: Path) -> None:
+    workers, others = Workers(tmp_path), Workers(tmp_path)
+    others._mine = tmp_path / "nobody's"  # so that it reads what is written
+
+    def tell(size: int) -> None:
+        for _ in range(300):
+            workers.tell({"serving": {"x": "y" * size}})
+
+    with ThreadPoolExecutor(2) as threads:
+        told = [threads.submit(tell, size) for size in (10, 10_000)]
+        while not all(done.done() for done in told):
+            assert all(state["pid"] == os.getpid() for state in others.all())
+        for done in told:
+            done.result()
 
 
 def test_what_cannot_be_told_to_others_is_still_known_of_oneself(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

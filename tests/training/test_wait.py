@@ -11,14 +11,16 @@ from training.wait import NotServed, wait_until_served
 
 
 @contextmanager
-def standing_in(answer: Callable[[int], Any]) -> Iterator[str]:
-    """A service whose n-th `GET /models` answers as told, from 0."""
+def standing_in(answer: Callable[[int], Any], key: str | None = None) -> Iterator[str]:
+    """A service whose n-th `GET /models` answers as told, from 0; with `key` only whoever has that."""
     asked = iter(range(1_000_000))
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             body = json.dumps(answer(next(asked))).encode()
-            self.send_response(200 if self.path == "/models" else 404)
+            wanted = None if key is None else f"Bearer {key}"
+            let_in = wanted is None or self.headers["authorization"] == wanted
+            self.send_response((200 if self.path == "/models" else 404) if let_in else 401)
             self.send_header("content-length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
@@ -107,3 +109,14 @@ def test_nobody_there_and_no_such_page_are_said() -> None:
         wait_until_served(f"{url}/elsewhere", "many_to_many", {"production": "2"}, 0)
     with pytest.raises(NotServed, match=f"GET {url}/models: .*refused"):
         wait_until_served(url, "many_to_many", {"production": "2"}, 0)
+
+
+def test_a_service_with_keys_is_shown_the_one_that_there_is() -> None:
+    with standing_in(lambda _: workers({"production": "2"}), key="mine") as url:
+        for key, hint in (
+            (None, "name a key that is let in with UNROLL_KEY"),
+            ("other", "the key in UNROLL_KEY is not let in"),
+        ):
+            with pytest.raises(NotServed, match=f"401 Unauthorized.*: {hint}"):  # at once: it would not get better
+                wait_until_served(url, "many_to_many", {"production": "2"}, 1e6, key)
+        assert wait_until_served(url, "many_to_many", {"production": "2"}, 0, "mine") == 1

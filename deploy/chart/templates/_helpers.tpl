@@ -89,3 +89,8 @@ template:
           readOnly: true
       {{- end }}
 {{- end }}
+
+{{- /* What the service speaks: https as soon as it has a certificate. */}}
+{{- define "unroll.scheme" -}}
+{{- if hasKey .Values.env "UNROLL_TLS_CERTIFICATE_FILE" }}https{{ else }}http{{ end }}
+{{- end }}
