@@ -264,7 +264,7 @@ class ModelStore:
     @contextlib.contextmanager
     def _locked(self, name: str) -> Iterator[None]:
         if parse_model_name(name) is None or not (self.root / name).is_dir():
-            raise BrokenVersion(f"the store has no model {name}; it has: {', '.join(self.names()) or 'none'}")
+            raise BrokenVersion(f"the store has no model {name}; it has: {', '.join(self.names()) or f'none, in {self.root}'}")
         with locked(self.root / name):
             yield
 

@@ -39,7 +39,7 @@ from service.vitals import Vitals
 from service.watching import Watcher
 from service.workers import Workers, shared_folder
 
-settings = Settings()
+settings = Settings.read()
 store = ModelStore(settings.models_dir)
 limits = Limits(settings.max_body_bytes, settings.body_seconds, settings.timeout_ms / 1e3, settings.max_timeout_ms / 1e3)
 admission = Admission(settings.max_waiting_bytes, settings.max_waiting_ms / 1e3)

@@ -4,7 +4,8 @@ import os
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AliasChoices, Field, field_validator, model_validator
+from pydantic import AliasChoices, Field, ValidationError, field_validator, model_validator
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 
@@ -22,6 +23,11 @@ def _bentomls_models_dir() -> Path:
 
 def _host() -> str:
     return "0.0.0.0" if os.environ.get("BENTOML_CONTAINERIZED") else "127.0.0.1"  # noqa: S104 - needs keys, or to be meant
+
+
+def _told(fault: ErrorDetails) -> str:
+    said = fault["msg"].removeprefix("Value error, ")
+    return f"UNROLL_{fault['loc'][0]}".upper() + f": {said}; received {fault['input']!r}" if fault["loc"] else said
 
 
 class Settings(BaseSettings):
@@ -116,6 +122,14 @@ class Settings(BaseSettings):
         30.0, gt=0, description="How long a client may leave an answer unread, in seconds; beyond it the connection is ended."
     )
 
+    @classmethod
+    def read(cls) -> "Settings":
+        """From the environment. Exits, and names what is wrong there, where it makes no sense."""
+        try:
+            return cls()
+        except ValidationError as error:
+            raise SystemExit("\n".join(_told(fault) for fault in error.errors(include_url=False))) from None
+
     @property
     def in_bentomls_store(self) -> bool:
         """Whether BentoML's own tools find the models, too."""
@@ -139,6 +153,16 @@ class Settings(BaseSettings):
     @classmethod
     def _empty_is_none(cls, stated: object) -> object:
         return None if stated == "" else stated  # as templates leave it
+
+    @model_validator(mode="after")
+    def _times_fit(self) -> "Settings":
+        if self.grace_seconds <= self.drain_seconds:
+            stated = f"{self.grace_seconds:g} and {self.drain_seconds:g}"
+            raise ValueError(f"expected UNROLL_GRACE_SECONDS to be more than UNROLL_DRAIN_SECONDS; received {stated}")
+        if self.timeout_ms > self.max_timeout_ms:
+            stated = f"{self.timeout_ms} and {self.max_timeout_ms}"
+            raise ValueError(f"expected UNROLL_TIMEOUT_MS to be at most UNROLL_MAX_TIMEOUT_MS; received {stated}")
+        return self
 
     @model_validator(mode="after")
     def _tls_is_whole(self) -> "Settings":

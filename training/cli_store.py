@@ -236,7 +236,7 @@ COMMANDS = (models, promote, withdraw, rollback, delete, prune, history)
 
 def _check_name(store: ModelStore, name: str) -> None:
     if name not in (names := store.names()):
-        raise BrokenVersion(f"the store has no model {name}; it has: {', '.join(names) or 'none'}")
+        raise BrokenVersion(f"the store has no model {name}; it has: {', '.join(names) or f'none, in {store.root}'}")
 
 
 def _resolve(store: ModelStore, name: str, word: str) -> str:

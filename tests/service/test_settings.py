@@ -23,3 +23,29 @@ def test_a_certificate_without_a_key_is_refused_and_an_empty_name_is_none(monkey
     monkeypatch.setenv("UNROLL_TLS_CERTIFICATE_FILE", "")
     monkeypatch.setenv("UNROLL_KEYS_FILE", "")
     assert (Settings().tls_certificate_file, Settings().keys_file) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"UNROLL_WORKERS": "0"}, "UNROLL_WORKERS: Input should be greater than or equal to 1; received '0'"),
+        ({"UNROLL_CORS_ORIGINS": "*"}, "UNROLL_CORS_ORIGINS: expected origins such as"),
+        (
+            {"UNROLL_GRACE_SECONDS": "25", "UNROLL_DRAIN_SECONDS": "60"},
+            "expected UNROLL_GRACE_SECONDS to be more than UNROLL_DRAIN_SECONDS; received 25 and 60",
+        ),
+        (
+            {"UNROLL_TIMEOUT_MS": "70000"},
+            "expected UNROLL_TIMEOUT_MS to be at most UNROLL_MAX_TIMEOUT_MS; received 70000 and 60000",
+        ),
+        ({"UNROLL_WORKERS": "0", "UNROLL_MAX_ROWS": "many"}, "\nUNROLL_MAX_ROWS: "),
+    ],
+)
+def test_what_makes_no_sense_is_named_as_it_was_given(
+    monkeypatch: pytest.MonkeyPatch, given: dict[str, str], said: str
+) -> None:
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit) as caught:
+        Settings.read()
+    assert said in str(caught.value)
