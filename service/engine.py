@@ -65,7 +65,7 @@ class Engine:
     ) -> Echo:
         """`wanted` is a version or an alias; `key` decides alike for all requests that have it which side of a canary answers.
 
-        Raises InvalidShape, LengthNotServed, ModelNotServed, UnknownVersion, DeadlineExceeded or NotFinite.
+        Raises InvalidShape, LengthNotServed, ModelNotServed, UnknownVersion, DeadlineExceeded, NotFinite or TooFarOut.
         """
         topology = TOPOLOGIES[topology_name]
         try:

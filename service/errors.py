@@ -19,6 +19,7 @@ UnrollError                         500  internal
 ├── InvalidRequest                  422  invalid-request        the body is JSON, but not a request
 │   ├── InvalidShape                422  invalid-shape          rows that the topology cannot take
 │   ├── TooManyValues               422  too-many-values        more rows or items than one request may carry
+│   ├── TooFarOut                   422  too-far-out            rows so far from the model's domain that it has no answer
 │   └── LengthNotServed             422  length-not-served      no many_to_one model of that length
 ├── Overloaded                      429  overloaded             too much is waiting; `reason` says of what
 ├── RateLimited                     429  rate-limited           the key has sent more than it may
@@ -114,6 +115,10 @@ class InvalidRequest(UnrollError):
 
 class InvalidShape(InvalidRequest):
     slug, title = "invalid-shape", "The topology cannot take rows of this shape"
+
+
+class TooFarOut(InvalidRequest):
+    slug, title = "too-far-out", "The rows are too far from what the model was trained on"
 
 
 class TooManyValues(InvalidRequest):

@@ -9,7 +9,7 @@ import numpy as np
 from contract.manifest import Manifest
 from contract.topologies import Floats, Rows
 from service.buckets import FINE_TIMES, TIMES, most_rows, time_bucket
-from service.errors import NotFinite
+from service.errors import NotFinite, TooFarOut
 from service.runtime import Runtime
 
 INLINE_FLOOR = 1e-3
@@ -27,7 +27,7 @@ class LoadedModel:
     runtime: Runtime
 
     def run(self, rows: Rows) -> Answer:
-        """Every row's answer, the same whichever rows are beside it. Raises NotFinite."""
+        """Every row's answer, the same whichever rows are beside it. Raises NotFinite or TooFarOut."""
         longest = rows.longest
         if self.manifest.topology == "many_to_many" and (longest > TIMES[-1] or not rows.uniform):
             values = self._run_by_time(rows)
@@ -35,9 +35,20 @@ class LoadedModel:
             values = self._run_at(rows, self._time(longest, FINE_TIMES))
         # The dot product is infinite or NaN if any value is, and costs a third of looking at each.
         if not isfinite(values.dot(values)) and not np.isfinite(values).all():
-            manifest = self.manifest
-            raise NotFinite(f"{manifest.name}:{manifest.version} answered NaN or infinity: try values nearer to its domain.")
+            raise self._no_answer(rows, values)
         return Answer(values, self._in_domain(rows))
+
+    def _no_answer(self, rows: Rows, values: Floats) -> Exception:
+        """Whose fault it is: the model has been gated on its domain only."""
+        name, domain = f"{self.manifest.name}:{self.manifest.version}", self.manifest.domain
+        lost = np.logical_or.reduceat(~np.isfinite(values), rows.starts)  # (rows,)
+        if (lost & self._in_domain(rows)).any():
+            return NotFinite(f"{name} answered NaN or infinity.")
+        expected, received = f"items from {domain.low:g} up to {domain.high:g}", f"row {int(lost.argmax())}"
+        detail = (
+            f"expected {expected}, on which {name} was trained; received {received}, so far out that there is no finite answer."
+        )
+        return TooFarOut(detail, expected=expected, received=received)
 
     def seconds(self, rows: Rows) -> float:
         """How long `run` is expected to take."""

@@ -82,19 +82,22 @@ def test_trickling_headers_hold_their_own_connection_only(service: Service, repo
     )
 
 
+MOST_BYTES = 8 * 2**20
+
+
 def test_trickling_bodies_are_answered_408(service: Service, report: Report) -> None:
     body = rows_body(ROWS)
     with under_load(service) as load, connections(service, 200) as slow:
         load.begin_fault()
         for client in slow:
-            client.sendall(request(body[:5], length=len(body)))
+            client.sendall(request(body[:5], length=MOST_BYTES))  # announced, which must keep nobody out
         load.goes_on()
         for client in slow:
             client.sendall(body[5:6])
         answers = [read(client) for client in slow]
     assert {title(answer) for answer in answers} == {"slow-body"}
     nobody_notices(load)
-    report("200 connections trickling bodies", load, load.failing_seconds, "they are answered 408")
+    report("200 connections trickling bodies of 8 MiB", load, load.failing_seconds, "they are answered 408")
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 from contract.topologies import Floats, Rows, Topology, TopologyName
 from service.caller import Caller
 from service.engine import Echo, Engine
-from service.errors import DeadlineExceeded, InvalidShape, LengthNotServed, NotFinite, UnknownVersion
+from service.errors import DeadlineExceeded, InvalidShape, LengthNotServed, NotFinite, TooFarOut, UnknownVersion
 from service.model import LoadedModel
 from service.served import Choice
 from service.trials import ENOUGH, Kind, Trial
@@ -96,6 +96,29 @@ def test_a_model_that_answers_no_number_is_our_fault(models: dict[str, LoadedMod
     with pytest.raises(NotFinite, match="answered NaN or infinity") as caught:
         predict({"many_to_many": LoadedModel(make_manifest("many_to_many"), NotANumber("many_to_many"))}, "many_to_many", ROW)
     assert caught.value.status == 500
+
+
+def test_rows_so_far_out_that_there_is_no_answer_are_the_callers_fault_and_fail_alone() -> None:
+    class Overflows(FakeRuntime):
+        def predict(self, inputs: Floats) -> Floats:
+            with np.errstate(over="ignore"):
+                return super().predict(inputs) * np.float32(10)
+
+    models = {"many_to_many": LoadedModel(make_manifest("many_to_many"), Overflows("many_to_many"))}
+    far = Rows.of([[0.5], [0.25, 3e38]])
+    with pytest.raises(TooFarOut, match=r"received row 1, so far out that there is no finite answer") as caught:
+        predict(models, "many_to_many", far)
+    assert caught.value.status == 422
+
+    async def together() -> list[Echo | BaseException]:
+        engine = Engine(FakeModels(models), BARS)
+        asked = (engine.predict("many_to_many", rows, Caller()) for rows in (ROW, far))
+        return await asyncio.gather(*asked, return_exceptions=True)
+
+    good, bad = asyncio.run(together())
+    assert isinstance(good, Echo)
+    assert good.values.tolist() == [2.5, 5.0]
+    assert isinstance(bad, TooFarOut)
 
 
 def test_a_version_that_is_not_in_memory_is_loaded_or_unknown(models: dict[str, LoadedModel]) -> None:

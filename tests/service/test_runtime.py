@@ -9,7 +9,7 @@ import tensorflow as tf
 from contract.store import ModelStore
 from contract.topologies import TOPOLOGIES, Floats, Rows, TopologyName
 from service.buckets import LONE, TILE
-from service.errors import NotFinite
+from service.errors import TooFarOut
 from service.model import LoadedModel
 from service.registry import Registry
 from service.runtime import SavedModel, SavedModels
@@ -78,7 +78,7 @@ def test_a_poisoned_row_changes_no_other(models: dict[TopologyName, LoadedModel]
     rows[3] = np.full(5, np.nan, np.float32)
     poisoned = model.runtime.predict(np.stack(rows)[..., None])
     assert np.isnan(poisoned[3]).all()
-    with pytest.raises(NotFinite):
+    with pytest.raises(TooFarOut):
         model.run(Rows.of(rows))
     for number in {*range(8)} - {3}:
         assert poisoned[number].tolist() == clean[number].tolist()
