@@ -23,7 +23,7 @@ from contract.files import write_atomically
 from contract.manifest import Figure, GoldenPair
 from contract.store import BrokenVersion, ModelStore, new_version
 from contract.topologies import Rows
-from training import checkpoints, console, runs
+from training import checkpoints, console, interrupts, runs
 from training.checkpoints import Checkpoint
 from training.fit import adam_of, fit, tensorboard
 from training.gate import Exported, against_production, judge
@@ -59,11 +59,12 @@ def _in_turn(begun: Iterable[Run]) -> int:
     outcomes: list[console.Outcome] = []
     under_way: Run | None = None
     try:
-        for run in begun:
-            under_way = run
-            with run, console.logged(run.folder / "log.txt"):
-                outcomes.append(carry_out(run))
-            under_way = None
+        with interrupts.heard():
+            for run in begun:
+                under_way = run
+                with run, console.logged(run.folder / "log.txt"):
+                    outcomes.append(carry_out(run))
+                under_way = None
     except KeyboardInterrupt:
         console.show_stopped("Interrupted", under_way)
         return 130
@@ -102,6 +103,7 @@ def carry_out(run: Run) -> console.Outcome:
     console.console.print("gate")
     gate = []
     for figure in _gate(model, saved_model, plan, run, store):
+        interrupts.check()
         console.show_figure(figure)
         gate.append(figure)
     gate_json = run.folder / "gate.json"
@@ -165,6 +167,7 @@ def _fit(model: keras.Model, plan: Plan, run: Run) -> None:
         console.progress(plan.name, plan.steps) as report,
     ):
         for since in fit(model, plan, adam):
+            interrupts.check()
             progress = since._replace(seconds=last.seconds + since.seconds)
             metrics.write(json.dumps(progress._asdict()) + "\n")
             board(progress)
