@@ -19,6 +19,11 @@ rate. There is one after every start, while shapes are compiled that were not as
 COMPANY = 8
 """Times its own size that a request may always find waiting: a few callers of ten thousand rows each are no overload either,
 and none of them expects to be answered sooner than that."""
+BURST, BURST_SECONDS = 5, 0.1
+"""What is over the limit, but not that many times, and not for so long, is a burst, or the machine was elsewhere for a moment:
+it is let in. What stands for longer is an overload (as in CoDel, RFC 8289), and then the limit is the limit, until nothing
+had to be refused for CALM_SECONDS."""
+CALM_SECONDS = 1.0
 REFUSAL = 0.01
 """Seconds for which one refusal speaks for all: thousands a second, each worded anew, took a tenth of the goodput."""
 
@@ -32,6 +37,8 @@ class Admission:
         self._waiting, self._requests = 0, 0  # bytes that arrived and wait for their answer, and in how many requests
         self._rate: float | None = None  # bytes answered a second
         self._since, self._busy, self._answered = 0.0, 0.0, 0  # of the rate's window: seconds with something to do
+        self._over: float | None = None  # since when the limit has been passed
+        self._strict_until = -math.inf
         self._refusals: dict[str, tuple[float, Overloaded]] = {}  # reason -> until when to repeat it
         self._shed = {reason: metrics.shed.labels(reason) for reason in ("time", "bytes")}
 
@@ -48,9 +55,11 @@ class Admission:
     def enter(self, size: int | None) -> None:
         """Let in a request whose body of `size` bytes is to come; None where it does not say. Raises Overloaded."""
         expected = self._waiting / self._rate if self._rate else 0.0
-        if expected > self._most_seconds and (
+        if expected <= self._most_seconds:
+            self._over = None
+        elif (
             size is None or not (self._waiting <= COMPANY * size or (size <= SMALL and self._requests < FEW))
-        ):
+        ) and self._stands(expected):
             raise self._overloaded("time", expected)
         if size is not None:
             self._check_bytes(size, 0)
@@ -85,6 +94,17 @@ class Admission:
             self._since, self._busy, self._answered = now, 0.0, 0
         elif not self._requests:
             self._busy = busy
+
+    def _stands(self, expected: float) -> bool:
+        """Whether it is an overload that the limit is passed, and no burst."""
+        now = self._clock()
+        if self._over is None:
+            self._over = now
+        burst = expected <= BURST * self._most_seconds and now - self._over < BURST_SECONDS
+        if burst and now >= self._strict_until:
+            return False
+        self._strict_until = now + CALM_SECONDS
+        return True
 
     def _check_bytes(self, size: int, so_far: int) -> None:
         """Small bodies, and one that has nobody beside it, always fit."""

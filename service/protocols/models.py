@@ -1,5 +1,6 @@
 """What is in memory: `GET /models`, and `GET /models/{name}/comparison` for versions on trial. For people and for `promote`."""
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -33,13 +34,19 @@ class ModelPages:
         trials = [{"model": trial.name, **trial.state()} for trial in self._registry.trials]
         self._workers.tell({"serving": serving, "trials": trials})
 
-    async def _models(self, _request: Request) -> Response:
+    def _told(self) -> list[dict[str, Any]]:
+        """What every worker serves and saw, this one as of now. Files, so not on the event loop: another process that waits
+        for the disk, as publishing does, keeps all others waiting."""
         self.tell()
+        return self._workers.all()
+
+    async def _models(self, _request: Request) -> Response:
+        workers = await asyncio.to_thread(self._told)
         served = self._registry.served.values()
         models = Models(
             models=[_info(each, version) for each in served for version in sorted(each.versions)],
             refused=[RefusedVersion(name=r.name, version=r.version, reason=r.reason) for r in self._registry.refusals],
-            workers=[Worker.model_validate(state) for state in self._workers.all()],
+            workers=[Worker.model_validate(state) for state in workers],
         )
         return Response(models.model_dump_json().encode())
 
@@ -48,9 +55,8 @@ class ModelPages:
         if name not in self._registry.served:
             known = ", ".join(sorted(self._registry.served))
             raise UnknownRoute(f"no model {name[:100]} is served. There is: {known}.")
-        self.tell()
         seen: dict[tuple[str, ...], list[dict[str, Any]]] = {}
-        for worker in self._workers.all():
+        for worker in await asyncio.to_thread(self._told):
             for trial in worker["trials"]:
                 if trial["model"] == name:
                     what = tuple(trial[field] for field in ("kind", "alias", "baseline", "candidate", "since"))

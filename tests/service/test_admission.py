@@ -1,6 +1,6 @@
 import pytest
 
-from service.admission import COMPANY, FEW, SMALL, WINDOW, Admission
+from service.admission import BURST, BURST_SECONDS, CALM_SECONDS, COMPANY, FEW, SMALL, WINDOW, Admission
 from service.errors import Overloaded
 
 
@@ -144,3 +144,50 @@ def test_a_request_that_does_not_say_how_large_it_is_may_not() -> None:
     with pytest.raises(Overloaded):
         admission.enter(None)
     admission.enter(1_000_000)
+
+
+SIZE = SMALL + 1
+
+
+def busy(clock: Clock, waiting: int) -> Admission:
+    """Which answers 1,000,000 bytes a second, and may have 100,000 waiting."""
+    admission = Admission(most_bytes=10_000_000, most_seconds=0.1, clock=clock)
+    _let_in(admission, 1_000_000)
+    clock.now += 1
+    admission.leave(1_000_000)
+    _let_in(admission, waiting)
+    return admission
+
+
+def test_a_burst_is_let_in_and_what_stands_is_not() -> None:
+    clock = Clock()
+    admission = busy(clock, waiting=120_000)
+    for _ in range(10):
+        _let_in(admission, SIZE)
+        clock.now += 0.9 * BURST_SECONDS / 10
+    clock.now += BURST_SECONDS
+    with pytest.raises(Overloaded):
+        admission.enter(SIZE)
+
+
+def test_no_burst_is_larger_than_so_many_times_what_may_wait() -> None:
+    with pytest.raises(Overloaded):
+        busy(Clock(), waiting=101_000 * BURST).enter(SIZE)
+
+
+def test_in_an_overload_the_limit_is_the_limit_until_nothing_was_refused_for_a_while() -> None:
+    clock = Clock()
+    admission = busy(clock, waiting=101_000 * BURST)
+    with pytest.raises(Overloaded):
+        admission.enter(SIZE)
+    admission.leave(101_000 * BURST)
+    admission.enter(SIZE)
+    clock.now += 0.5 * CALM_SECONDS
+    _let_in(admission, 120_000)
+    with pytest.raises(Overloaded):
+        admission.enter(SIZE)
+    clock.now += 1.01 * CALM_SECONDS
+    admission.leave(120_000)
+    admission.enter(SIZE)
+    _let_in(admission, 120_000)
+    admission.enter(SIZE)
