@@ -119,6 +119,7 @@ def _measure(options: argparse.Namespace, server: Server, first: str, folder: Pa
         "failed": sum(outcome.status != 200 for outcome in outcomes),
         "statuses": dict(Counter(outcome.status for outcome in outcomes)),
         **_checked(outcomes, known, expected),
+        "late_p99_ms": {"without": percentile([o.late for o in quiet], 99), "with": percentile([o.late for o in outcomes], 99)},
         "p99_ms": {"without": _p99(quiet), "with": _p99(outcomes), "ratio": _p99(outcomes) / _p99(quiet)},
         "visible_ms": [round((promotion.done - promotion.moved) * 1e3) for promotion in promotions],
         "load_ms": _load_ms(server),

@@ -2,7 +2,7 @@
 
 The exported signature takes any shape and is slow: 0.5 ms a call, 15 ms for a row of 1000. Compiled by XLA for one shape it
 takes less, of a long row a fortieth (../benchmarks/RESULTS.md), so every shape in `buckets` is compiled once: the usual ones
-before the model is served, the others in the background when they are first asked for, and the signature answers meanwhile.
+before the model is served, the others in the background when they are asked for, and calls of other shapes, or the signature, answer meanwhile.
 
 Compiled code takes the weights as an argument. So versions that differ in their weights alone share a program: the next
 one is served after a few milliseconds, has every shape compiled that the last one had, and adds a few kilobytes.
@@ -10,6 +10,7 @@ one is served after a few milliseconds, has every shape compiled that the last o
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
@@ -28,6 +29,10 @@ USUAL_ROWS = (2, 32)
 """Compiled before a model is served: a lone request, and a tile, of which larger calls can be made meanwhile."""
 NEXT_ROWS = (64, 128)
 """Compiled right after, in the background; and the usual ones for rows of different lengths."""
+
+OFTEN = 16
+"""Times that a shape is asked for before it is compiled where smaller or larger calls will do: they cost a few hundredths more,
+and compiling costs half a second of a processor, which a moment's hiccup, and the one large batch after it, is not worth."""
 
 
 def _log_failure(compiling: "Future[None]") -> None:
@@ -54,6 +59,7 @@ class Program:
         self._compiled: dict[Bucket, Call] = {}
         self._long: Call | None = None
         self._wanted: dict[Bucket | str, Callable[[], None]] = {}
+        self._asked: Counter[Bucket] = Counter()  # what is not compiled yet
         self._serving = False
         self._compiler = ThreadPoolExecutor(1, thread_name_prefix="compile")
         self._took: dict[Bucket, float] = {}  # seconds, smoothed
@@ -120,8 +126,10 @@ class Program:
         """The rows of the compiled call to use: the bucket's own, else meanwhile a larger, else the largest there is."""
         if bucket in self._compiled:
             return bucket.rows
-        self._compile_soon(bucket, partial(self._compile_once, bucket))
         sizes = sorted(there.rows for there in tuple(self._compiled) if there.time == bucket.time and there.rows > 1)
+        self._asked[bucket] += 1
+        if not sizes or self._asked[bucket] >= OFTEN:
+            self._compile_soon(bucket, partial(self._compile_once, bucket))
         return next((size for size in sizes if size >= bucket.rows), sizes[-1] if sizes else None)
 
     def _padded(self, weights: Weights, inputs: Floats, bucket: Bucket) -> Floats:

@@ -8,9 +8,10 @@ import tensorflow as tf
 
 from contract.store import ModelStore
 from contract.topologies import TOPOLOGIES, Floats, Rows, TopologyName
-from service.buckets import LONE, TILE
+from service.buckets import LONE, TILE, Bucket
 from service.errors import TooFarOut
 from service.model import LoadedModel
+from service.program import OFTEN
 from service.registry import Registry
 from service.runtime import SavedModel, SavedModels
 from training.models import build, export
@@ -103,6 +104,20 @@ def test_a_wide_model_is_computed_in_whole_tiles_where_fewer_rows_differ(tmp_pat
     runtime.settle()
     for number in range(len(inputs)):
         assert runtime.predict(inputs[number : number + 1]).tolist() == together[number : number + 1].tolist()
+
+
+def test_a_shape_that_others_can_stand_in_for_is_compiled_when_it_is_asked_for_often(home: Path) -> None:
+    store = ModelStore(home / "models")
+    version = store.versions("one_to_one")[-1]
+    runtime = SavedModels().load(store.path("one_to_one", version), TOPOLOGIES["one_to_one"], 1, ("often", "1"))
+    runtime.serve()
+    inputs = np.random.default_rng(6).random((300, 1, 1), np.float32)
+    answers = []
+    for times in (1, OFTEN - 2, 1, 1):
+        answers += [runtime.predict(inputs).tolist() for _ in range(times)]
+        runtime.settle()
+        assert (Bucket(512, 1) in runtime.program.compiled) == (len(answers) >= OFTEN)
+    assert all(answer == answers[0] for answer in answers)  # in pieces, and whole
 
 
 def test_time_is_expected_to_be_what_it_was(models: dict[TopologyName, LoadedModel]) -> None:
