@@ -2,7 +2,8 @@
 
 The exported signature takes any shape and is slow: 0.5 ms a call, 15 ms for a row of 1000. Compiled by XLA for one shape it
 takes less, of a long row a fortieth (../benchmarks/RESULTS.md), so every shape in `buckets` is compiled once: the usual ones
-before the model is served, the others in the background when they are asked for, and calls of other shapes, or the signature, answer meanwhile.
+before the model is served, the others in the background when they are asked for; calls of other shapes, or the signature,
+answer meanwhile.
 
 Compiled code takes the weights as an argument. So versions that differ in their weights alone share a program: the next
 one is served after a few milliseconds, has every shape compiled that the last one had, and adds a few kilobytes.
