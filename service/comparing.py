@@ -55,9 +55,12 @@ class Comparer:
             return
         self._queue.append(_Answered(trial, other, rows, answer, seconds))
         self._items = items
-        if self._busy:
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._busy or not self._queue:
             return
-        if items >= MOST:
+        if self._items >= MOST:
             self._start()
         elif self._gathering is None:
             self._gathering = asyncio.get_running_loop().call_later(PAUSE, self._start)
@@ -85,10 +88,7 @@ class Comparer:
         self._busy = False
         if (error := done.exception()) is not None:
             logger.error("comparing failed", exc_info=error)
-        if self._items >= MOST:
-            self._start()
-        elif self._queue:
-            self._gathering = asyncio.get_running_loop().call_later(PAUSE, self._start)
+        self._wake()
 
     def _compare(self, batch: list[_Answered]) -> None:
         trial, other = batch[0].trial, batch[0].other

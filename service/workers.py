@@ -28,7 +28,7 @@ class Workers:
         if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():
             raise PermissionError(f"{self._folder} belongs to somebody else; remove it, or set TMPDIR")
         self._state: dict[str, Any] = {}
-        self._telling = threading.Lock()  # the event loop and the watcher both tell, and there is one temporary file
+        self._telling = threading.Lock()  # pages and the watcher tell, each in a thread, and there is one temporary file
         self._mine = self._folder / f"{os.getpid()}.json"
 
     def tell(self, state: dict[str, Any]) -> None:
