@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+from collections.abc import Awaitable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from math import isfinite
@@ -79,8 +80,7 @@ class Engine:
         model, canary, shadow = choice
         if canary is not None:
             return await self._predict_with_canary(choice, canary, rows, caller)
-        run = self._batcher(model).run(rows, caller) if shadow is None else self._shadowed(model, shadow, rows, caller)
-        values, in_domain = await run
+        values, in_domain = await self._run(model, shadow, rows, caller)
         return Echo(model, rows, values, in_domain)
 
     async def _load_pinned(self, topology: Topology, length: int, version: str, caller: Caller) -> Choice:
@@ -113,7 +113,7 @@ class Engine:
         if answer is None:
             try:
                 with canary.timed("baseline"):
-                    answer = await self._shadowed(answering, choice.shadow, rows, caller)
+                    answer = await self._run(answering, choice.shadow, rows, caller)
             except (DeadlineExceeded, CallerGone):
                 raise
             except Exception:
@@ -124,10 +124,11 @@ class Engine:
         self._judge(canary)
         return Echo(answering, rows, answer.values, answer.in_domain)
 
-    async def _shadowed(self, model: LoadedModel, shadow: Trial | None, rows: Rows, caller: Caller) -> Answer:
-        """The model's answer, a copy of the request left for the shadow, if there is one."""
-        if shadow is None:
-            return await self._batcher(model).run(rows, caller)
+    def _run(self, model: LoadedModel, shadow: Trial | None, rows: Rows, caller: Caller) -> Awaitable[Answer]:
+        return self._batcher(model).run(rows, caller) if shadow is None else self._shadowed(model, shadow, rows, caller)
+
+    async def _shadowed(self, model: LoadedModel, shadow: Trial, rows: Rows, caller: Caller) -> Answer:
+        """The model's answer, a copy of the request left for the shadow."""
         begun = time.perf_counter()
         try:
             answer = await self._batcher(model).run(rows, caller)
