@@ -121,14 +121,13 @@ def _overload(results: Results) -> str:
         times = [
             "-" if phase[name] is None else f"{phase[name]:.1f}" for name in ("p50_ms", "p99_ms", "shed_p99_ms", "late_p99_ms")
         ]
-        speeds = [f"{phase['offered_rps']:.0f}", f"{phase['goodput_rps']:.0f}"]
+        speeds = [f"{phase[name]:.0f}" for name in ("capacity_rps", "offered_rps", "goodput_rps")]
         rows.append([f"{phase['factor']:g}", *speeds, *counts, *times, " to ".join(f"{size:.0f}" for size in phase["rss_mb"])])
-    columns = ["times capacity", "offered/s", "good/s", "200", "429", "other", "unsent", "p50 ms", "p99 ms", "429 p99 ms"]
-    columns += ["late p99 ms", "MB"]
-    capacity = f"{results.overload['capacity_rps']:.0f} requests/s"
+    columns = ["times capacity", "capacity/s", "offered/s", "good/s", "200", "429", "other", "unsent", "p50 ms", "p99 ms"]
+    columns += ["429 p99 ms", "late p99 ms", "MB"]
     return (
         f"## Overload\n\n{table(columns, rows)}\n\nOpen loop, {results.overload['seconds']:g} s each, "
-        f"{results.overload['rows']:,} rows a request; capacity {capacity}. Latency counts "
+        f"{results.overload['rows']:,} rows a request; capacity is the mean of just before and just after. Latency counts "
         "from when a request was due. `late`: how far the client itself\nfell behind; `unsent`: no connection was free."
     )
 

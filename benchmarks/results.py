@@ -121,14 +121,14 @@ def _large(results: Results) -> list[Verdict]:
 def _overload(results: Results) -> list[Verdict]:
     if not results.overload:
         return []
-    capacity, (base, *phases) = results.overload["capacity_rps"], results.overload["phases"]
+    base, *phases = results.overload["phases"]
     found = []
     for phase in phases:
         at = f"offered {phase['factor']:g} times capacity: "
         odd = sum(phase[name] for name in ("other", "unsent", "unanswered", "wrong", "without_retry_after"))
         grown = phase["rss_mb"][1] - phase["rss_mb"][0]
         found += [
-            _ratio(at + "goodput against capacity", phase["goodput_rps"] / capacity, 0.9),
+            _ratio(at + "goodput against capacity", phase["goodput_rps"] / phase["capacity_rps"], 0.9),
             Verdict(at + "answers other than 200 and 429 with Retry-After", "none", f"{odd}", odd == 0),
             _ratio(
                 at + "p99 of the accepted against that at 0.8", (phase["p99_ms"] or 0) / (base["p99_ms"] or 1), 3, most=True

@@ -8,7 +8,6 @@ import math
 import time
 from collections.abc import Callable
 
-from service import metrics
 from service.errors import Overloaded
 
 WINDOW = 0.1
@@ -40,7 +39,11 @@ class Admission:
         self._over: float | None = None  # since when the limit has been passed
         self._strict_until = -math.inf
         self._refusals: dict[str, tuple[float, Overloaded]] = {}  # reason -> until when to repeat it
-        self._shed = {reason: metrics.shed.labels(reason) for reason in ("time", "bytes")}
+
+    @property
+    def full(self) -> bool:
+        """Whether what waits takes longer than it should. While it does not, `enter` refuses nothing for that reason."""
+        return self._waiting > self._most_seconds * (self._rate or math.inf)
 
     @property
     def waiting_requests(self) -> int:
@@ -54,19 +57,24 @@ class Admission:
 
     def enter(self, size: int | None) -> None:
         """Let in a request whose body of `size` bytes is to come; None where it does not say. Raises Overloaded."""
-        expected = self._waiting / self._rate if self._rate else 0.0
+        if (refusal := self.refusal(size)) is not None:
+            raise refusal.with_traceback(None)  # of the one before, which would otherwise grow
+
+    def refusal(self, size: int | None) -> Overloaded | None:
+        """Why `enter` would refuse a request; None if it would let it in."""
+        expected = self._expected
         if expected <= self._most_seconds:
             self._over = None
         elif (
             size is None or not (self._waiting <= COMPANY * size or (size <= SMALL and self._requests < FEW))
         ) and self._stands(expected):
-            raise self._overloaded("time", expected)
-        if size is not None:
-            self._check_bytes(size, 0)
+            return self._overloaded("time", expected)
+        return None if size is None or self._fits(size, 0) else self._overloaded("bytes", expected)
 
     def hold(self, size: int, so_far: int = 0) -> None:
         """Bytes of a body have come, after `so_far` others. Raises Overloaded, and holds none of them."""
-        self._check_bytes(size, so_far)
+        if not self._fits(size, so_far):
+            raise self._overloaded("bytes", self._expected).with_traceback(None)
         self._held += size
 
     def arrive(self, size: int) -> None:
@@ -106,13 +114,16 @@ class Admission:
         self._strict_until = now + CALM_SECONDS
         return True
 
-    def _check_bytes(self, size: int, so_far: int) -> None:
-        """Small bodies, and one that has nobody beside it, always fit."""
-        if so_far + size > SMALL and self._held > so_far and self._held + size > self._most_bytes:
-            raise self._overloaded("bytes", self._waiting / self._rate if self._rate else 0.0)
+    @property
+    def _expected(self) -> float:
+        """Seconds until what waits now has been answered."""
+        return self._waiting / self._rate if self._rate else 0.0
+
+    def _fits(self, size: int, so_far: int) -> bool:
+        """Small bodies, and one that has nobody beside it, always do."""
+        return so_far + size <= SMALL or self._held <= so_far or self._held + size <= self._most_bytes
 
     def _overloaded(self, reason: str, expected: float) -> Overloaded:
-        self._shed[reason].inc()
         now = self._clock()
         until, refusal = self._refusals.get(reason, (now, None))
         if refusal is None or now >= until:
@@ -121,4 +132,4 @@ class Admission:
             headers = {"retry-after": str(max(1, math.ceil(expected)))}  # it knows whole seconds only
             refusal = Overloaded(detail, headers=headers, reason=reason, retry_after_ms=max(1, round(expected * 1e3)))
             self._refusals[reason] = now + REFUSAL, refusal
-        return refusal.with_traceback(None)  # of the one before, which would otherwise grow
+        return refusal

@@ -71,7 +71,10 @@ connection_limits = ConnectionLimits(
     settings.write_seconds,
 )
 listen(
-    connections(connection_limits, render_error), settings.idle_seconds, certificates_of(settings.reread_seconds), check_address
+    connections(connection_limits, transport.shedding, render_error),
+    settings.idle_seconds,
+    certificates_of(settings.reread_seconds),
+    check_address,
 )
 
 
@@ -175,7 +178,9 @@ class Unroll:
 
 
 Unroll.add_asgi_middleware(Outermost, transport=transport, outside=cross_origin(settings.cors_origins))  # type: ignore[attr-defined]  # the decorator made it a Service
-Unroll.add_asgi_middleware(Draining, pause=settings.drain_seconds, grace=settings.grace_seconds)  # type: ignore[attr-defined]
+Unroll.add_asgi_middleware(  # type: ignore[attr-defined]
+    Draining, pause=settings.drain_seconds, grace=settings.grace_seconds, begun=transport.shedding.stop
+)
 # What `bentoml build` puts into the bento: the models that this service would serve from the store now. BentoML looks for
 # them in its own store, also when it serves, and would not start where they are in another.
 if settings.in_bentomls_store:

@@ -8,9 +8,9 @@ import asyncio
 import logging
 import time
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import Executor
-from itertools import accumulate
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from contract.topologies import Rows
 from service import metrics
@@ -36,7 +36,16 @@ class Model(Protocol):
     def seconds(self, rows: Rows) -> float: ...
 
 
-_Outcomes = asyncio.Future[list[Answer | Exception]]
+Tell = Callable[[Any, Rows, Answer, list[Rows], list[float]], None]
+"""Called for requests that were answered together and have the same `watch`, with it: their rows end to end, the answer to
+these, each one's rows, and the seconds that each took. Telling of all at once costs little more than of one."""
+
+
+class _Outcomes(NamedTuple):
+    """Of a batch."""
+
+    each: list[Answer | Exception]  # a request
+    whole: Answer | None = None  # where all of it ran together
 
 
 class _Waiting(NamedTuple):
@@ -44,15 +53,18 @@ class _Waiting(NamedTuple):
     answer: "asyncio.Future[Answer]"
     caller: Caller
     since: float
+    watch: Any
 
 
 class Batcher:
     """`most_items` ends a batch; a single request may have more. `labels` are those of `metrics.MODEL`."""
 
-    def __init__(self, model: Model, executor: Executor, most_items: int, labels: tuple[str, str]) -> None:
+    def __init__(
+        self, model: Model, executor: Executor, most_items: int, labels: tuple[str, str], tell: Tell | None = None
+    ) -> None:
         self._waited, self._rows = metrics.queue_seconds.labels(*labels), metrics.batch_rows.labels(*labels)
         self._ran, self._items = metrics.model_seconds.labels(*labels), metrics.items.labels(*labels)
-        self._labels = labels
+        self._labels, self._tell = labels, tell
         self._model, self._executor, self._most_items = model, executor, most_items
         self._queue: deque[_Waiting] = deque()
         self._awake = False  # a turn is scheduled, or a run is under way
@@ -62,10 +74,13 @@ class Batcher:
         """Whether anybody waits for an answer."""
         return self._awake or bool(self._queue)
 
-    async def run(self, rows: Rows, caller: Caller) -> Answer:
-        """The model's answer for these rows. Raises DeadlineExceeded, or what the model raised for them."""
+    async def run(self, rows: Rows, caller: Caller, watch: Any = None) -> Answer:
+        """The model's answer for these rows. Raises DeadlineExceeded, or what the model raised for them.
+
+        Whoever is to be told of it is named by `watch`.
+        """
         loop = asyncio.get_running_loop()
-        waiting = _Waiting(rows, loop.create_future(), caller, time.monotonic())
+        waiting = _Waiting(rows, loop.create_future(), caller, time.monotonic(), watch)
         self._queue.append(waiting)
         self._wake(loop)
         return await waiting.answer
@@ -97,17 +112,23 @@ class Batcher:
         traced = [(waiting.caller.trace, waiting.since) for waiting in batch if waiting.caller.trace is not None]
         trace = BatchTrace(traced, len(rows.lengths), self._labels) if traced else None
         if self._model.seconds(rows) <= INLINE_SECONDS:
-            self._deliver(batch, self._run(batch, rows, trace))
+            outcomes = self._run(batch, rows, trace)
+            self._deliver(batch, outcomes.each)
             self._wake(loop)
+            self._watched(batch, rows, outcomes)
             return
         run = loop.run_in_executor(self._executor, self._run, batch, rows, trace)
         self._awake = True
-        run.add_done_callback(lambda done: self._after(loop, batch, done))
+        run.add_done_callback(lambda done: self._after(loop, batch, rows, done))
 
-    def _after(self, loop: asyncio.AbstractEventLoop, batch: list[_Waiting], done: _Outcomes) -> None:
+    def _after(
+        self, loop: asyncio.AbstractEventLoop, batch: list[_Waiting], rows: Rows, done: "asyncio.Future[_Outcomes]"
+    ) -> None:
         self._turn(loop, 0)  # before the answers are rendered, which would leave the model waiting; company has come meanwhile
         error = RuntimeError("the run was cancelled") if done.cancelled() else done.exception()
-        self._deliver_by_turns(loop, batch, [error] * len(batch) if isinstance(error, Exception) else done.result())
+        outcomes = _Outcomes([error] * len(batch)) if isinstance(error, Exception) else done.result()
+        self._deliver_by_turns(loop, batch, outcomes.each)
+        self._watched(batch, rows, outcomes)
 
     def _deliver_by_turns(
         self, loop: asyncio.AbstractEventLoop, batch: list[_Waiting], outcomes: list[Answer | Exception]
@@ -139,26 +160,35 @@ class Batcher:
                 items += len(waiting.rows.values)
         return batch
 
-    def _run(self, batch: list[_Waiting], rows: Rows, trace: BatchTrace | None) -> list[Answer | Exception]:
+    def _run(self, batch: list[_Waiting], rows: Rows, trace: BatchTrace | None) -> _Outcomes:
         with trace or UNTRACED:
             return self._outcomes(batch, rows, trace)
 
-    def _outcomes(self, batch: list[_Waiting], rows: Rows, trace: BatchTrace | None) -> list[Answer | Exception]:
+    def _outcomes(self, batch: list[_Waiting], rows: Rows, trace: BatchTrace | None) -> _Outcomes:
         """An outcome for each: when the batch fails, each runs alone, so that a bad one fails alone."""
         try:
             with self._ran.time(), trace.model() if trace else UNTRACED:
                 whole = self._model.run(rows)
         except Exception as error:
             if len(batch) == 1:
-                return [error]
+                return _Outcomes([error])
             logger.warning("a batch of %d failed with %s; each of it runs alone", len(batch), type(error).__name__)
-            return [self._outcomes([waiting], waiting.rows, trace)[0] for waiting in batch]
-        if len(batch) == 1:
-            return [whole]
-        items = [0, *accumulate(len(waiting.rows.values) for waiting in batch)]
-        counts = [0, *accumulate(len(waiting.rows.lengths) for waiting in batch)]
-        values, in_domain = whole
-        return [Answer(values[items[n] : items[n + 1]], in_domain[counts[n] : counts[n + 1]]) for n in range(len(batch))]
+            return _Outcomes([self._outcomes([waiting], waiting.rows, trace).each[0] for waiting in batch])
+        return _Outcomes([*whole.split([waiting.rows for waiting in batch])], whole)
+
+    def _watched(self, batch: list[_Waiting], rows: Rows, outcomes: _Outcomes) -> None:
+        """Of a batch that has been answered, tell who watches; at once where one watches all of it."""
+        if self._tell is None:
+            return
+        now, watch = time.monotonic(), batch[0].watch
+        if outcomes.whole is not None and all(waiting.watch is watch for waiting in batch):
+            if watch is not None:
+                requests = [waiting.rows for waiting in batch]
+                self._tell(watch, rows, outcomes.whole, requests, [now - waiting.since for waiting in batch])
+            return
+        for waiting, outcome in zip(batch, outcomes.each, strict=True):
+            if waiting.watch is not None and isinstance(outcome, Answer):
+                self._tell(waiting.watch, waiting.rows, outcome, [waiting.rows], [now - waiting.since])
 
     @staticmethod
     def _gone(caller: Caller) -> bool:

@@ -8,6 +8,7 @@ import asyncio
 import logging
 import time
 from collections import deque
+from collections.abc import Sequence
 from concurrent.futures import Executor
 from itertools import chain
 from typing import Final, NamedTuple
@@ -28,11 +29,14 @@ PAUSE: Final = 0.05
 
 
 class _Answered(NamedTuple):
+    """Requests that were answered together."""
+
     trial: Trial
     other: LoadedModel  # the version that did not answer
     rows: Rows
     answer: Answer
-    seconds: float | None  # that the answer took, where it is still to be counted
+    requests: Sequence[Rows]  # of which `rows` are made
+    seconds: Sequence[float]  # that each took, where that is still to be counted
 
 
 class Comparer:
@@ -45,15 +49,22 @@ class Comparer:
         self._busy = False
         self._gathering: asyncio.TimerHandle | None = None
 
-    def offer(self, trial: Trial, other: LoadedModel, rows: Rows, answer: Answer, seconds: float | None = None) -> None:
-        """Compare when there is time to. `seconds` it took to answer; None where that has been counted."""
+    def offer(
+        self,
+        trial: Trial,
+        other: LoadedModel,
+        rows: Rows,
+        answer: Answer,
+        requests: Sequence[Rows],
+        seconds: Sequence[float] = (),
+    ) -> None:
+        """Compare when there is time to. `requests` make up `rows`; `seconds` each took, none where that has been counted."""
         items = self._items + len(rows.values)
         if items > WAITING:
-            trial.drop()
-            if seconds is not None:
-                trial.answered("baseline", seconds)
+            trial.drop(len(requests))
+            trial.answered_all("baseline", seconds)
             return
-        self._queue.append(_Answered(trial, other, rows, answer, seconds))
+        self._queue.append(_Answered(trial, other, rows, answer, requests, seconds))
         self._items = items
         self._wake()
 
@@ -81,7 +92,7 @@ class Comparer:
             batch.append(queue.popleft())
             items += len(batch[-1].rows.values)
         self._items -= items
-        trial.answered_all("baseline", [answered.seconds for answered in batch if answered.seconds is not None])
+        trial.answered_all("baseline", [*chain.from_iterable(answered.seconds for answered in batch)])
         return batch
 
     def _after(self, done: "asyncio.Future[None]") -> None:
@@ -98,8 +109,9 @@ class Comparer:
         try:
             values = other.run(rows).values
         except Exception as error:  # whatever the version on trial does: it must show in the figures, not end them
-            if len(batch) > 1:  # each alone, so that a bad one fails alone
-                for answered in batch:
+            alone = [*chain.from_iterable(map(_requests, batch))]
+            if len(alone) > 1:  # each runs alone, so that a bad one fails alone
+                for answered in alone:
                     self._compare([answered])
                 return
             logger.warning("%s:%s failed while compared: %s", trial.name, other.manifest.version, type(error).__name__)
@@ -108,7 +120,14 @@ class Comparer:
         took = time.perf_counter() - begun
         trial.comparing_seconds.inc(took)
         if trial.kind == "shadow":  # a canary's sides are timed where they answer
-            trial.answered(side, took, len(batch))
+            trial.answered(side, took, sum(len(answered.requests) for answered in batch))
         given = np.concatenate([answered.answer.values for answered in batch])
         in_domain = [*chain.from_iterable(answered.answer.in_domain for answered in batch)]
         trial.compared(rows, Answer(given, in_domain), values, self._tolerance)
+
+
+def _requests(together: _Answered) -> list[_Answered]:
+    """Each by itself."""
+    requests = together.requests
+    answers = together.answer.split(requests)
+    return [together._replace(rows=rows, answer=one, requests=[rows]) for rows, one in zip(requests, answers, strict=True)]

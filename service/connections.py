@@ -1,4 +1,5 @@
-"""A connection, with limits that uvicorn does not have: on headers, on how long a client may stall, on how many there are.
+"""A connection, with limits that uvicorn does not have: on headers, on how long a client may stall, on how many there are;
+and the place where most of what an overload brings is refused.
 
 uvicorn's httptools parser takes headers of any size and number, waits for them for ever, and waits for ever for a client
 that does not read its answer.
@@ -15,7 +16,8 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from service import metrics
 from service.errors import HeadersTooLarge, NotHTTP, TooManyConnections, UnrollError
 from service.guard import OPEN
-from service.routes import ErrorRenderer, Response
+from service.routes import CLOSE, ErrorRenderer, Response
+from service.shedding import Shedding
 
 LINGER: Final = 1.0
 """Seconds for which a connection stays open after a refusal, what comes being dropped, so that the client gets to read it."""
@@ -31,6 +33,13 @@ class ConnectionLimits(NamedTuple):
     write_seconds: float  # for a client that has stopped reading to read on
 
 
+class _Refused:
+    """Stands where uvicorn has the request that it is answering, for one of which nothing is awaited but its end."""
+
+    response_complete, more_body, keep_alive, disconnected = False, True, True, False
+    message_event = asyncio.Event()  # that nobody waits for
+
+
 class _TooLarge(Exception):
     """Ends the parser; `_refused` says why."""
 
@@ -38,9 +47,11 @@ class _TooLarge(Exception):
 class Connection(HttpToolsProtocol):
     """What uvicorn makes for each connection."""
 
-    def __init__(self, limits: ConnectionLimits, render_error: ErrorRenderer, **uvicorns: Any) -> None:
+    def __init__(
+        self, limits: ConnectionLimits, shedding: Shedding | None, render_error: ErrorRenderer, **uvicorns: Any
+    ) -> None:
         super().__init__(**uvicorns)
-        self._limits, self._render_error = limits, render_error
+        self._limits, self._shedding, self._render_error = limits, shedding, render_error
         self._in_head = self._began = False  # a part of a request's head is here, and not all; it began in this chunk
         self._most = self._least = 0  # bytes that the head which is being read has at most and at least
         self._refused: UnrollError | None = None
@@ -51,7 +62,7 @@ class Connection(HttpToolsProtocol):
         super().connection_made(transport)
         if len(self.connections) > self._limits.connections:
             metrics.connections_refused.labels("connections").inc()
-            self.app = partial(self._too_many, self.app)
+            self.app, self._shedding = partial(self._too_many, self.app), None
         self._stall = self._after(self._limits.header_seconds, "header-seconds")
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -92,7 +103,12 @@ class Connection(HttpToolsProtocol):
         ):
             self._refused = self._too_large()
             raise _TooLarge
-        super().on_headers_complete()
+        if self._shedding is None or not self._shedding.full or not self._refused_early(self._shedding):
+            super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        if not isinstance(self.cycle, _Refused):
+            super().on_body(body)
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
@@ -118,6 +134,34 @@ class Connection(HttpToolsProtocol):
         super().resume_writing()
         self._cancel_write_stall()
 
+    def _refused_early(self, shedding: Shedding) -> bool:
+        """Whether the request whose headers are here has been refused. Its body is dropped as it comes."""
+        parser, before = self.parser, self.cycle
+        usual = parser.get_http_version() == "1.1" and parser.should_keep_alive() and not parser.should_upgrade()
+        ours = before is None or before.response_complete  # it is this one's turn to be answered
+        if not usual or not ours or self.expect_100_continue or self.flow.write_paused:
+            return False
+        response = shedding.early(parser.get_method(), self.url, self.headers)
+        if response is None:
+            return False
+        refused = _Refused()
+        self.cycle = refused  # type: ignore[assignment]
+        shedding.hold(partial(self._answer, refused, response))
+        return True
+
+    def _answer(self, refused: _Refused, response: Response) -> None:
+        refused.response_complete = True
+        if not self.transport.is_closing():
+            self.transport.write(self._written(response, closing=not refused.keep_alive))
+            if not refused.keep_alive:
+                self.transport.close()
+        self.on_response_complete()
+
+    def _written(self, response: Response, closing: bool) -> bytes:
+        head = [*self.server_state.default_headers, *_headers(response), *([CLOSE] if closing else [])]
+        lines = b"".join([b"%b: %b\r\n" % header for header in head])
+        return STATUS_LINE[response.status] + lines + b"\r\n" + response.body
+
     def _unfinished(self) -> None:
         """An answer has been written, and that is not all."""
         if self.transport.is_closing():
@@ -135,10 +179,7 @@ class Connection(HttpToolsProtocol):
         if self.cycle is not None and not self.cycle.response_complete:
             self.cycle.keep_alive = False  # the answer to an earlier request is being made: it is the last one
             return
-        response = self._render_error(error)
-        head = [*self.server_state.default_headers, *_headers(response), (b"connection", b"close")]
-        lines = b"".join(b"%b: %b\r\n" % header for header in head)
-        self.transport.write(STATUS_LINE[error.status] + lines + b"\r\n" + response.body)
+        self.transport.write(self._written(self._render_error(error), closing=True))
         self.loop.call_later(LINGER, self.transport.abort)
 
     def _too_large(self) -> HeadersTooLarge:
@@ -155,7 +196,7 @@ class Connection(HttpToolsProtocol):
         error = TooManyConnections(detail, headers={"retry-after": "1"})
         metrics.requests.labels("other", error.slug).inc()
         response = self._render_error(error)
-        headers = [*_headers(response), (b"connection", b"close")]
+        headers = [*_headers(response), CLOSE]
         await send({"type": "http.response.start", "status": response.status, "headers": headers})
         await send({"type": "http.response.body", "body": response.body})
 
@@ -182,10 +223,10 @@ def _headers(response: Response) -> list[tuple[bytes, bytes]]:
     return [(b"content-type", response.content_type), (b"content-length", size), *response.headers]
 
 
-def connections(limits: ConnectionLimits, render_error: ErrorRenderer) -> Callable[..., Connection]:
+def connections(limits: ConnectionLimits, shedding: Shedding | None, render_error: ErrorRenderer) -> Callable[..., Connection]:
     """What to give uvicorn for its `http`."""
 
     def connection(**uvicorns: Any) -> Connection:
-        return Connection(limits, render_error, **uvicorns)
+        return Connection(limits, shedding, render_error, **uvicorns)
 
     return connection

@@ -7,28 +7,29 @@ balancer has sent meanwhile are lost.
 import asyncio
 import logging
 import signal
+from collections.abc import Callable
 from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service import metrics
+from service.routes import CLOSE
 
 logger = logging.getLogger(__name__)
 READY_PATH = "/readyz"
-CLOSE = (b"connection", b"close")
 
 
 class Draining:
     """The middleware to add to a BentoML service. Seconds, both from SIGTERM: `pause` for whoever sends requests to notice
     that this worker is not ready, `grace` until it is out, whatever still runs. A second SIGTERM ends the pause; SIGINT,
-    which the supervisor passes on from a terminal, has none.
+    which the supervisor passes on from a terminal, has none. `begun` is called when it begins.
 
     While nothing drains it is in no request's way: draining changes the application's outermost layer.
     """
 
-    def __init__(self, app: ASGIApp, pause: float, grace: float) -> None:
-        self._app, self._pause, self._grace = app, pause, grace
+    def __init__(self, app: ASGIApp, pause: float, grace: float, begun: Callable[[], None] = lambda: None) -> None:
+        self._app, self._pause, self._grace, self._begun = app, pause, grace, begun
         self._draining = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -64,6 +65,7 @@ class Draining:
             server.handle_exit(signal.SIGTERM, None)
             return
         self._draining = True
+        self._begun()
         metrics.ready_workers.set(0)
         metrics.draining_workers.set(1)
         application.middleware_stack = closing(application.middleware_stack)

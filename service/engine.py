@@ -104,7 +104,7 @@ class Engine:
             try:
                 with canary.timed("candidate"):
                     answer = await self._batcher(answering).run(rows, caller)
-                self._comparer.offer(canary, canary.baseline, rows, answer)
+                self._comparer.offer(canary, canary.baseline, rows, answer, [rows])
             except (DeadlineExceeded, CallerGone):
                 raise
             except Exception as error:
@@ -129,16 +129,16 @@ class Engine:
 
     async def _shadowed(self, model: LoadedModel, shadow: Trial, rows: Rows, caller: Caller) -> Answer:
         """The model's answer, a copy of the request left for the shadow."""
-        begun = time.perf_counter()
         try:
-            answer = await self._batcher(model).run(rows, caller)
+            return await self._batcher(model).run(rows, caller, shadow)
         except (DeadlineExceeded, CallerGone):
             raise
         except Exception:
             shadow.failed("baseline")
             raise
-        self._comparer.offer(shadow, shadow.candidate, rows, answer, time.perf_counter() - begun)
-        return answer
+
+    def _shadow(self, shadow: Trial, rows: Rows, answer: Answer, requests: list[Rows], seconds: list[float]) -> None:
+        self._comparer.offer(shadow, shadow.candidate, rows, answer, requests, seconds)
 
     def _judge(self, canary: Trial) -> None:
         now = time.monotonic()
@@ -156,4 +156,4 @@ class Engine:
             there = set(self._models.models)
             self._batchers = {known: batcher for known, batcher in self._batchers.items() if known in there or batcher.busy}
             labels = (model.manifest.name, model.manifest.version)
-            return self._batchers.setdefault(model, Batcher(model, self._executor, MOST, labels))
+            return self._batchers.setdefault(model, Batcher(model, self._executor, MOST, labels, self._shadow))

@@ -1,5 +1,8 @@
 """What a request's headers say, checked. Header names are lower-case bytes, as ASGI gives them."""
 
+import secrets
+from itertools import count
+
 from service.errors import InvalidTimeout, WrongContentType
 
 DIGITS = 15
@@ -12,10 +15,18 @@ def announced_bytes(headers: dict[bytes, bytes]) -> int | None:
     return int(stated[:DIGITS]) if stated.isdigit() else None
 
 
-def request_id(headers: dict[bytes, bytes]) -> bytes:
-    """The client's own id as it may be sent back: 128 printable characters at most, else nothing."""
-    stated = headers.get(b"x-request-id", b"")
-    return stated[:128] if stated.isascii() and stated.decode().isprintable() else b""
+class RequestIds:
+    """The header with a request's id: the client's own as it may be sent back, 128 printable characters at most, else a new
+    one."""
+
+    def __init__(self) -> None:
+        start = secrets.token_hex(6)  # of this process, so that ids differ across workers
+        self._new = (f"{start}-{number:x}".encode() for number in count())
+
+    def __call__(self, headers: dict[bytes, bytes]) -> tuple[bytes, bytes]:
+        stated = headers.get(b"x-request-id", b"")
+        usable = stated[:128] if stated.isascii() and stated.decode().isprintable() else b""
+        return b"x-request-id", usable or next(self._new)
 
 
 def timeout(headers: dict[bytes, bytes], default: float, most: float) -> float:

@@ -2,7 +2,7 @@
 
 BentoML's worker makes uvicorn's `Config` itself and passes on certificates and two timeouts, nothing else. It is handed ours
 instead, which adds to what BentoML says: the limits of `connections.py`, the TLS of `tls.py`, headers for every answer.
-A test with a real service (tests/e2e/test_security.py) fails when a BentoML to come no longer asks here.
+A test with a real service (tests/e2e/security) fails when a BentoML to come no longer asks here.
 """
 
 import ipaddress

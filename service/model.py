@@ -1,6 +1,8 @@
 """A loaded model: rows of any lengths in, their values out, laid out in the shapes that its runtime is compiled for."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from math import isfinite
 from typing import NamedTuple
 
@@ -19,6 +21,15 @@ INLINE_FLOOR = 1e-3
 class Answer(NamedTuple):
     values: Floats  # (items,), under the lengths of the rows that were asked
     in_domain: list[bool]  # (rows,): whether every item lies where the model was trained and gated
+
+    def split(self, parts: Sequence[Rows]) -> "list[Answer]":
+        """The answer to each of `parts`, of which, end to end, this is the answer."""
+        if len(parts) == 1:
+            return [self]
+        items = [0, *accumulate(len(part.values) for part in parts)]
+        counts = [0, *accumulate(len(part.lengths) for part in parts)]
+        values, in_domain = self
+        return [Answer(values[items[n] : items[n + 1]], in_domain[counts[n] : counts[n + 1]]) for n in range(len(parts))]
 
 
 @dataclass(frozen=True, eq=False)  # itself, not its equals: a version may be loaded twice

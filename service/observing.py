@@ -7,7 +7,7 @@ import logging
 import random
 import time
 from collections.abc import Callable
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
 from typing import Final
 
 from service.tracing import RequestTrace, Tracing
@@ -70,6 +70,14 @@ class Observer:
         trace = self._begin(headers, method, route) if self._tracing else None
         CURRENT.set((request_id, headers, trace))
         return trace
+
+    def see(
+        self, headers: dict[bytes, bytes], method: str, route: str, request_id: bytes, status: int, outcome: str, seconds: float
+    ) -> None:
+        """Of a request that was refused before there was a task for it: `begin` and `end` in one."""
+        copy_context().run(
+            lambda: self.end(self.begin(headers, method, route, request_id), method, route, status, outcome, seconds)
+        )
 
     def end(self, trace: RequestTrace | None, method: str, route: str, status: int, outcome: str, seconds: float) -> None:
         """Of a request that has been answered, or refused."""

@@ -15,6 +15,8 @@ from service.caller import Caller
 from service.errors import Overloaded, UnrollError
 from service.keys import Scope
 
+CLOSE: Final = (b"connection", b"close")
+"""The header of an answer that is the last one of its connection."""
 NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 
 

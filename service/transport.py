@@ -9,11 +9,9 @@ scope carries the application) and then puts the transport around the whole stac
 import asyncio
 import contextlib
 import logging
-import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache, partial
-from itertools import count
+from functools import partial
 from typing import Any, NamedTuple
 
 from starlette.routing import BaseRoute, Match, Mount
@@ -26,9 +24,10 @@ from service.admission import Admission
 from service.caller import Caller, CallerGone
 from service.errors import BodyTooLarge, Overloaded, SlowBody, UnknownRoute, UnrollError, WrongMethod
 from service.guard import Guard
-from service.headers import announced_bytes, check_content_type, request_id, timeout
+from service.headers import RequestIds, announced_bytes, check_content_type, timeout
 from service.observing import OK, Observer
-from service.routes import ErrorRenderer, Request, Response, Route, Routes
+from service.routes import CLOSE, ErrorRenderer, Request, Response, Route, Routes
+from service.shedding import Shedding
 from service.tracing import RequestTrace
 
 logger = logging.getLogger(__name__)
@@ -37,9 +36,6 @@ GONE = 499
 DRAIN_BYTES = 16 * 2**20
 """How much of a refused body is read and dropped after the answer, so that a client still sending gets to read it."""
 DRAIN_SECONDS = 5.0
-SHED_SECONDS = 0.002
-"""How long a 429 is held back, in seconds. Clients that ask again at once would otherwise keep the event loop busy with
-refusing them: 16 of them took 85 % of the goodput."""
 
 
 class Limits(NamedTuple):
@@ -59,13 +55,8 @@ class Transport:
     ) -> None:
         self._limits, self._admission, self._guard, self._render_error = limits, admission, guard, render_error
         self._observer = observer
-        self._routes = Routes()
-        start = secrets.token_hex(6)  # of this process, so that ids differ across workers
-        self._ids = (f"{start}-{number:x}".encode() for number in count())
-        self._held: asyncio.Event | None = None
-        self._rendered: Callable[[Any, UnrollError], Response] = lru_cache(4)(
-            lambda render, error: render(error)
-        )  # a refusal once, for as long as admission repeats it
+        self._routes, self._identity = Routes(), RequestIds()
+        self.shedding = Shedding(self._routes, admission, guard, observer, self._identity, limits.body_bytes)
 
     def add(self, *routes: Route) -> None:
         self._routes.add(*routes)
@@ -83,7 +74,7 @@ class Transport:
                 await self._answer(*found, scope, receive, send)
             elif (error := self._not_there(scope, routes) or self._kept_out(scope)) is not None:
                 metrics.requests.labels("other", error.slug).inc()
-                await _send(self._render_error(error), self._request_id(dict(scope["headers"])), send)
+                await _send(self._render_error(error), self._identity(dict(scope["headers"])), send)
             else:
                 await app(scope, receive, send)
 
@@ -109,16 +100,16 @@ class Transport:
     async def _answer(self, route: Route, path: Mapping[str, str], scope: Scope, receive: Receive, send: Send) -> None:
         begun = time.perf_counter()
         headers = dict(scope["headers"])
-        identity = self._request_id(headers)
+        identity = self._identity(headers)
         trace = self._observer.begin(headers, route.method, route.path, identity[1])
         status, outcome = UnrollError.status, UnrollError.slug
         try:
             response = await self._handle(route, path, scope, headers, receive, trace)
         except Overloaded as error:
             status, outcome = error.status, error.slug
-            route.shed.inc()
-            await self._hold()
-            await _send(self._rendered(route.render_error, error), identity, send)
+            refusal = self.shedding.answer(route, error)
+            await self.shedding.held()
+            await _send(refusal, identity, send)
         except UnrollError as error:
             status, outcome = error.status, error.slug
             route.count(outcome)
@@ -138,20 +129,6 @@ class Transport:
             route.seconds.observe(time.perf_counter() - begun)
         if trace is not None or outcome is not OK or self._observer.samples:
             self._observer.end(trace, route.method, route.path, status, outcome, time.perf_counter() - begun)
-
-    async def _hold(self) -> None:
-        """Until SHED_SECONDS from the first that is held: one timer for all that are refused meanwhile."""
-        if self._held is None:
-            self._held = asyncio.Event()
-            asyncio.get_running_loop().call_later(SHED_SECONDS, self._release, self._held)
-        await self._held.wait()
-
-    def _release(self, held: asyncio.Event) -> None:
-        self._held = None
-        held.set()
-
-    def _request_id(self, headers: dict[bytes, bytes]) -> tuple[bytes, bytes]:
-        return b"x-request-id", request_id(headers) or next(self._ids)
 
     async def _handle(
         self,
@@ -226,7 +203,7 @@ class Transport:
 
         closing at once would reset the connection under a client that is still sending, before it has read the answer.
         """
-        closing = response._replace(headers=(*response.headers, (b"connection", b"close")))
+        closing = response._replace(headers=(*response.headers, CLOSE))
         if response.status != BodyTooLarge.status:
             await _send(closing if response.status == SlowBody.status else response, identity, send)
             return

@@ -145,10 +145,10 @@ class Trial:
         self._past.inc(differing)
         self._largest.set(self.largest)
 
-    def drop(self) -> None:
-        """A request that was not compared, because too many wait for it."""
-        self.dropped += 1
-        self._dropped.inc()
+    def drop(self, requests: int) -> None:
+        """So many were not compared, because too many wait for it."""
+        self.dropped += requests
+        self._dropped.inc(requests)
 
     def verdict(self, bars: Bars) -> str | None:
         """Why this canary has failed; None while it has not."""

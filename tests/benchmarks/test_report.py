@@ -27,7 +27,14 @@ def shape(length: int, batch: int, ours: float) -> dict[str, Any]:
 def phase(factor: float, **others: Any) -> dict[str, Any]:
     counts = dict.fromkeys(("other", "unsent", "unanswered", "wrong", "without_retry_after"), 0)
     figures = {"p50_ms": 2.0, "p99_ms": 4.0, "shed_p99_ms": 5.0, "late_p99_ms": 0.1, "rss_mb": [500.0, 501.0]}
-    rates = {"factor": factor, "offered_rps": 500 * factor, "goodput_rps": 480.0, "accepted": 480, "shed": 20}
+    rates = {
+        "factor": factor,
+        "offered_rps": 500 * factor,
+        "goodput_rps": 480.0,
+        "capacity_rps": 500.0,
+        "accepted": 480,
+        "shed": 20,
+    }
     return {**rates, **counts, **figures, **others}
 
 
@@ -39,7 +46,7 @@ def results() -> Results:
     found.large = {4: load(600)}
     rows = {"json_in_ms": 0.3, "model_ms": 0.9, "json_out_ms": 0.1}
     found.engine = {"threads": 1, "shapes": [shape(5, 1, 0.1), shape(50, 64, 2.0), shape(1000, 1, 0.2)], "rows": rows}
-    found.overload = {"rows": 1000, "seconds": 5.0, "capacity_rps": 500.0, "phases": [phase(0.8), phase(2), phase(5)]}
+    found.overload = {"rows": 1000, "seconds": 5.0, "phases": [phase(0.8), phase(2), phase(5)]}
     return found
 
 

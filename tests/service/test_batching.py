@@ -62,6 +62,28 @@ def test_what_arrived_together_runs_together_in_order() -> None:
     assert model.threads == [get_ident()]  # a short run stays on the event loop
 
 
+@pytest.mark.parametrize("seconds", [0.0, 1.0], ids=["on the loop", "in a thread"])
+def test_of_a_batch_that_one_watches_it_is_told_at_once_and_of_others_one_by_one(seconds: float) -> None:
+    told: list[tuple[str, list[float], list[float], list[list[int]], int]] = []
+
+    def tell(watch: str, rows: Rows, answer: Answer, requests: list[Rows], took: list[float]) -> None:
+        lengths = [request.lengths for request in requests]
+        told.append((watch, rows.values.tolist(), answer.values.tolist(), lengths, len(took)))
+
+    async def main() -> None:
+        batcher = Batcher(Model(seconds), executor, 100, ("model", "version"), tell)
+        one, two = Rows.of([[1], [2, 3]]), row(4)
+        await asyncio.gather(batcher.run(one, Caller(), "a"), batcher.run(two, Caller(), "a"))
+        await asyncio.gather(batcher.run(one, Caller(), "a"), batcher.run(two, Caller()))
+        await asyncio.gather(batcher.run(row(POISON), Caller(), "a"), batcher.run(two, Caller(), "a"), return_exceptions=True)
+        await batcher.run(two, Caller())
+
+    with ThreadPoolExecutor(1) as executor:
+        asyncio.run(main())
+    alone = ("a", [4], [8], [[1]], 1)
+    assert told == [("a", [1, 2, 3, 4], [2, 4, 6, 8], [[1, 2], [1]], 2), ("a", [1, 2, 3], [2, 4, 6], [[1, 2]], 1), alone]
+
+
 def test_a_batch_is_cut_at_its_bound_first_come_first_served() -> None:
     model = Model()
 

@@ -46,7 +46,9 @@ def a_trial(kind: Kind = "shadow", candidate: LoadedModel | None = None) -> Tria
 def offer(comparer: Comparer, trial: Trial, row: list[float], off: float = 0.0, seconds: float | None = None) -> None:
     rows = Rows.of([row])
     other = trial.candidate if trial.kind == "shadow" else trial.baseline
-    comparer.offer(trial, other, rows, Answer(rows.values + np.float32(off), [True]), seconds)
+    comparer.offer(
+        trial, other, rows, Answer(rows.values + np.float32(off), [True]), [rows], () if seconds is None else (seconds,)
+    )
 
 
 async def until_idle(comparer: Comparer) -> None:
@@ -127,6 +129,23 @@ def test_a_row_that_fails_fails_alone() -> None:
     compared((trial, [0.1], 0.0), (trial, [0.2], 0.0), (trial, [0.5], 0.0), (trial, [0.3], 0.0))
     side = trial.sides["candidate"]
     assert (side.requests, side.errors, trial.rows, trial.past) == (4, 1, 3, 0)
+
+
+def test_of_requests_that_were_answered_together_each_fails_alone() -> None:
+    async def together() -> None:
+        bad = LoadedModel(make_manifest("many_to_many"), Poisonable("many_to_many"))
+        trial, requests = a_trial(candidate=bad), [Rows.of([[0.1], [0.2, 0.3]]), Rows.of([[0.5]]), Rows.of([[0.3]])]
+        rows = Rows.end_to_end(requests)
+        with ThreadPoolExecutor(1) as executor:
+            comparer = Comparer(executor, tolerance=0.05)
+            off = np.array([0.0, 0.0, 0.0, 0.0, 0.1], np.float32)
+            comparer.offer(trial, trial.candidate, rows, Answer(rows.values + off, [True] * 4), requests, [0.1, 0.2, 0.3])
+            await until_idle(comparer)
+        side = trial.sides["candidate"]
+        assert (side.requests, side.errors, trial.rows, trial.past) == (3, 1, 3, 1)
+        assert trial.sides["baseline"].requests == 3
+
+    asyncio.run(together())
 
 
 def test_a_shadow_slower_than_the_traffic_leaves_out_what_is_too_much_and_says_how_many() -> None:

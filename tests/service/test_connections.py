@@ -1,74 +1,16 @@
-"""Over real sockets, against uvicorn's event loop and our connections."""
-
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
-from typing import Any
 
 import pytest
-import uvicorn
-from starlette.types import ASGIApp, Receive, Scope, Send
-from uvicorn.server import ServerState
+from starlette.types import Receive, Scope, Send
 
-from service.connections import ConnectionLimits, connections
-from service.protocols.native import render_error
-
-LIMITS = ConnectionLimits(connections=10, header_bytes=2000, header_count=20, header_seconds=60, write_seconds=60)
-GET = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"
-Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
-Connect = Callable[[], Awaitable[Streams]]
-
-
-async def echo(_scope: Scope, receive: Receive, send: Send) -> None:
-    body, more = b"", True
-    while more:
-        message = await receive()
-        body, more = body + message.get("body", b""), message.get("more_body", False)
-    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(body))]})
-    await send({"type": "http.response.body", "body": body})
+from tests.service.wire import GET, LIMITS, Connect, answer, run
 
 
 async def hasty(_scope: Scope, _receive: Receive, send: Send) -> None:
     """Answers before the body is read."""
     await send({"type": "http.response.start", "status": 401, "headers": [(b"content-length", b"0")]})
     await send({"type": "http.response.body", "body": b""})
-
-
-def run(
-    client: Callable[[Connect], Awaitable[None]], app: ASGIApp = echo, limits: ConnectionLimits = LIMITS, idle: int = 60
-) -> None:
-    """`client` talks to `app` behind connections of ours; it is given what opens one."""
-
-    async def both() -> None:
-        config = uvicorn.Config(app, http=connections(limits, render_error), timeout_keep_alive=idle, ws="none")  # type: ignore[arg-type]
-        config.load()
-        state = ServerState()
-        make: Any = config.http_protocol_class
-        server = await asyncio.get_running_loop().create_server(
-            lambda: make(config=config, server_state=state, app_state={}), "127.0.0.1", 0
-        )
-        opened: list[Streams] = []
-
-        async def connect() -> Streams:
-            opened.append(await asyncio.open_connection(*server.sockets[0].getsockname()[:2]))
-            return opened[-1]
-
-        async with server, asyncio.timeout(30):
-            try:
-                await client(connect)
-            finally:
-                for _, writer in opened:
-                    writer.transport.abort()
-                while state.connections or state.tasks:
-                    await asyncio.sleep(0.001)
-
-    asyncio.run(both())
-
-
-async def answer(reader: asyncio.StreamReader) -> tuple[int, bytes]:
-    head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
-    size = int(head.partition("content-length: ")[2].split()[0])
-    return int(head.split()[1]), await reader.readexactly(size)
 
 
 async def refusal(reader: asyncio.StreamReader) -> tuple[int, str]:

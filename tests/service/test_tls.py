@@ -1,4 +1,4 @@
-"""Handshakes in memory; the listing of ciphers and the rotation under load are in tests/e2e/test_security.py."""
+"""Handshakes in memory; the listing of ciphers and the rotation under load are in tests/e2e/security."""
 
 import ssl
 from pathlib import Path

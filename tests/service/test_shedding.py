@@ -1,0 +1,216 @@
+"""Over real sockets: what a connection refuses by itself, and what it leaves to the application."""
+
+import asyncio
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.server import ServerState
+
+from service import metrics
+from service.admission import WINDOW, Admission
+from service.guard import Guard
+from service.keys import line, new
+from service.observing import Observer
+from service.protocols.native import render_error
+from service.rates import Rates
+from service.routes import Request, Response, Route
+from service.tracing import Tracing
+from service.transport import Limits, Transport
+from tests.service.asgi import OPEN
+from tests.service.wire import Connect, run
+
+BODY = b"x" * 100_000
+JSON = b"content-type: application/json\r\n"
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Served:
+    """An application that echoes, where `waiting` requests of a kilobyte wait for longer than may be."""
+
+    def __init__(self, guard: Guard = OPEN) -> None:
+        clock = Clock()
+        self.admission = Admission(most_bytes=10**9, most_seconds=0.5, clock=clock)
+        self.waiting = 1_000
+        for _ in range(self.waiting + 1):
+            self.admission.enter(1_000)
+            self.admission.hold(1_000)
+            self.admission.arrive(1_000)
+        clock.now += 2 * WINDOW
+        self.admission.leave(1_000)
+        limits = Limits(body_bytes=200_000, body_seconds=30, timeout=10, most_timeout=60)
+        observer = Observer(Tracing(None, 0.0, {}), 0.0, 10.0)
+        self.transport = Transport(limits, self.admission, guard, observer, render_error)
+        self.shedding = self.transport.shedding
+        self.reached: list[bytes] = []  # the ids of the requests that the application saw
+        self.transport.add(Route("/echo", "POST", _echo, render_error))
+
+    def app(self) -> ASGIApp:
+        ours = self.transport.around(_nothing, [])
+
+        async def noting(scope: Scope, receive: Receive, send: Send) -> None:
+            self.reached.append(dict(scope["headers"]).get(b"x-request-id", b""))
+            await ours(scope, receive, send)
+
+        return noting
+
+    def calm(self) -> None:
+        """All that waited is answered."""
+        for _ in range(self.waiting):
+            self.admission.leave(1_000)
+
+
+async def _echo(request: Request) -> Response:
+    return Response(request.body)
+
+
+async def _nothing(_scope: Scope, _receive: Receive, _send: Send) -> None:
+    raise AssertionError
+
+
+async def _answer(reader: asyncio.StreamReader) -> tuple[int, dict[str, str], bytes]:
+    status, *lines = (await reader.readuntil(b"\r\n\r\n")).decode().lower().splitlines()[:-1]
+    headers = dict(line.split(": ", 1) for line in lines)
+    return int(status.split()[1]), headers, await reader.readexactly(int(headers["content-length"]))
+
+
+def _post(name: bytes, body: bytes = BODY, headers: bytes = JSON) -> bytes:
+    head = b"POST /echo HTTP/1.1\r\nx-request-id: %b\r\ncontent-length: %d\r\n" % (name, len(body))
+    return head + headers + b"\r\n" + body
+
+
+def _shed() -> float:
+    return metrics.shed.labels("time")._value.get()  # type: ignore[no-any-return]
+
+
+def test_a_refusal_comes_before_the_application_and_its_body_is_dropped() -> None:
+    served = Served()
+    before = _shed()
+
+    async def client(connect: Connect) -> None:
+        reader, writer = await connect()
+        for name in (b"first", b"second"):
+            writer.write(_post(name))
+            status, headers, body = await _answer(reader)
+            assert (status, headers["x-request-id"], headers["retry-after"]) == (429, name.decode(), "200")
+            assert json.loads(body)["reason"] == "time"
+        served.calm()
+        writer.write(_post(b"third", b"[]"))
+        assert (await _answer(reader))[::2] == (200, b"[]")
+
+    run(client, served.app(), shedding=served.shedding)
+    assert served.reached == [b"third"]
+    assert _shed() == before + 2
+    assert served.admission.waiting_bytes == 0
+
+
+def test_a_refusal_does_not_wait_for_the_body() -> None:
+    served = Served()
+
+    async def client(connect: Connect) -> None:
+        reader, writer = await connect()
+        whole = _post(b"slow")
+        writer.write(whole[:-50_000])
+        assert (await _answer(reader))[0] == 429
+        writer.write(whole[-50_000:] + _post(b"next"))
+        assert (await _answer(reader))[1]["x-request-id"] == "next"
+
+    run(client, served.app(), shedding=served.shedding)
+    assert not served.reached
+
+
+def test_pipelined_requests_are_refused_in_their_order() -> None:
+    served = Served()
+    names = [f"{number}" for number in range(20)]
+
+    async def client(connect: Connect) -> None:
+        reader, writer = await connect()
+        writer.write(b"".join(_post(name.encode(), b"[]") for name in names))
+        found = [await _answer(reader) for _ in names]
+        assert [(status, headers["x-request-id"]) for status, headers, _ in found] == [(429, name) for name in names]
+
+    run(client, served.app(), shedding=served.shedding)
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        (_post(b"a page's", headers=JSON + b"origin: https://elsewhere\r\n"), 429),
+        (_post(b"the last", b"[]", JSON + b"connection: close\r\n"), 429),
+        (_post(b"asking first", b"[]", JSON + b"expect: 100-continue\r\n"), 429),
+        (_post(b"another content", headers=b"content-type: text/plain\r\n"), 415),
+        (_post(b"no deadline", headers=JSON + b"x-request-timeout-ms: soon\r\n"), 400),
+        (_post(b"too large", b"x" * 200_001), 413),
+        (b"POST /echo HTTP/1.1\r\nx-request-id: chunked\r\ntransfer-encoding: chunked\r\n" + JSON + b"\r\n0\r\n\r\n", 429),
+        (b"POST /echo HTTP/1.0\r\nx-request-id: old\r\ncontent-length: 2\r\n" + JSON + b"\r\n[]", 429),
+        (b"GET /echo HTTP/1.1\r\nx-request-id: get\r\n\r\n", 405),
+        (b"POST /other HTTP/1.1\r\nx-request-id: other\r\ncontent-length: 0\r\n\r\n", 404),
+    ],
+    ids=lambda value: value.partition(b"x-request-id: ")[2].split(b"\r\n")[0].decode() if isinstance(value, bytes) else "",
+)
+def test_what_others_have_a_say_in_goes_the_usual_way(request_: bytes, status: int) -> None:
+    served = Served()
+
+    async def client(connect: Connect) -> None:
+        reader, writer = await connect()
+        writer.write(request_)
+        assert (await _answer(reader))[0] == status
+
+    run(client, served.app(), shedding=served.shedding)
+    assert len(served.reached) == 1
+
+
+def test_only_who_may_get_in_is_told_that_too_much_waits(tmp_path: Path) -> None:
+    secret, key = new("known", ["predict"], None, None, None)
+    (tmp_path / "keys").write_text(line(key) + "\n")
+    served = Served(Guard(tmp_path / "keys", Rates(tmp_path)))
+
+    async def client(connect: Connect) -> None:
+        reader, writer = await connect()
+        writer.write(_post(b"stranger", headers=JSON + b"x-api-key: wrong\r\n"))
+        assert (await _answer(reader))[0] == 401
+        writer.write(_post(b"known", headers=JSON + f"x-api-key: {secret}\r\n".encode()))
+        assert (await _answer(reader))[0] == 429
+
+    run(client, served.app(), shedding=served.shedding)
+    assert served.reached == [b"stranger"]
+
+
+def test_once_it_drains_every_request_goes_the_usual_way() -> None:
+    served = Served()
+    served.shedding.stop()
+
+    async def client(connect: Connect) -> None:
+        reader, writer = await connect()
+        writer.write(_post(b"late"))
+        assert (await _answer(reader))[0] == 429
+
+    run(client, served.app(), shedding=served.shedding)
+    assert served.reached == [b"late"]
+
+
+def test_a_refusal_that_is_held_when_the_server_ends_is_still_sent() -> None:
+    served, state = Served(), ServerState()
+
+    async def client(connect: Connect) -> None:
+        reader, writer = await connect()
+        held: asyncio.Queue[Callable[[], None]] = asyncio.Queue()
+        served.shedding.hold = held.put_nowait  # type: ignore[method-assign,assignment]
+        writer.write(_post(b"held", b"[]"))
+        release = await held.get()
+        for connection in list(state.connections):
+            connection.shutdown()
+        release()
+        status, headers, _ = await _answer(reader)
+        assert (status, headers["connection"]) == (429, "close")
+        assert await reader.read() == b""
+
+    run(client, served.app(), shedding=served.shedding, state=state)
