@@ -1,8 +1,9 @@
-"""What of TensorFlow the service uses: its import, flat calls of functions, weights, and what makes two graphs the same."""
+"""What of TensorFlow the service uses: its import, calls of functions, weights, and what makes two graphs the same."""
 
 import hashlib
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,8 @@ class Weights:
 class Call:
     """`function` of float32 arrays, traced for these shapes, that can be called with any version's `Weights`.
 
-    The flat call leaves out the matching of arguments to a signature: 60 us instead of 107. DLPack hands arrays over
+    It is executed as TensorFlow's own operations are, by name: calling the concrete function, which first matches the arguments
+    to a signature, takes twice as long (107 us instead of 50), its `call_flat` half as long again. DLPack hands arrays over
     without a copy: 1 us instead of 9, and instead of 60 when the caches are cold.
     """
 
@@ -71,12 +73,17 @@ class Call:
         jit: bool,
     ) -> None:
         tf = tensorflow()
+        from tensorflow.python.eager import context, execute  # noqa: PLC0415
+
         specs = [tf.TensorSpec(shape, tf.float32) for shape in shapes]
         concrete = tf.function(function, jit_compile=jit, autograph=False).get_concrete_function(*specs)
         names = {id(variable.handle): name for name, variable in variables.items()}
-        self._concrete = concrete  # keeps what the flat call needs alive
+        self._concrete = concrete  # the function is there as long as this is
         self._captures = [names[id(captured)] for captured in concrete.captured_inputs]
-        self._flat = concrete.inference_fn.call_flat
+        function_, self._context = concrete.inference_fn, context.context()
+        self._attributes = (*chain.from_iterable(self._context.function_call_options.as_attrs().items()),)
+        self._name, self._outputs = function_.name.decode(), len(function_.function_type.flat_outputs)
+        self._execute = execute.execute
         # Kernels that are not compiled want aligned memory, and end the process where they do not find it.
         from_dlpack = tf.experimental.dlpack.from_dlpack
         self._borrow = (lambda array: from_dlpack(array.__dlpack__())) if jit else tf.constant
@@ -86,7 +93,9 @@ class Call:
         if bound is None:
             bound = weights.bound[self] = [weights.variables[name].handle for name in self._captures]
         borrow = self._borrow
-        return tuple(tensor.numpy() for tensor in self._flat(*[borrow(array) for array in arrays], *bound))
+        inputs = [*[borrow(array) for array in arrays], *bound]
+        outputs = self._execute(self._name, self._outputs, inputs, self._attributes, self._context)
+        return tuple([tensor.numpy() for tensor in outputs])
 
 
 def fingerprint(folder: Path) -> str:

@@ -100,9 +100,11 @@ class LoadedModel:
         return values
 
     def _in_domain(self, rows: Rows) -> list[bool]:
-        domain = self.manifest.domain
-        inside = (rows.values >= domain.low) & (rows.values < domain.high)  # (items,)
-        if inside.all():
+        domain, values = self.manifest.domain, rows.values
+        if (
+            np.minimum.reduce(values) >= domain.low and np.maximum.reduce(values) < domain.high
+        ):  # half of what asking each costs
             return [True] * len(rows.lengths)
+        inside = (values >= domain.low) & (values < domain.high)  # (items,)
         verdicts: list[bool] = np.logical_and.reduceat(inside, rows.starts).tolist()
         return verdicts
