@@ -1,9 +1,9 @@
-"""What traces cost: the throughput with an OTLP endpoint set and without.
+"""What traces cost: processor time for a request, and throughput, with an OTLP endpoint set and without.
 
     python -m benchmarks.tracing [--sample 0.01] [--rounds 6] [--seconds 5]
 
 Two services side by side, loaded by turns, the order changing with each round; the traces go to a receiver that drops them.
-Ends with one JSON line.
+Processor time is what to go by: it moves less with what else a shared machine does. Ends with one JSON line.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from typing import Any, ClassVar
 from benchmarks import machine, wrk
 from benchmarks.commands import interruptible, model_folder
 from benchmarks.payloads import rows_body
-from benchmarks.servers import running
+from benchmarks.servers import Server, running
 from benchmarks.targets import OURS, TARGETS, Target
 
 CONNECTIONS = 64
@@ -78,20 +78,32 @@ def measure(options: argparse.Namespace) -> int:
             running(ours, model_folder(), folder / "without") as without,
             running(traced, model_folder(), folder / "with") as with_,
         ):
-            ratios = []
+            spent, lost = [], []  # share more processor time, share less throughput, of each round
             for server in (without, with_):
                 wrk.run(server.url, CONNECTIONS, 3, body)
             for number in range(options.rounds):
                 turn = (without, with_) if number % 2 else (with_, without)
-                rates = {server.pid: wrk.run(server.url, CONNECTIONS, options.seconds, body).rps for server in turn}
-                ratios.append(rates[with_.pid] / rates[without.pid])
-                print(f"without {rates[without.pid]:,.0f}/s, with {rates[with_.pid]:,.0f}/s", file=sys.stderr)
+                found = {server.pid: loaded(server, options.seconds, body) for server in turn}
+                (rate, cpu), (traced_rate, traced_cpu) = found[without.pid], found[with_.pid]
+                spent.append(traced_cpu / cpu - 1)
+                lost.append(1 - traced_rate / rate)
+                print(
+                    f"without {rate:,.0f}/s, {cpu:.1f} us each; with {traced_rate:,.0f}/s, {traced_cpu:.1f} us", file=sys.stderr
+                )
     if not Receiver.received:
         print("benchmarks.tracing: no traces came", file=sys.stderr)
         return 1
-    figures = {"sample": options.sample, "cost": 1 - statistics.median(ratios), "costs": [1 - ratio for ratio in ratios]}
-    print(json.dumps({**figures, "exports": len(Receiver.received), **machine.facts()}))
+    medians = {"cpu_more": statistics.median(spent), "throughput_less": statistics.median(lost)}
+    rounds = {"cpu_more_rounds": spent, "throughput_less_rounds": lost, "exports": len(Receiver.received)}
+    print(json.dumps({"sample": options.sample, **medians, **rounds, **machine.facts()}))
     return 0
+
+
+def loaded(server: Server, seconds: float, body: Path) -> tuple[float, float]:
+    """Good answers a second, and microseconds of processor time that the service spent for each."""
+    before = machine.processor_seconds(server.pid)
+    rate = wrk.run(server.url, CONNECTIONS, seconds, body).rps
+    return rate, (machine.processor_seconds(server.pid) - before) / (rate * seconds) * 1e6
 
 
 def with_settings(target: Target, settings: dict[str, str]) -> Target:

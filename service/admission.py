@@ -57,8 +57,13 @@ class Admission:
 
     def enter(self, size: int | None) -> None:
         """Let in a request whose body of `size` bytes is to come; None where it does not say. Raises Overloaded."""
-        if (refusal := self.refusal(size)) is not None:
+        refusal = self.refusal(size)
+        if refusal is None:
+            return
+        try:
             raise refusal.with_traceback(None)  # of the one before, which would otherwise grow
+        finally:
+            del refusal  # it refers to this frame: what the request holds would stay until the collector comes
 
     def refusal(self, size: int | None) -> Overloaded | None:
         """Why `enter` would refuse a request; None if it would let it in."""

@@ -1,6 +1,9 @@
+import gc
+import weakref
+
 import pytest
 
-from service.admission import BURST, BURST_SECONDS, CALM_SECONDS, COMPANY, FEW, SMALL, WINDOW, Admission
+from service.admission import BURST, BURST_SECONDS, CALM_SECONDS, COMPANY, FEW, REFUSAL, SMALL, WINDOW, Admission
 from service.errors import Overloaded
 
 
@@ -46,6 +49,26 @@ def test_waiting_time_is_bounded_at_the_rate_that_was_measured() -> None:
     for _ in range(57):
         admission.leave(100)
     admission.enter(100)  # 200 ms of work: welcome again
+
+
+def test_a_refusal_that_is_over_leaves_nothing_to_the_collector() -> None:
+    clock = Clock()
+    admission = Admission(most_bytes=10_000, most_seconds=1.0, clock=clock)
+    _let_in(admission, 50_000)
+    gc.collect()
+    gc.disable()
+    try:
+        last: weakref.ref[Overloaded] | None = None
+        for _ in range(3):
+            clock.now += 2 * REFUSAL
+            try:
+                admission.enter(SMALL + 1)
+            except Overloaded as error:
+                assert last is None or last() is None
+                last = weakref.ref(error)
+        assert last is not None
+    finally:
+        gc.enable()
 
 
 def test_an_idle_spell_does_not_count_as_slowness() -> None:
