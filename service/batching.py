@@ -177,18 +177,26 @@ class Batcher:
         return _Outcomes([*whole.split([waiting.rows for waiting in batch])], whole)
 
     def _watched(self, batch: list[_Waiting], rows: Rows, outcomes: _Outcomes) -> None:
-        """Of a batch that has been answered, tell who watches; at once where one watches all of it."""
+        """Of a batch that has been answered, tell who watches."""
         if self._tell is None:
             return
+        try:
+            self._tell_of(self._tell, batch, rows, outcomes)
+        except Exception:  # nobody who asked is to suffer for who watches
+            logger.exception("telling of a batch failed")
+
+    @staticmethod
+    def _tell_of(tell: Tell, batch: list[_Waiting], rows: Rows, outcomes: _Outcomes) -> None:
+        """At once where one watches all of it."""
         now, watch = time.monotonic(), batch[0].watch
         if outcomes.whole is not None and all(waiting.watch is watch for waiting in batch):
             if watch is not None:
                 requests = [waiting.rows for waiting in batch]
-                self._tell(watch, rows, outcomes.whole, requests, [now - waiting.since for waiting in batch])
+                tell(watch, rows, outcomes.whole, requests, [now - waiting.since for waiting in batch])
             return
         for waiting, outcome in zip(batch, outcomes.each, strict=True):
             if waiting.watch is not None and isinstance(outcome, Answer):
-                self._tell(waiting.watch, waiting.rows, outcome, [waiting.rows], [now - waiting.since])
+                tell(waiting.watch, waiting.rows, outcome, [waiting.rows], [now - waiting.since])
 
     @staticmethod
     def _gone(caller: Caller) -> bool:

@@ -80,8 +80,8 @@ class Comparer:
         if self._gathering is not None:
             self._gathering.cancel()
             self._gathering = None
-        self._busy = True
         run = asyncio.get_running_loop().run_in_executor(self._executor, self._compare, self._take())
+        self._busy = True
         run.add_done_callback(self._after)
 
     def _take(self) -> list[_Answered]:

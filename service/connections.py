@@ -6,6 +6,7 @@ that does not read its answer.
 """
 
 import asyncio
+import logging
 from collections.abc import Callable
 from functools import partial
 from typing import Any, Final, NamedTuple
@@ -19,6 +20,7 @@ from service.guard import OPEN
 from service.routes import CLOSE, ErrorRenderer, Response
 from service.shedding import Shedding
 
+logger = logging.getLogger(__name__)
 LINGER: Final = 1.0
 """Seconds for which a connection stays open after a refusal, what comes being dropped, so that the client gets to read it."""
 
@@ -110,6 +112,15 @@ class Connection(HttpToolsProtocol):
         if not isinstance(self.cycle, _Refused):
             super().on_body(body)
 
+    def on_message_complete(self) -> None:
+        super().on_message_complete()
+        cycle = self.cycle
+        if cycle.response_complete and cycle.more_body:  # the rest of a body whose answer was sent before it came
+            cycle.more_body = False
+            self._owes_nothing()
+            if cycle.keep_alive and not self.transport.is_closing():
+                self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
+
     def on_response_complete(self) -> None:
         super().on_response_complete()
         cycle = self.cycle
@@ -141,7 +152,11 @@ class Connection(HttpToolsProtocol):
         ours = before is None or before.response_complete  # it is this one's turn to be answered
         if not usual or not ours or self.expect_100_continue or self.flow.write_paused:
             return False
-        response = shedding.early(parser.get_method(), self.url, self.headers)
+        try:
+            response = shedding.early(parser.get_method(), self.url, self.headers)
+        except Exception:  # of which the parser would make a 400
+            logger.exception("refusing early failed; the request goes the usual way")
+            return False
         if response is None:
             return False
         refused = _Refused()

@@ -104,12 +104,13 @@ class Engine:
             try:
                 with canary.timed("candidate"):
                     answer = await self._batcher(answering).run(rows, caller)
-                self._comparer.offer(canary, canary.baseline, rows, answer, [rows])
             except (DeadlineExceeded, CallerGone):
                 raise
             except Exception as error:
                 logger.warning("canary %s:%s failed: %s", canary.name, answering.manifest.version, type(error).__name__)
                 answering, failed = canary.baseline, True
+            else:
+                self._comparer.offer(canary, canary.baseline, rows, answer, [rows])
         if answer is None:
             try:
                 with canary.timed("baseline"):

@@ -6,6 +6,7 @@ be sure of goes the usual way, and is refused there, if it is, with the same ans
 """
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Sequence
 from functools import lru_cache
@@ -19,6 +20,7 @@ from service.headers import RequestIds, announced_bytes, check_content_type, tim
 from service.observing import Observer
 from service.routes import Response, Route, Routes
 
+logger = logging.getLogger(__name__)
 HOLD_SECONDS: Final = 0.002
 """How long a 429 is held back, in seconds. Clients that ask again at once would otherwise keep the event loop busy with
 refusing them: 16 of them took 85 % of the goodput."""
@@ -52,7 +54,7 @@ class Shedding:
         """The refusal of a request whose headers are here; None where it must go the usual way."""
         begun = time.perf_counter()
         found = self._routes.find(target.decode("latin-1")) if method == b"POST" else None
-        if found is None or found[0].scope != "predict":
+        if found is None or found[0].method != "POST" or found[0].scope != "predict":
             return None
         route, stated = found[0], dict(headers)
         size = announced_bytes(stated)
@@ -62,9 +64,9 @@ class Shedding:
         if error is None:
             return None
         try:
-            self._guard.admit(stated, route.scope)
             timeout(stated, 1.0, 1.0)
             check_content_type(stated)
+            self._guard.admit(stated, route.scope)  # last, for it counts against the key's rate
         except UnrollError:  # which is to be said rather than that too much is waiting
             return None
         identity = self._ids(stated)
@@ -94,4 +96,7 @@ class Shedding:
     def _release(self) -> None:
         held, self._held = self._held, []
         for release in held:
-            release()
+            try:
+                release()
+            except Exception:  # the others must not be held for ever
+                logger.exception("a refusal could not be sent")

@@ -107,6 +107,7 @@ class Transport:
             response = await self._handle(route, path, scope, headers, receive, trace)
         except Overloaded as error:
             status, outcome = error.status, error.slug
+            error.__traceback__ = None  # it is kept and raised again: the frames, and the body in them, would be kept too
             refusal = self.shedding.answer(route, error)
             await self.shedding.held()
             await _send(refusal, identity, send)

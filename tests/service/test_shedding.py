@@ -20,7 +20,7 @@ from service.routes import Request, Response, Route
 from service.tracing import Tracing
 from service.transport import Limits, Transport
 from tests.service.asgi import OPEN
-from tests.service.wire import Connect, run
+from tests.service.wire import LIMITS, Connect, run
 
 BODY = b"x" * 100_000
 JSON = b"content-type: application/json\r\n"
@@ -125,6 +125,37 @@ def test_a_refusal_does_not_wait_for_the_body() -> None:
 
     run(client, served.app(), shedding=served.shedding)
     assert not served.reached
+
+
+def test_a_connection_whose_body_came_after_its_refusal_may_idle() -> None:
+    served = Served()
+    limits = LIMITS._replace(header_seconds=0.3)
+
+    async def client(connect: Connect) -> None:
+        reader, writer = await connect()
+        whole = _post(b"slow")
+        writer.write(whole[:-50_000])
+        assert (await _answer(reader))[0] == 429
+        writer.write(whole[-50_000:])
+        ended = asyncio.ensure_future(reader.read(1))
+        assert not (await asyncio.wait([ended], timeout=0.9))[0]
+        ended.cancel()
+
+    run(client, served.app(), limits, shedding=served.shedding)
+
+
+def test_what_a_fault_of_ours_meets_goes_the_usual_way(caplog: pytest.LogCaptureFixture) -> None:
+    served = Served()
+    served.shedding.early = None  # type: ignore[method-assign,assignment]
+
+    async def client(connect: Connect) -> None:
+        reader, writer = await connect()
+        writer.write(_post(b"unlucky", b"[]"))
+        assert (await _answer(reader))[0] == 429
+
+    run(client, served.app(), shedding=served.shedding)
+    assert served.reached == [b"unlucky"]
+    assert "refusing early failed" in caplog.text
 
 
 def test_pipelined_requests_are_refused_in_their_order() -> None:
