@@ -11,16 +11,14 @@ import json
 import statistics
 import sys
 import tempfile
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, ClassVar
 
 from benchmarks import machine, wrk
 from benchmarks.commands import interruptible, model_folder
+from benchmarks.loopback import Quiet, listening
 from benchmarks.payloads import rows_body
 from benchmarks.servers import Server, running
 from benchmarks.targets import OURS, TARGETS, Target
@@ -28,33 +26,14 @@ from benchmarks.targets import OURS, TARGETS, Target
 CONNECTIONS = 64
 
 
-class Receiver(BaseHTTPRequestHandler):
+class Receiver(Quiet):
     """Takes what is exported, and drops it."""
 
-    protocol_version = "HTTP/1.1"
-    received: ClassVar[list[int]] = []  # bytes of each export
+    exports: ClassVar[list[int]] = []  # bytes of each
 
-    def do_POST(self) -> None:
-        self.received.append(len(self.rfile.read(int(self.headers["content-length"]))))
-        self.send_response(200)
-        self.send_header("content-length", "0")
-        self.end_headers()
-
-    def log_message(self, *_: object) -> None:
-        """Nothing."""
-
-
-@contextmanager
-def receiver() -> Iterator[str]:
-    """Its address."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), Receiver) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
+    def post(self, body: bytes) -> None:
+        self.exports.append(len(body))
+        self.reply(200)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -70,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def measure(options: argparse.Namespace) -> int:
     ours = next(target for target in TARGETS if target.name == OURS)
-    with tempfile.TemporaryDirectory(prefix="bench-") as scratch, receiver() as endpoint:
+    with tempfile.TemporaryDirectory(prefix="bench-") as scratch, listening(Receiver) as endpoint:
         folder, body = Path(scratch), Path(scratch) / "body"
         body.write_bytes(rows_body(1))
         traced = with_settings(ours, {"UNROLL_OTLP_ENDPOINT": endpoint, "UNROLL_TRACE_SAMPLE": f"{options.sample}"})
@@ -90,11 +69,11 @@ def measure(options: argparse.Namespace) -> int:
                 print(
                     f"without {rate:,.0f}/s, {cpu:.1f} us each; with {traced_rate:,.0f}/s, {traced_cpu:.1f} us", file=sys.stderr
                 )
-    if not Receiver.received:
+    if not Receiver.exports:
         print("benchmarks.tracing: no traces came", file=sys.stderr)
         return 1
     medians = {"cpu_more": statistics.median(spent), "throughput_less": statistics.median(lost)}
-    rounds = {"cpu_more_rounds": spent, "throughput_less_rounds": lost, "exports": len(Receiver.received)}
+    rounds = {"cpu_more_rounds": spent, "throughput_less_rounds": lost, "exports": len(Receiver.exports)}
     print(json.dumps({"sample": options.sample, **medians, **rounds, **machine.facts()}))
     return 0
 

@@ -5,13 +5,7 @@ import pytest
 
 from service.admission import BURST, BURST_SECONDS, CALM_SECONDS, COMPANY, FEW, REFUSAL, SMALL, WINDOW, Admission
 from service.errors import Overloaded
-
-
-class Clock:
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.service.clock import Clock
 
 
 def _let_in(admission: Admission, size: int) -> None:

@@ -15,7 +15,7 @@ async def hasty(_scope: Scope, _receive: Receive, send: Send) -> None:
 
 async def refusal(reader: asyncio.StreamReader) -> tuple[int, str]:
     """And the connection ends after it."""
-    status, body = await answer(reader)
+    status, _, body = await answer(reader)
     assert await reader.read() == b""
     return status, json.loads(body)["type"].removeprefix("urn:unroll:error:")
 
@@ -25,9 +25,9 @@ def test_requests_go_through_one_after_another_and_pipelined() -> None:
         reader, writer = await connect()
         for _ in range(3):
             writer.write(b"POST / HTTP/1.1\r\ncontent-length: 3\r\n\r\nabc")
-            assert await answer(reader) == (200, b"abc")
+            assert (await answer(reader)).plain == (200, b"abc")
         writer.write(b"POST / HTTP/1.1\r\ncontent-length: 3\r\n\r\nabc" * 5)
-        assert [await answer(reader) for _ in range(5)] == [(200, b"abc")] * 5
+        assert [(await answer(reader)).plain for _ in range(5)] == [(200, b"abc")] * 5
 
     run(client)
 
@@ -37,9 +37,9 @@ def test_a_long_body_before_the_next_head_counts_for_nothing() -> None:
         reader, writer = await connect()
         body = b"x" * 50_000
         writer.write(b"POST / HTTP/1.1\r\ncontent-length: 50000\r\n\r\n" + body + b"POST / HTTP/1.1\r\n")
-        assert await answer(reader) == (200, body)
+        assert (await answer(reader)).plain == (200, body)
         writer.write(b"content-length: 1\r\n\r\ny")
-        assert await answer(reader) == (200, b"y")
+        assert (await answer(reader)).plain == (200, b"y")
 
     run(client)
 
@@ -84,9 +84,9 @@ def test_an_upgrade_is_not_taken_and_its_request_answered_as_any_other() -> None
     async def client(connect: Connect) -> None:
         reader, writer = await connect()
         writer.write(b"GET / HTTP/1.1\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n\r\n")
-        assert await answer(reader) == (200, b"")
+        assert (await answer(reader)).plain == (200, b"")
         writer.write(GET)
-        assert await answer(reader) == (200, b"")
+        assert (await answer(reader)).plain == (200, b"")
 
     run(client)
 
@@ -105,7 +105,7 @@ def test_junk_behind_a_request_leaves_its_answer_whole() -> None:
     async def client(connect: Connect) -> None:
         reader, writer = await connect()
         writer.write(GET + b"\x00\x00\x00\r\n\r\n")
-        status, body = await answer(reader)
+        status, _, body = await answer(reader)
         assert (status, body) == (200, b"")
         assert await reader.read() == b""
 
@@ -126,7 +126,7 @@ def test_half_a_head_after_a_request_is_hung_up_on_too() -> None:
     async def client(connect: Connect) -> None:
         reader, writer = await connect()
         writer.write(GET)
-        assert await answer(reader) == (200, b"")
+        assert (await answer(reader)).plain == (200, b"")
         writer.write(GET[:20])
         assert await reader.read() == b""
 
@@ -138,9 +138,9 @@ def test_a_body_that_stops_after_its_answer_is_hung_up_on_and_one_that_goes_on_i
         reader, writer = await connect()
         head = b"POST / HTTP/1.1\r\ncontent-length: 9\r\n\r\n"
         writer.write(head + b"abc")
-        assert await answer(reader) == (401, b"")
+        assert (await answer(reader)).plain == (401, b"")
         writer.write(b"defghi" + head + b"abc")
-        assert await answer(reader) == (401, b"")
+        assert (await answer(reader)).plain == (401, b"")
         assert await reader.read() == b""
 
     run(client, hasty, LIMITS._replace(header_seconds=0.2))
@@ -150,7 +150,7 @@ def test_an_idle_connection_is_closed() -> None:
     async def client(connect: Connect) -> None:
         reader, writer = await connect()
         writer.write(GET)
-        assert await answer(reader) == (200, b"")
+        assert (await answer(reader)).plain == (200, b"")
         assert await reader.read() == b""
 
     run(client, idle=0)
@@ -161,20 +161,20 @@ def test_beyond_the_most_connections_the_answer_is_503_until_one_goes() -> None:
         (first, to_first), (second, to_second) = await connect(), await connect()
         for reader, writer in ((first, to_first), (second, to_second)):
             writer.write(GET)
-            assert await answer(reader) == (200, b"")
+            assert (await answer(reader)).plain == (200, b"")
         third, to_third = await connect()
         to_third.write(GET)
         assert await refusal(third) == (503, "too-many-connections")
         asker, to_asker = await connect()  # an orchestrator, which would end a worker that does not answer
         to_asker.write(b"GET /livez HTTP/1.1\r\nconnection: close\r\n\r\n")
-        assert await answer(asker) == (200, b"")
+        assert (await answer(asker)).plain == (200, b"")
         assert await asker.read() == b""
         to_first.write(b"GET / HTTP/1.1\r\nconnection: close\r\n\r\n")
-        assert await answer(first) == (200, b"")
+        assert (await answer(first)).plain == (200, b"")
         assert await first.read() == b""  # and so the service has let it go
         fourth, to_fourth = await connect()
         to_fourth.write(GET)
-        assert await answer(fourth) == (200, b"")
+        assert (await answer(fourth)).plain == (200, b"")
 
     run(client, limits=LIMITS._replace(connections=2))
 

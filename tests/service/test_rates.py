@@ -4,13 +4,7 @@ import pytest
 
 from service.keys import Key
 from service.rates import Rates
-
-
-class Clock:
-    now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.service.clock import Clock
 
 
 def key(rate: float | None, burst: int | None = None, name: str = "a") -> Key:
@@ -24,7 +18,7 @@ def test_a_key_without_a_rate_may_send_any_number_and_no_file_is_made(tmp_path: 
 
 
 def test_a_burst_goes_through_at_once_and_then_the_rate(tmp_path: Path) -> None:
-    clock = Clock()
+    clock = Clock(1000.0)
     rates, ten = Rates(tmp_path, clock), key(10, burst=4)
     assert [rates.take(ten) for _ in range(4)] == [0.0] * 4
     assert rates.take(ten) == pytest.approx(0.1)
@@ -39,7 +33,7 @@ def test_a_burst_goes_through_at_once_and_then_the_rate(tmp_path: Path) -> None:
 
 
 def test_what_was_not_used_is_kept_up_to_the_burst(tmp_path: Path) -> None:
-    clock = Clock()
+    clock = Clock(1000.0)
     rates, one = Rates(tmp_path, clock), key(1, burst=3)
     rates.take(one)
     clock.now += 3600
@@ -47,7 +41,7 @@ def test_what_was_not_used_is_kept_up_to_the_burst(tmp_path: Path) -> None:
 
 
 def test_workers_share_a_bucket_and_keys_do_not(tmp_path: Path) -> None:
-    clock = Clock()
+    clock = Clock(1000.0)
     workers, two = [Rates(tmp_path, clock) for _ in range(3)], key(2, burst=3)
     assert [worker.take(two) for worker in workers] == [0.0] * 3
     assert all(worker.take(two) > 0 for worker in workers)
@@ -55,7 +49,7 @@ def test_workers_share_a_bucket_and_keys_do_not(tmp_path: Path) -> None:
 
 
 def test_a_bucket_that_another_life_left_behind_holds_nobody_up(tmp_path: Path) -> None:
-    clock = Clock()
+    clock = Clock(1000.0)
     assert Rates(tmp_path, clock).take(key(0.001)) == 0.0
     clock.now = 5.0  # the machine was started again, and its clock with it
     assert Rates(tmp_path, clock).take(key(0.001)) == 0.0

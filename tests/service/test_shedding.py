@@ -20,17 +20,11 @@ from service.routes import Request, Response, Route
 from service.tracing import Tracing
 from service.transport import Limits, Transport
 from tests.service.asgi import OPEN
-from tests.service.wire import LIMITS, Connect, run
+from tests.service.clock import Clock
+from tests.service.wire import LIMITS, Connect, answer, run
 
 BODY = b"x" * 100_000
 JSON = b"content-type: application/json\r\n"
-
-
-class Clock:
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class Served:
@@ -76,12 +70,6 @@ async def _nothing(_scope: Scope, _receive: Receive, _send: Send) -> None:
     raise AssertionError
 
 
-async def _answer(reader: asyncio.StreamReader) -> tuple[int, dict[str, str], bytes]:
-    status, *lines = (await reader.readuntil(b"\r\n\r\n")).decode().lower().splitlines()[:-1]
-    headers = dict(line.split(": ", 1) for line in lines)
-    return int(status.split()[1]), headers, await reader.readexactly(int(headers["content-length"]))
-
-
 def _post(name: bytes, body: bytes = BODY, headers: bytes = JSON) -> bytes:
     head = b"POST /echo HTTP/1.1\r\nx-request-id: %b\r\ncontent-length: %d\r\n" % (name, len(body))
     return head + headers + b"\r\n" + body
@@ -99,12 +87,12 @@ def test_a_refusal_comes_before_the_application_and_its_body_is_dropped() -> Non
         reader, writer = await connect()
         for name in (b"first", b"second"):
             writer.write(_post(name))
-            status, headers, body = await _answer(reader)
+            status, headers, body = await answer(reader)
             assert (status, headers["x-request-id"], headers["retry-after"]) == (429, name.decode(), "200")
             assert json.loads(body)["reason"] == "time"
         served.calm()
         writer.write(_post(b"third", b"[]"))
-        assert (await _answer(reader))[::2] == (200, b"[]")
+        assert (await answer(reader))[::2] == (200, b"[]")
 
     run(client, served.app(), shedding=served.shedding)
     assert served.reached == [b"third"]
@@ -119,9 +107,9 @@ def test_a_refusal_does_not_wait_for_the_body() -> None:
         reader, writer = await connect()
         whole = _post(b"slow")
         writer.write(whole[:-50_000])
-        assert (await _answer(reader))[0] == 429
+        assert (await answer(reader))[0] == 429
         writer.write(whole[-50_000:] + _post(b"next"))
-        assert (await _answer(reader))[1]["x-request-id"] == "next"
+        assert (await answer(reader))[1]["x-request-id"] == "next"
 
     run(client, served.app(), shedding=served.shedding)
     assert not served.reached
@@ -135,7 +123,7 @@ def test_a_connection_whose_body_came_after_its_refusal_may_idle() -> None:
         reader, writer = await connect()
         whole = _post(b"slow")
         writer.write(whole[:-50_000])
-        assert (await _answer(reader))[0] == 429
+        assert (await answer(reader))[0] == 429
         writer.write(whole[-50_000:])
         ended = asyncio.ensure_future(reader.read(1))
         assert not (await asyncio.wait([ended], timeout=0.9))[0]
@@ -151,7 +139,7 @@ def test_what_a_fault_of_ours_meets_goes_the_usual_way(caplog: pytest.LogCapture
     async def client(connect: Connect) -> None:
         reader, writer = await connect()
         writer.write(_post(b"unlucky", b"[]"))
-        assert (await _answer(reader))[0] == 429
+        assert (await answer(reader))[0] == 429
 
     run(client, served.app(), shedding=served.shedding)
     assert served.reached == [b"unlucky"]
@@ -165,7 +153,7 @@ def test_pipelined_requests_are_refused_in_their_order() -> None:
     async def client(connect: Connect) -> None:
         reader, writer = await connect()
         writer.write(b"".join(_post(name.encode(), b"[]") for name in names))
-        found = [await _answer(reader) for _ in names]
+        found = [await answer(reader) for _ in names]
         assert [(status, headers["x-request-id"]) for status, headers, _ in found] == [(429, name) for name in names]
 
     run(client, served.app(), shedding=served.shedding)
@@ -193,7 +181,7 @@ def test_what_others_have_a_say_in_goes_the_usual_way(request_: bytes, status: i
     async def client(connect: Connect) -> None:
         reader, writer = await connect()
         writer.write(request_)
-        assert (await _answer(reader))[0] == status
+        assert (await answer(reader))[0] == status
 
     run(client, served.app(), shedding=served.shedding)
     assert len(served.reached) == 1
@@ -207,9 +195,9 @@ def test_only_who_may_get_in_is_told_that_too_much_waits(tmp_path: Path) -> None
     async def client(connect: Connect) -> None:
         reader, writer = await connect()
         writer.write(_post(b"stranger", headers=JSON + b"x-api-key: wrong\r\n"))
-        assert (await _answer(reader))[0] == 401
+        assert (await answer(reader))[0] == 401
         writer.write(_post(b"known", headers=JSON + f"x-api-key: {secret}\r\n".encode()))
-        assert (await _answer(reader))[0] == 429
+        assert (await answer(reader))[0] == 429
 
     run(client, served.app(), shedding=served.shedding)
     assert served.reached == [b"stranger"]
@@ -222,7 +210,7 @@ def test_once_it_drains_every_request_goes_the_usual_way() -> None:
     async def client(connect: Connect) -> None:
         reader, writer = await connect()
         writer.write(_post(b"late"))
-        assert (await _answer(reader))[0] == 429
+        assert (await answer(reader))[0] == 429
 
     run(client, served.app(), shedding=served.shedding)
     assert served.reached == [b"late"]
@@ -240,7 +228,7 @@ def test_a_refusal_that_is_held_when_the_server_ends_is_still_sent() -> None:
         for connection in list(state.connections):
             connection.shutdown()
         release()
-        status, headers, _ = await _answer(reader)
+        status, headers, _ = await answer(reader)
         assert (status, headers["connection"]) == (429, "close")
         assert await reader.read() == b""
 

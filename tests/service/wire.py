@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -63,7 +63,18 @@ def run(
     asyncio.run(both())
 
 
-async def answer(reader: asyncio.StreamReader) -> tuple[int, bytes]:
-    head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
-    size = int(head.partition("content-length: ")[2].split()[0])
-    return int(head.split()[1]), await reader.readexactly(size)
+class Answer(NamedTuple):
+    status: int
+    headers: dict[str, str]  # in lower case, the values too
+    body: bytes
+
+    @property
+    def plain(self) -> tuple[int, bytes]:
+        """Without what its headers say."""
+        return self.status, self.body
+
+
+async def answer(reader: asyncio.StreamReader) -> Answer:
+    status, *lines = (await reader.readuntil(b"\r\n\r\n")).decode().lower().splitlines()[:-1]
+    headers = dict(line.split(": ", 1) for line in lines)
+    return Answer(int(status.split()[1]), headers, await reader.readexactly(int(headers["content-length"])))

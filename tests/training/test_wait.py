@@ -1,12 +1,11 @@
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 from typing import Any
 
 import pytest
 
+from benchmarks.loopback import Quiet, listening
 from training.wait import NotServed, wait_until_served
 
 
@@ -15,28 +14,15 @@ def standing_in(answer: Callable[[int], Any], key: str | None = None) -> Iterato
     """A service whose n-th `GET /models` answers as told, from 0; with `key` only whoever has that."""
     asked = iter(range(1_000_000))
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
+    class Handler(Quiet):
+        def get(self) -> None:
             body = json.dumps(answer(next(asked))).encode()
             wanted = None if key is None else f"Bearer {key}"
             let_in = wanted is None or self.headers["authorization"] == wanted
-            self.send_response((200 if self.path == "/models" else 404) if let_in else 401)
-            self.send_header("content-length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+            self.reply((200 if self.path == "/models" else 404) if let_in else 401, body)
 
-        def log_message(self, *_arguments: Any) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with listening(Handler) as url:
+        yield url
 
 
 def workers(*served: Mapping[str, str | None]) -> dict[str, Any]:
