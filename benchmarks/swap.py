@@ -2,9 +2,10 @@
 
     python -m benchmarks.swap [--swaps 20] [--workers 1] [--seconds 30] [--rows 100] [--interval 1.5]
 
-Open loop at half of the capacity that wrk finds just before; the same load without swaps first. Every answer is compared
-with what its version's exported signature gives for the rows. An answer is stale when its version had been replaced before the
-request was sent: when `promote`, waiting until all workers serve the new one, had returned. Ends with one JSON line.
+Open loop at half of the capacity that wrk finds just before; the same load without swaps first, half as long to warm up,
+then measured. Every answer is compared with what its version's exported signature gives for the rows. An answer is stale when
+its version had been replaced before the request was sent: when `promote`, waiting until all workers serve the new one, had
+returned. Ends with one JSON line.
 """
 
 import argparse
@@ -101,11 +102,12 @@ def measure(options: argparse.Namespace) -> int:
 def _measure(options: argparse.Namespace, server: Server, first: str, folder: Path) -> int:
     body = rows_body(options.rows)
     (folder / "body").write_bytes(body)
-    for connections in (1, 4, 16):  # what these bring is compiled on the way
+    for connections in (1, 4, 16, CONNECTIONS):  # what these bring is compiled on the way
         wrk.run(server.url, connections, 2, folder / "body")
     capacity = wrk.run(server.url, 16, 5, folder / "body").rps
     rate = capacity / 2
     print(f"{options.rows} rows a request; capacity {capacity:.0f} requests/s, offered {rate:.0f}/s", file=sys.stderr)
+    uvloop.run(_offer(server, body, constant(rate, options.seconds / 2)))  # this load has shapes of its own
     quiet = uvloop.run(_offer(server, body, constant(rate, options.seconds)))
     outcomes, promotions, memory = uvloop.run(_with_swaps(options, server, folder, body, rate))
     known = [Promotion("000", first, 0.0, 0.0, 0.0), *promotions]

@@ -23,6 +23,7 @@ from contract.topologies import Rows, Topology
 from service import metrics
 from service.errors import LengthNotServed, ModelNotServed, UnknownVersion
 from service.model import LoadedModel
+from service.pacing import Pace
 from service.runtime import Runtime, SavedModels
 from service.served import Choice, Served
 from service.trials import Kind, Trial
@@ -45,8 +46,9 @@ class Refusal:
 class Registry:
     """`keep_previous` versions of `production`'s way back stay loaded, so that a rollback takes effect at once."""
 
-    def __init__(self, store: ModelStore, load: Loader | None = None, keep_previous: int = 1) -> None:
-        self._store, self._load, self._keep_previous = store, load or SavedModels().load, keep_previous
+    def __init__(self, store: ModelStore, load: Loader | None = None, keep_previous: int = 1, pace: Pace | None = None) -> None:
+        self._pace = pace or Pace()
+        self._store, self._load, self._keep_previous = store, load or SavedModels(self._pace).load, keep_previous
         self._served: dict[str, Served] = {}
         self._refusals: dict[tuple[str, str], tuple[object, str]] = {}  # (name, version) -> its files, and the reason
         self._aliases: dict[str, dict[str, Alias]] = {}  # as they were last readable
@@ -215,13 +217,16 @@ class Registry:
             return None
         begun = time.monotonic()
         try:
+            if self._ready:
+                self._pace.begin()
             manifest = self._store.verify(name, version)
+            self._pace()
             runtime = self._load(self._store.path(name, version), manifest.shape, manifest.length, (name, version))
             model = LoadedModel(manifest, runtime)
-            check_golden(model)
-            if before is not None:
-                runtime.prepare_like(before.runtime)
-                check_golden(model)  # on the shapes that requests will have
+            self._pace()
+            check_golden(model, self._pace)
+            if before is not None and runtime.prepare_like(before.runtime):
+                check_golden(model, self._pace)  # on the shapes that requests will have
             if self._ready:
                 runtime.serve()
         except Exception as error:  # whatever a broken file makes TensorFlow raise: the others must still be served
@@ -269,11 +274,15 @@ def _train(options: str) -> str:
     return f'make train ARGS="{options}"  (or: python -m training run {options})'
 
 
-def check_golden(model: LoadedModel) -> None:
-    """Raise BrokenVersion unless the model still gives the answers that it gave when it was published."""
+def check_golden(model: LoadedModel, pace: Callable[[], None] = lambda: None) -> None:
+    """Raise BrokenVersion unless the model still gives the answers that it gave when it was published.
+
+    `pace` is called between the pairs.
+    """
     manifest = model.manifest
     for number, pair in enumerate(manifest.golden):
         values = model.run(Rows.of([pair.input])).values
         worst = float(np.abs(values - np.asarray(pair.output, np.float32)).max())
         if not worst <= manifest.golden_tolerance:  # so that NaN fails too
             raise BrokenVersion(f"golden pair {number} differs by {worst:.3g}, allowed {manifest.golden_tolerance:g}")
+        pace()

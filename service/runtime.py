@@ -1,5 +1,6 @@
 """A SavedModel as something to call: arrays in, arrays out."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 from weakref import WeakValueDictionary
@@ -24,8 +25,8 @@ class Runtime(Protocol):
     def serve(self) -> None:
         """From now on compile in the background what is asked for; before, that would only slow the other models' loading."""
 
-    def prepare_like(self, other: "Runtime") -> None:
-        """Compile here and now what `other`, whose place this is to take, has compiled."""
+    def prepare_like(self, other: "Runtime") -> bool:
+        """Compile here and now what `other`, whose place this is to take, has compiled. Whether there was anything to do."""
 
 
 class SavedModel:
@@ -50,20 +51,24 @@ class SavedModel:
         """Wait until every shape that was asked for so far is compiled."""
         self.program.settle()
 
-    def prepare_like(self, other: Runtime) -> None:
-        if isinstance(other, SavedModel) and other.program is not self.program:
-            self.program.compile(other.program.compiled)
+    def prepare_like(self, other: Runtime) -> bool:
+        if not isinstance(other, SavedModel) or other.program is self.program:
+            return False
+        self.program.compile(other.program.compiled)
+        return True
 
 
 class SavedModels:
-    """Loads versions; programs live as long as a version that uses them."""
+    """Loads versions; programs live as long as a version that uses them. `pace` is called between the steps."""
 
-    def __init__(self) -> None:
+    def __init__(self, pace: Callable[[], None] = lambda: None) -> None:
+        self._pace = pace
         self._programs: WeakValueDictionary[tuple[str, str, int], Program] = WeakValueDictionary()
 
     def load(self, folder: Path, topology: Topology, length: int, labels: tuple[str, str]) -> SavedModel:
         """`labels` are those of `metrics.MODEL`. Raises whatever TensorFlow does of files that are none of its own."""
         key = (fingerprint(folder), topology.name, length)
+        self._pace()
         program = self._programs.get(key)
         if program is None:
             program = self._programs[key] = Program(folder, topology, length, labels)

@@ -30,8 +30,8 @@ class FakeRuntime:
     def serve(self) -> None:
         pass
 
-    def prepare_like(self, other: Runtime) -> None:
-        pass
+    def prepare_like(self, other: Runtime) -> bool:
+        return False
 
     def seconds(self, rows: int, time: int) -> float:
         return self.expected_seconds

@@ -220,8 +220,9 @@ def test_a_new_version_is_compiled_for_what_the_one_before_is_asked_for(store: M
     prepared: list[tuple[Runtime, Runtime]] = []
 
     class Asked(FakeRuntime):
-        def prepare_like(self, other: Runtime) -> None:
+        def prepare_like(self, other: Runtime) -> bool:
             prepared.append((self, other))
+            return True
 
     first = publish().version
     registry = Registry(store, lambda *_: Asked("one_to_one"))

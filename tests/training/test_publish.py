@@ -71,8 +71,8 @@ class Uncompiled:
     def serve(self) -> None:
         pass
 
-    def prepare_like(self, other: Runtime) -> None:
-        pass
+    def prepare_like(self, other: Runtime) -> bool:
+        return False
 
 
 def publish_prepared(root: Path) -> None:
