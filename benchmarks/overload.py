@@ -82,7 +82,8 @@ def _capacity(server: Server, folder: Path, seconds: float) -> float:
         [wrk.run(server.url, connections, seconds, folder / "body").rps for connections in CAPACITY_CONNECTIONS]
         for _ in range(CAPACITY_ROUNDS)
     ]
-    return max(statistics.median(rates) for rates in zip(*rounds, strict=True))
+    medians: list[float] = [statistics.median(rates) for rates in zip(*rounds, strict=True)]
+    return max(medians)
 
 
 async def _offer(server: Server, body: bytes, expected: bytes, rate: float, seconds: float) -> dict[str, Any]:
