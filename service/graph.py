@@ -46,15 +46,19 @@ class Weights:
         self.bound: dict[Call, list[Any]] = {}  # what each call captures, of this version
 
     @classmethod
-    def read(cls, folder: Path, like: Mapping[str, Any], labels: tuple[str, str]) -> "Weights":
-        """Those that the SavedModel in `folder` has for the variables in `like`."""
+    def read(cls, folder: Path, like: Mapping[str, Any], labels: tuple[str, str], pace: Callable[[], None]) -> "Weights":
+        """Those that the SavedModel in `folder` has for the variables in `like`. `pace` is called between the steps."""
         tf = tensorflow()
         from tensorflow.core.protobuf.trackable_object_graph_pb2 import TrackableObjectGraph  # noqa: PLC0415
 
         checkpoint = tf.train.load_checkpoint(str(folder / "variables" / "variables"))
         graph = TrackableObjectGraph.FromString(checkpoint.get_tensor("_CHECKPOINTABLE_OBJECT_GRAPH"))
         keys = {attribute.full_name: attribute.checkpoint_key for node in graph.nodes for attribute in node.attributes}
-        return cls({name: tf.Variable(checkpoint.get_tensor(keys[name]), trainable=False) for name in like}, labels)
+        variables = {}
+        for name in like:
+            pace()
+            variables[name] = tf.Variable(checkpoint.get_tensor(keys[name]), trainable=False)
+        return cls(variables, labels)
 
 
 class Call:
@@ -98,8 +102,10 @@ class Call:
         return tuple([tensor.numpy() for tensor in outputs])
 
 
-def fingerprint(folder: Path) -> str:
+def fingerprint(folder: Path, pace: Callable[[], None] = lambda: None) -> str:
     """The same for SavedModels whose signatures compute the same of variables of the same names and shapes. Raises ValueError.
+
+    `pace` is called between the steps.
 
     TensorFlow's own fingerprint also covers how variables are saved and restored, in an order that differs from export to
     export. Functions are numbered by the process that exported them, and some arguments are named after them, so each is
@@ -114,6 +120,7 @@ def fingerprint(folder: Path) -> str:
     signatures = next(child.node_id for child in objects.nodes[0].children if child.local_name == "signatures")
     digest = hashlib.sha256()
     for child in sorted(objects.nodes[signatures].children, key=lambda child: child.local_name):
+        pace()
         root = objects.nodes[child.node_id].bare_concrete_function.concrete_function_name
         digest.update(f"{child.local_name}\n".encode())
         for bound in objects.concrete_functions[root].bound_inputs:
@@ -124,12 +131,13 @@ def fingerprint(folder: Path) -> str:
             digest.update(objects.nodes[bound].variable.SerializeToString(deterministic=True))
         for function in _unnamed(root, functions):
             digest.update(function)
+            pace()
     return digest.hexdigest()
 
 
-def _unnamed(root: str, functions: Mapping[str, Any]) -> list[bytes]:
+def _unnamed(root: str, functions: Mapping[str, Any]) -> Iterator[bytes]:
     """A function and all that it calls, in the order of the calls, each name replaced by its place in that order."""
-    order, bodies = [root], []
+    order = [root]
 
     def place(name: str) -> str:
         if name not in order:
@@ -148,8 +156,7 @@ def _unnamed(root: str, functions: Mapping[str, Any]) -> list[bytes]:
             node.op = place(node.op) if node.op in functions else node.op
             for call in _calls(node):
                 call.name = place(call.name) if call.name in functions else call.name
-        bodies.append(function.SerializeToString(deterministic=True))
-    return bodies
+        yield function.SerializeToString(deterministic=True)
 
 
 def _calls(node: Any) -> Iterator[Any]:

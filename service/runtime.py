@@ -67,9 +67,9 @@ class SavedModels:
 
     def load(self, folder: Path, topology: Topology, length: int, labels: tuple[str, str]) -> SavedModel:
         """`labels` are those of `metrics.MODEL`. Raises whatever TensorFlow does of files that are none of its own."""
-        key = (fingerprint(folder), topology.name, length)
+        key = (fingerprint(folder, self._pace), topology.name, length)
         self._pace()
         program = self._programs.get(key)
         if program is None:
             program = self._programs[key] = Program(folder, topology, length, labels)
-        return SavedModel(program, Weights.read(folder, program.variables, labels))
+        return SavedModel(program, Weights.read(folder, program.variables, labels, self._pace))
