@@ -40,12 +40,11 @@ class Quiet(BaseHTTPRequestHandler):
 
 class _Server(ThreadingHTTPServer):
     request_queue_size = 64  # the 5 of the standard library lets Linux drop connections, for a second each
-    daemon_threads = True  # a client that keeps its connection must not keep us
 
 
 @contextmanager
 def listening(handler: type[Quiet]) -> Iterator[str]:
-    """Its address, `http://127.0.0.1:port`, for as long as it listens."""
+    """Its address, `http://127.0.0.1:port`, for as long as it listens. Connections that clients keep are theirs to end."""
     with _Server(("127.0.0.1", 0), handler) as server:
         thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()

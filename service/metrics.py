@@ -27,7 +27,12 @@ model_calls = Counter(
 compilations = Counter("unroll_compilations", "Shapes compiled.", MODEL)
 compile_seconds = Counter("unroll_compile_seconds", "Time spent compiling, most of it beside the requests.", MODEL)
 loads = Counter("unroll_loads", "Versions that were loaded, by outcome: served, or refused by a check.", ("model", "outcome"))
-load_seconds = Histogram("unroll_load_seconds", "From finding a version to serving it.", ("model",), buckets=LATENCIES)
+load_seconds = Histogram(
+    "unroll_load_seconds",
+    "From finding a version to serving it; beside requests most of it is rest.",
+    ("model",),
+    buckets=LATENCIES,
+)
 swaps = Counter("unroll_swaps", "Times that what a name answers with by default became another version.", ("model",))
 refused_versions = Gauge(
     "unroll_refused_versions", "Versions in the store that should be served and failed a check.", multiprocess_mode="livemax"

@@ -6,7 +6,7 @@ before the model is served, the others in the background when they are asked for
 answer meanwhile.
 
 Compiled code takes the weights as an argument. So versions that differ in their weights alone share a program: the next
-one is served after a few milliseconds, has every shape compiled that the last one had, and adds a few kilobytes.
+one costs a few milliseconds, has every shape compiled that the last one had, and adds a few kilobytes.
 """
 
 import logging
@@ -71,10 +71,12 @@ class Program:
     def compiled(self) -> frozenset[Bucket]:
         return frozenset(tuple(self._compiled))
 
-    def compile(self, buckets: frozenset[Bucket]) -> None:
-        """Compile these here and now: those that the version before is asked for."""
-        for bucket in buckets - self._compiled.keys():
+    def compile(self, buckets: frozenset[Bucket]) -> bool:
+        """Compile these here and now: those that the version before is asked for. Whether any was not compiled yet."""
+        missing = buckets - self._compiled.keys()
+        for bucket in missing:
             self._compile_once(bucket)
+        return bool(missing)
 
     def predict(self, weights: Weights, inputs: Floats) -> Floats:
         rows, time_ = inputs.shape[:2]

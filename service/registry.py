@@ -8,6 +8,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
@@ -217,18 +218,10 @@ class Registry:
             return None
         begun = time.monotonic()
         try:
+            with self._pace.beside_requests() if self._ready else nullcontext():
+                model = self._checked(name, version, before)
             if self._ready:
-                self._pace.begin()
-            manifest = self._store.verify(name, version)
-            self._pace()
-            runtime = self._load(self._store.path(name, version), manifest.shape, manifest.length, (name, version))
-            model = LoadedModel(manifest, runtime)
-            self._pace()
-            check_golden(model, self._pace)
-            if before is not None and runtime.prepare_like(before.runtime):
-                check_golden(model, self._pace)  # on the shapes that requests will have
-            if self._ready:
-                runtime.serve()
+                model.runtime.serve()
         except Exception as error:  # whatever a broken file makes TensorFlow raise: the others must still be served
             self._refuse(name, version, (files,), str(error) or type(error).__name__)
             return None
@@ -236,6 +229,18 @@ class Registry:
         metrics.loads.labels(name, "served").inc()
         metrics.load_seconds.labels(name).observe(time.monotonic() - begun)
         logger.info("loaded %s:%s in %.0f ms", name, version, (time.monotonic() - begun) * 1e3)
+        return model
+
+    def _checked(self, name: str, version: str, before: LoadedModel | None) -> LoadedModel:
+        """From its files. Raises what is wrong with them."""
+        manifest = self._store.verify(name, version)
+        self._pace()
+        runtime = self._load(self._store.path(name, version), manifest.shape, manifest.length, (name, version))
+        model = LoadedModel(manifest, runtime)
+        self._pace()
+        check_golden(model, self._pace)
+        if before is not None and runtime.prepare_like(before.runtime):
+            check_golden(model, self._pace)  # on the shapes that requests will have
         return model
 
     def _refuse(self, name: str, version: str, files: object, reason: str) -> None:

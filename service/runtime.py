@@ -26,7 +26,7 @@ class Runtime(Protocol):
         """From now on compile in the background what is asked for; before, that would only slow the other models' loading."""
 
     def prepare_like(self, other: "Runtime") -> bool:
-        """Compile here and now what `other`, whose place this is to take, has compiled. Whether there was anything to do."""
+        """Compile here and now what `other`, whose place this is to take, has compiled. Whether anything was."""
 
 
 class SavedModel:
@@ -54,8 +54,7 @@ class SavedModel:
     def prepare_like(self, other: Runtime) -> bool:
         if not isinstance(other, SavedModel) or other.program is self.program:
             return False
-        self.program.compile(other.program.compiled)
-        return True
+        return self.program.compile(other.program.compiled)
 
 
 class SavedModels:

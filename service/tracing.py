@@ -28,6 +28,8 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 WAITING_SPANS: Final = 2048
 """That wait for the collector, in one worker; the oldest go when it does not keep up, or is gone."""
+MOST_LINKS: Final = 128
+"""Of a batch, to the first of its requests that are traced: as many as OpenTelemetry's SDK keeps."""
 STOP_SECONDS: Final = 2.0
 UNTRACED: Final = nullcontext()
 _propagator: Final = TraceContextTextMapPropagator()
@@ -108,7 +110,7 @@ class BatchTrace:
         now, at = time.time_ns(), time.monotonic()
         first = waited[0][0].span
         attributes: dict[str, str | int] = {"unroll.model": labels[0], "unroll.version": labels[1], "unroll.rows": rows}
-        links = [Link(trace.span.context) for trace, _ in waited]
+        links = [Link(trace.span.context) for trace, _ in waited[:MOST_LINKS]]
         self._span = _Span(first.sink, "batch", first.context, attributes, links, begun=now)
         link = [Link(self._span.context)]
         for trace, since in waited:

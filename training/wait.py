@@ -69,7 +69,7 @@ def wait_until_served(url: str, name: str, wanted: Mapping[str, str | None], tim
 
 @cache
 def _authorities() -> ssl.SSLContext:
-    """Read once: it takes 20 ms of a processor, just when the service loads what is waited for."""
+    """Read once: who promotes one version after another need not spend 20 ms of a processor on each."""
     return httpx.create_ssl_context()
 
 

@@ -2,7 +2,7 @@ import pytest
 
 from contract.store import ModelStore
 from contract.topologies import Floats
-from service.pacing import SHARE, STEP, Pace
+from service.pacing import REST, SHARE, STEP, Pace
 from service.registry import Registry
 from tests.conftest import Publish
 from tests.service.clock import Clock
@@ -12,17 +12,30 @@ from tests.service.conftest import FakeRuntime
 def test_it_rests_in_proportion_to_what_was_worked() -> None:
     clock, rests = Clock(), list[float]()
     pace = Pace(clock, rests.append)
-    pace.begin()
-    for worked in (0.001, 0.1 * STEP, 0.004 - 0.1 * STEP):  # the second is not worth a rest yet
-        clock.now += worked
-        pace()
+    with pace.beside_requests():
+        for worked in (0.001, 0.1 * STEP, 0.004 - 0.1 * STEP):  # the second is not worth a rest yet
+            clock.now += worked
+            pace()
     assert rests == pytest.approx([0.001 * (1 / SHARE - 1), 0.004 * (1 / SHARE - 1)])
 
 
-def test_it_does_not_rest_where_nobody_has_begun() -> None:
+def test_a_long_step_is_not_made_up_for() -> None:
     clock, rests = Clock(), list[float]()
+    pace = Pace(clock, rests.append)
+    with pace.beside_requests():
+        clock.now += 10
+        pace()
+        pace()
+    assert rests == [REST]
+
+
+def test_it_does_not_rest_where_there_are_no_requests() -> None:
+    clock, rests = Clock(), list[float]()
+    pace = Pace(clock, rests.append)
+    with pace.beside_requests():
+        pass
     clock.now += 1
-    Pace(clock, rests.append)()
+    pace()
     assert rests == []
 
 
@@ -33,7 +46,7 @@ def test_models_load_without_a_rest_before_requests_come_and_with_rests_beside_t
 
     class Slow(FakeRuntime):
         def predict(self, inputs: Floats) -> Floats:
-            clock.now += 1
+            clock.now += 0.001
             return super().predict(inputs)
 
     publish()

@@ -4,9 +4,11 @@ import gc
 import shutil
 from weakref import ref
 
+import numpy as np
 import pytest
 
 from contract.store import ModelStore
+from contract.topologies import Floats
 from service import metrics
 from service.errors import UnknownVersion
 from service.registry import PINNED, Registry
@@ -234,3 +236,26 @@ def test_a_new_version_is_compiled_for_what_the_one_before_is_asked_for(store: M
     (pair,) = prepared
     assert pair[0] is versions[second].runtime
     assert first not in versions or pair[1] is versions[first].runtime
+
+
+@pytest.mark.parametrize("compiles", [True, False])
+def test_what_was_compiled_for_a_version_must_give_its_golden_answers_too(
+    store: ModelStore, publish: Publish, compiles: bool
+) -> None:
+    class WrongOnceCompiled(FakeRuntime):
+        off = np.float32(0)
+
+        def predict(self, inputs: Floats) -> Floats:
+            return super().predict(inputs) + self.off
+
+        def prepare_like(self, other: Runtime) -> bool:
+            self.off = np.float32(compiles)
+            return compiles
+
+    first = publish().version
+    registry = Registry(store, lambda *_: WrongOnceCompiled("one_to_one"))
+    registry.load_all()
+    second = publish().version
+    registry.refresh()
+    assert default(registry) == (first if compiles else second)
+    assert [refusal.version for refusal in registry.refusals] == ([second] if compiles else [])
