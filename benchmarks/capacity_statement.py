@@ -31,6 +31,13 @@ def _of_kind(repeats: Sequence[Result]) -> list[str]:
     blamed, unbroken = sum(map(client_bound, repeats)), sum(repeat["broke_rps"] is None for repeat in repeats)
     least = "at least " if blamed or unbroken else ""
     lines = [f"sustains {least}{_interval(rate, ',.0f')} requests/s ({_how(repeats)})."]
+    speeds = speed(repeats)
+    steady = intervals.mean(at_speed(repeats, statistics.fmean(speeds)))
+    lines.append(
+        f"had the machine been as fast all the time as it was on average: {_interval(steady, ',.0f')} requests/s; "
+        f"by a fixed piece of work, timed just before, it was {max(speeds) / min(speeds):.2f} times as fast at its fastest "
+        "as at its slowest."
+    )
     knees = [knee(repeat) for repeat in repeats]
     at = statistics.median(step["offered_rps"] for step in knees)
     share = statistics.median(step["offered_rps"] / rate for step, rate in zip(knees, sustained(repeats), strict=True))
@@ -77,6 +84,16 @@ def sustained(repeats: Sequence[Result]) -> list[float]:
     return [repeat["sustained_rps"] for repeat in repeats]
 
 
+def speed(repeats: Sequence[Result]) -> list[float]:
+    """The machine's, as of `machine.speed`, when each repeat sustained its rate."""
+    return [best(repeat)["machine_speed"] for repeat in repeats]
+
+
+def at_speed(repeats: Sequence[Result], wanted: float) -> list[float]:
+    """What would have been sustained had the machine been so fast."""
+    return [rate * wanted / there for rate, there in zip(sustained(repeats), speed(repeats), strict=True)]
+
+
 def best(repeat: Result) -> Result:
     """The step at the sustained rate."""
     return next(step for step in repeat["steps"] if step["holds"] and step["offered_rps"] == repeat["sustained_rps"])
@@ -114,7 +131,15 @@ def comparison(first: Result, second: Result) -> list[str]:
         raise ValueError(
             f"arrivals are {', '.join(first['arrivals'])} in the first, {', '.join(second['arrivals'])} in the second"
         )
-    lines = [f"{kind}: {_compared(*(sustained(one['arrivals'][kind]) for one in (first, second)))}" for kind in kinds]
+    lines = []
+    for kind in kinds:
+        one, other = first["arrivals"][kind], second["arrivals"][kind]
+        lines.append(f"{kind}: {_compared(sustained(one), sustained(other))}")
+        if all(sustained([*one, *other])):
+            was = statistics.fmean(speed(one))
+            faster = statistics.fmean(speed(other)) / was - 1
+            alike = _compared(at_speed(one, was), at_speed(other, was))
+            lines.append(f"{kind}, the machine's own change of speed ({faster:+.1%}) taken out: {alike}")
     apart = [
         f"{name} ({first['machine'].get(name)}, then {value})"
         for name, value in second["machine"].items()

@@ -1,8 +1,10 @@
 """What the figures were measured on, and what the processes of a server take."""
 
+import json
 import platform
 import re
 import subprocess
+import time
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -10,6 +12,9 @@ from pathlib import Path
 import psutil  # type: ignore[import-untyped]
 
 from loadtests.target import ROOT
+
+SPEED_SECONDS = 0.2
+_WORK = json.dumps([[number / 7, number / 11, number / 13] for number in range(1000)])
 
 
 def facts() -> dict[str, str]:
@@ -22,6 +27,18 @@ def facts() -> dict[str, str]:
         "python": platform.python_version(),
         **{name: version(name) for name in ("tensorflow", "keras", "bentoml", "uvicorn")},
     }
+
+
+def speed(seconds: float = SPEED_SECONDS) -> float:
+    """How fast one core is just now: a second's turns of a fixed piece of work, numbers read from JSON and written to it.
+
+    A shared machine changes it by half within minutes, and what a service sustains goes along.
+    """
+    turns, begun = 0, time.perf_counter()
+    while (took := time.perf_counter() - begun) < seconds:
+        json.dumps(json.loads(_WORK))
+        turns += 1
+    return turns / took
 
 
 def memory(pid: int) -> list[float]:

@@ -83,8 +83,10 @@ def _wait_for(workers: int, server: Server) -> None:
 
 
 def offer(served: Served, kind: str, rate: float, seconds: float, seed: int) -> dict[str, Any]:
-    """Figures as of `benchmarks.overload.summary`, with the cost and the share of arrivals that got no right answer."""
+    """Figures as of `benchmarks.overload.summary`, with the cost, the share of arrivals that got no right answer, and how
+    fast the machine was just before."""
     pid = served.server.pid
+    speed = machine.speed()
     before = machine.processor_seconds(pid)
     figures = uvloop.run(_offer(served, kind, rate, seconds, seed))
     spent = machine.processor_seconds(pid) - before
@@ -92,6 +94,7 @@ def offer(served: Served, kind: str, rate: float, seconds: float, seed: int) -> 
     arrivals = round(rate * seconds)
     return {
         "kind": kind,
+        "machine_speed": speed,
         **figures,
         "error_share": 1 - right / arrivals,
         "cpu_seconds": spent,

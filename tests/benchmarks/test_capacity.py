@@ -70,7 +70,7 @@ def step(rate: float, limit: float = 1000.0, **changed: Any) -> dict[str, Any]:
     over = rate > limit
     figures = {"offered_rps": rate, "goodput_rps": min(rate, limit), "error_share": 0.5 if over else 0.0, "wrong": 0, "shed": 0}
     times = dict.fromkeys(("p50_ms", "p99_ms", "sent_p99_ms", "mean_ms"), 90.0 if over else 1 + rate / limit)
-    cost = {"late_p99_ms": 0.5, "cpu_seconds_per_million": 800.0, "peak_mb": 900.0, "accepted": 100}
+    cost = {"late_p99_ms": 0.5, "cpu_seconds_per_million": 800.0, "peak_mb": 900.0, "accepted": 100, "machine_speed": 50.0}
     return {**figures, **times, **cost, "holds": not over, "client_to_blame": False, **changed}
 
 
@@ -124,6 +124,27 @@ A = (1000.0, 1010.0, 990.0, 1005.0, 995.0)
 )
 def test_two_results_differ_or_do_not(second: tuple[float, ...], words: str) -> None:
     assert words in comparison(result(*A), result(*second))[0]
+
+
+def test_a_machine_that_became_faster_is_told_from_a_service_that_did() -> None:
+    found = result(*(1.2 * limit for limit in A))
+    for repeat in found["arrivals"]["poisson"]:
+        for one in repeat["steps"]:
+            one["machine_speed"] *= 1.2
+    apart, alike = comparison(result(*A), found)[:2]
+    assert "the difference is real: 1,000 then 1,200 requests/s" in apart
+    assert "(+20.0%) taken out: no difference can be told from chance: 1,000 then 1,000 requests/s" in alike
+
+
+def test_the_machines_speed_is_taken_out_of_the_interval() -> None:
+    found = result(900.0, 1000.0, 1100.0)
+    for repeat, speed in zip(found["arrivals"]["poisson"], (45.0, 50.0, 55.0), strict=True):
+        for one in repeat["steps"]:
+            one["machine_speed"] = speed
+    said = "\n".join(statement(found))
+    assert "sustains 1,000 (95% interval 752 to 1,248)" in said
+    assert "1,000 (95% interval 1,000 to 1,000) requests/s; by a fixed piece of work" in said
+    assert "1.22 times as fast at its fastest" in said
 
 
 def test_three_repeats_cannot_tell() -> None:
