@@ -116,21 +116,28 @@ def _shadow(server: Server, store: ModelStore, good: str, seconds: float, folder
     wrk.run(server.url, 64, 3, body)
     rates: dict[str, list[float]] = {"without": [], "with": []}
     spent: list[float] = []
-    for _ in range(SHADOW_ROUNDS):
+
+    def without() -> None:
         store.withdraw(MODEL, PRODUCTION, canary=True, shadow=True)
         _until(server, "shadow", None)
         rates["without"].append(wrk.run(server.url, 64, seconds, body).rps)
+
+    def with_shadow() -> None:
         store.set_shadow(MODEL, PRODUCTION, good)
         _until(server, "shadow", good)
         before = _comparing_seconds(server)
         rates["with"].append(wrk.run(server.url, 64, seconds, body).rps)
         spent.append((_comparing_seconds(server) - before) / seconds)
+
+    for number in range(SHADOW_ROUNDS):
+        for turn in (without, with_shadow) if number % 2 else (with_shadow, without):  # neither is always the first
+            turn()
+    with_shadow()  # what is asked about it below is there as long as it is
     trial = httpx.get(f"http://127.0.0.1:{server.port}/models/{MODEL}/comparison").json()["trials"][0]
-    without, with_ = (statistics.median(rates[name]) for name in ("without", "with"))
-    ratios = [there / alone for alone, there in zip(rates["without"], rates["with"], strict=True)]
+    ratios = [there / alone for alone, there in zip(rates["without"], rates["with"], strict=False)]  # one more with it
     return {
-        "rps_without": without,
-        "rps_with": with_,
+        "rps_without": statistics.median(rates["without"]),
+        "rps_with": statistics.median(rates["with"]),
         "throughput_lost": 1 - statistics.median(ratios),  # of each round: a shared machine changes its speed meanwhile
         "throughput_lost_rounds": [1 - ratio for ratio in ratios],
         "share_of_time_in_its_runs": statistics.median(spent),
