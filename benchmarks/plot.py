@@ -38,7 +38,7 @@ def plot(title: str, x: str, y: str, series: Sequence[Series], marks: Sequence[M
     for number in range(6):
         left, low = at((most_x * number / 5, 0))[0], at((0, most_y * number / 5))[1]
         parts.append(f"<line x1='{LEFT}' x2='{WIDTH - RIGHT}' y1='{low:.1f}' y2='{low:.1f}' stroke='#e5e5e5'/>")
-        parts.append(_text(LEFT - 7, low + 4, f"{most_y * number / 5:,.4g}", "text-anchor='end' fill='#555'"))
+        parts.append(_text(LEFT - 7, low + 4, f"{most_y * number / 5:,.6g}", "text-anchor='end' fill='#555'"))
         parts.append(_text(left, HEIGHT - BOTTOM + 16, f"{most_x * number / 5:,.6g}", "text-anchor='middle' fill='#555'"))
     parts.append(_text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 8, x, "text-anchor='middle'"))
     for mark in marks:
