@@ -29,7 +29,7 @@ from benchmarks.client import OpenLoop, Outcome
 from benchmarks.commands import interruptible, model_folder
 from benchmarks.payloads import rows_body, rows_items
 from benchmarks.servers import Server, ask, check, running
-from benchmarks.targets import OURS, TARGETS
+from benchmarks.targets import unroll
 
 FACTORS = (0.8, 2.0, 5.0)
 CONNECTIONS = 1024
@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def measure(seconds: float, rows: int) -> int:
-    target = next(target for target in TARGETS if target.name == OURS)
+    target = unroll()
     with tempfile.TemporaryDirectory(prefix="bench-") as folder, running(target, model_folder(), Path(folder)) as server:
         body = rows_body(rows)
         _, expected = ask(server.port, "POST", target.path, body)

@@ -7,7 +7,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,7 +20,7 @@ from benchmarks.commands import model_folder
 from benchmarks.overload import percentile, summary
 from benchmarks.payloads import rows_body, rows_items
 from benchmarks.servers import NotServing, Server, ask, check, running
-from benchmarks.targets import OURS, TARGETS
+from benchmarks.targets import unroll
 
 CONNECTIONS: Final = 512
 WARM_SECONDS: Final = 2
@@ -58,8 +58,7 @@ class Served:
 @contextmanager
 def serving(workers: int, rows: int) -> Iterator[Served]:
     """A fresh process of the service, in which everything that this load compiles has been compiled."""
-    ours = next(target for target in TARGETS if target.name == OURS)
-    target = replace(ours, environ=lambda _model, _folder: {"UNROLL_WORKERS": str(workers)})
+    target = unroll({"UNROLL_WORKERS": str(workers)})
     with tempfile.TemporaryDirectory(prefix="bench-") as folder, running(target, model_folder(), Path(folder)) as server:
         _wait_for(workers, server)
         body = rows_body(rows)

@@ -19,7 +19,6 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from itertools import count, pairwise, takewhile
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -33,7 +32,7 @@ from benchmarks.commands import MODEL, interruptible, model_folder
 from benchmarks.overload import percentile
 from benchmarks.payloads import rows_body
 from benchmarks.servers import Server, ask, running
-from benchmarks.targets import OURS, TARGETS, numbers
+from benchmarks.targets import numbers, unroll
 from contract.aliases import PRODUCTION
 from contract.store import ModelStore
 from loadtests.target import ROOT
@@ -92,9 +91,7 @@ def measure(options: argparse.Namespace) -> int:
         store = ModelStore(folder / "home" / "models")
         first = versions.publish(store, folder / "prepared" / "000").version
         store.promote(MODEL, PRODUCTION, first)
-        ours = next(target for target in TARGETS if target.name == OURS)
-        environ = {"BENTOML_HOME": str(folder / "home"), "UNROLL_WORKERS": str(options.workers)}
-        target = replace(ours, environ=lambda _model, _folder: environ)
+        target = unroll({"BENTOML_HOME": str(folder / "home"), "UNROLL_WORKERS": str(options.workers)})
         with running(target, model_folder(), folder / "server") as server:
             return _measure(options, server, first, folder)
 

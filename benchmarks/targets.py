@@ -4,8 +4,9 @@ import json
 import os
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 from loadtests.payloads import TUTORIAL_ROW
@@ -144,3 +145,9 @@ TARGETS: Final = (
     ),
     Target("ray", "Ray Serve", "one replica", _module("benchmarks.peers.ray_app"), environment="ray"),
 )
+
+
+def unroll(settings: Mapping[str, str] = MappingProxyType({})) -> Target:
+    """The service, with these in its environment."""
+    ours = next(target for target in TARGETS if target.name == OURS)
+    return replace(ours, environ=lambda _model, _folder: settings)

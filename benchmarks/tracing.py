@@ -12,16 +12,15 @@ import statistics
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from benchmarks import machine, wrk
 from benchmarks.commands import interruptible, model_folder
 from benchmarks.loopback import Quiet, listening
 from benchmarks.payloads import rows_body
 from benchmarks.servers import Server, running
-from benchmarks.targets import OURS, TARGETS, Target
+from benchmarks.targets import unroll
 
 CONNECTIONS = 64
 
@@ -48,13 +47,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def measure(options: argparse.Namespace) -> int:
-    ours = next(target for target in TARGETS if target.name == OURS)
     with tempfile.TemporaryDirectory(prefix="bench-") as scratch, listening(Receiver) as endpoint:
         folder, body = Path(scratch), Path(scratch) / "body"
         body.write_bytes(rows_body(1))
-        traced = with_settings(ours, {"UNROLL_OTLP_ENDPOINT": endpoint, "UNROLL_TRACE_SAMPLE": f"{options.sample}"})
+        traced = unroll({"UNROLL_OTLP_ENDPOINT": endpoint, "UNROLL_TRACE_SAMPLE": f"{options.sample}"})
         with (
-            running(ours, model_folder(), folder / "without") as without,
+            running(unroll(), model_folder(), folder / "without") as without,
             running(traced, model_folder(), folder / "with") as with_,
         ):
             spent, lost = [], []  # share more processor time, share less throughput, of each round
@@ -83,15 +81,6 @@ def loaded(server: Server, seconds: float, body: Path) -> tuple[float, float]:
     before = machine.processor_seconds(server.pid)
     rate = wrk.run(server.url, CONNECTIONS, seconds, body).rps
     return rate, (machine.processor_seconds(server.pid) - before) / (rate * seconds) * 1e6
-
-
-def with_settings(target: Target, settings: dict[str, str]) -> Target:
-    """The same server with these in its environment."""
-
-    def environ(model: Path, folder: Path) -> dict[str, Any]:
-        return {**target.environ(model, folder), **settings}
-
-    return replace(target, environ=environ)
 
 
 if __name__ == "__main__":

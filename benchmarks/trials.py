@@ -18,7 +18,6 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +30,7 @@ from benchmarks.client import OpenLoop
 from benchmarks.commands import MODEL, interruptible, model_folder
 from benchmarks.payloads import rows_body, rows_items
 from benchmarks.servers import Server, running
-from benchmarks.targets import OURS, TARGETS
+from benchmarks.targets import unroll
 from contract.aliases import PRODUCTION
 from contract.store import ModelStore
 
@@ -61,8 +60,7 @@ def measure(options: argparse.Namespace) -> int:
             versions.publish(store, folder / name).version for name in ("prepared/000", "prepared/001", "broken/000")
         )
         store.promote(MODEL, PRODUCTION, base)
-        ours = next(target for target in TARGETS if target.name == OURS)
-        target = replace(ours, environ=lambda _model, _folder: {"BENTOML_HOME": str(folder / "home")})
+        target = unroll({"BENTOML_HOME": str(folder / "home")})
         with running(target, model_folder(), folder / "server") as server:
             figures = {
                 "share": _share(server, store, good, options),

@@ -279,7 +279,7 @@ def _train(options: str) -> str:
     return f'make train ARGS="{options}"  (or: python -m training run {options})'
 
 
-def check_golden(model: LoadedModel, pace: Callable[[], None] = lambda: None) -> None:
+def check_golden(model: LoadedModel, pace: Callable[[], None]) -> None:
     """Raise BrokenVersion unless the model still gives the answers that it gave when it was published.
 
     `pace` is called between the pairs.

@@ -1,8 +1,8 @@
 """Traces, for an OpenTelemetry collector: a request, its wait in the queue, the batch it was in, the model's run.
 
 Whether a request is traced is decided before anything is made for it: as its caller says (`traceparent`), else by chance.
-A batch belongs to the trace of the first of its requests that is traced, and links to all of them. No span carries a value
-that a user sent, nor the text of an error, which may quote one.
+A batch belongs to the trace of the first of its requests that is traced, and links to them (MOST_LINKS). No span carries a
+value that a user sent, nor the text of an error, which may quote one.
 
 The SDK collects the spans, encodes them and sends them, in a thread of its own. It does not make them: its tracer's spans can
 be written to from anywhere until they end, and cost 25 to 45 us each, ours, written by one, 3 us. At four for a traced request

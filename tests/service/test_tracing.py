@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import socket
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -15,7 +16,7 @@ from contract.topologies import Rows
 from service.batching import Batcher
 from service.caller import Caller
 from service.model import Answer
-from service.tracing import WAITING_SPANS, RequestTrace, Tracing
+from service.tracing import MOST_LINKS, WAITING_SPANS, BatchTrace, RequestTrace, Tracing
 from tests.collector import Collector, collecting
 
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
@@ -104,6 +105,17 @@ def test_spans_arrive_with_their_parents_links_and_times(collector: Collector, r
         assert queue.end_time_unix_nano <= model.start_time_unix_nano + 1_000_000
     assert batch.start_time_unix_nano <= model.start_time_unix_nano <= model.end_time_unix_nano <= batch.end_time_unix_nano
     assert collector.resources[0].items() >= {"service.name": "unroll", "service.version": "7"}.items()
+
+
+def test_a_batch_links_to_so_many_of_its_requests_and_all_have_waited(collector: Collector) -> None:
+    tracing = traced(collector, ratio=1.0)
+    traces = [trace for _ in range(MOST_LINKS + 2) if (trace := begin(tracing, None)) is not None]
+    with BatchTrace([(trace, time.monotonic()) for trace in traces], len(traces), ("many_to_many", "v1")):
+        pass
+    tracing.stop()
+    (batch,) = named(collector.spans, "batch")
+    assert [link.trace_id.hex() for link in batch.links] == [trace.trace_id for trace in traces[:MOST_LINKS]]
+    assert {span.trace_id.hex() for span in named(collector.spans, "queue")} == {trace.trace_id for trace in traces}
 
 
 def test_a_failed_run_is_marked_and_says_nothing_of_the_values(collector: Collector) -> None:
