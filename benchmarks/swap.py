@@ -67,6 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def promote_all(prepared: Path, store: ModelStore, url: str, workers: int, interval: float) -> int:
     """The other process: publishes and promotes what is prepared, one after another, and writes a line for each."""
+    import training.publish  # noqa: F401, PLC0415 - takes a second of a core, and whoever publishes twenty does it once
     from training.wait import wait_until_served  # noqa: PLC0415
 
     folders = sorted(prepared.iterdir())[1:]  # the first is served already

@@ -31,6 +31,7 @@ from service.registry import Registry
 from service.rereading import Unusable
 from service.schemas import Prediction, PredictionRequest, RoutingKey, Sequences, Wanted
 from service.settings import Settings
+from service.switching import LOOP_SECONDS
 from service.tls import certificates_of
 from service.tracing import Tracing
 from service.transport import Limits, Outermost, Transport
@@ -124,9 +125,7 @@ class Unroll:
         # BentoML turns uvicorn's access log off, but not the work of putting its lines together.
         logging.getLogger("uvicorn.access").propagate = False
         memory.settle()
-        # A model that runs in a thread needs Python's lock back after each call, and gets it from a busy event loop only
-        # when this is over: at the default 5 ms, large requests took three times as long.
-        sys.setswitchinterval(5e-4)
+        sys.setswitchinterval(LOOP_SECONDS)
 
         def look() -> None:
             registry.refresh()

@@ -17,6 +17,7 @@ from service import metrics
 from service.caller import Caller, CallerGone
 from service.errors import DeadlineExceeded
 from service.model import Answer
+from service.switching import Switching
 from service.tracing import UNTRACED, BatchTrace
 
 logger = logging.getLogger(__name__)
@@ -57,15 +58,23 @@ class _Waiting(NamedTuple):
 
 
 class Batcher:
-    """`most_items` ends a batch; a single request may have more. `labels` are those of `metrics.MODEL`."""
+    """`most_items` ends a batch; a single request may have more. `labels` are those of `metrics.MODEL`. All batchers of
+    a process share the `switching`."""
 
     def __init__(
-        self, model: Model, executor: Executor, most_items: int, labels: tuple[str, str], tell: Tell | None = None
+        self,
+        model: Model,
+        executor: Executor,
+        switching: Switching,
+        most_items: int,
+        labels: tuple[str, str],
+        tell: Tell | None = None,
     ) -> None:
         self._waited, self._rows = metrics.queue_seconds.labels(*labels), metrics.batch_rows.labels(*labels)
         self._ran, self._items = metrics.model_seconds.labels(*labels), metrics.items.labels(*labels)
         self._labels, self._tell = labels, tell
-        self._model, self._executor, self._most_items = model, executor, most_items
+        self._model, self._most_items = model, most_items
+        self._executor, self._switching = executor, switching
         self._queue: deque[_Waiting] = deque()
         self._awake = False  # a turn is scheduled, or a run is under way
 
@@ -118,12 +127,14 @@ class Batcher:
             self._watched(batch, rows, outcomes)
             return
         run = loop.run_in_executor(self._executor, self._run, batch, rows, trace)
+        self._switching.run_begins()
         self._awake = True
         run.add_done_callback(lambda done: self._after(loop, batch, rows, done))
 
     def _after(
         self, loop: asyncio.AbstractEventLoop, batch: list[_Waiting], rows: Rows, done: "asyncio.Future[_Outcomes]"
     ) -> None:
+        self._switching.run_ended()
         self._turn(loop, 0)  # before the answers are rendered, which would leave the model waiting; company has come meanwhile
         error = RuntimeError("the run was cancelled") if done.cancelled() else done.exception()
         outcomes = _Outcomes([error] * len(batch)) if isinstance(error, Exception) else done.result()

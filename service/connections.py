@@ -9,9 +9,11 @@ import asyncio
 import logging
 from collections.abc import Callable
 from functools import partial
+from itertools import chain
 from typing import Any, Final, NamedTuple
 
 from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from service import metrics
@@ -101,7 +103,7 @@ class Connection(HttpToolsProtocol):
         # Only where what came could be too much is it added up.
         if len(headers) > limits.header_count or (
             self._most > limits.header_bytes
-            and len(self.url) + sum(len(name) + len(value) + 4 for name, value in headers) > limits.header_bytes
+            and len(self.url) + sum(map(len, chain.from_iterable(headers))) + 4 * len(headers) > limits.header_bytes
         ):
             self._refused = self._too_large()
             raise _TooLarge
@@ -109,8 +111,15 @@ class Connection(HttpToolsProtocol):
             super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
-        if not isinstance(self.cycle, _Refused):
+        cycle = self.cycle
+        if isinstance(cycle, _Refused):
+            return
+        if cycle.body or cycle.response_complete or len(body) > HIGH_WATER_LIMIT:
+            cycle.body = bytearray(cycle.body)
             super().on_body(body)
+        else:  # most bodies come in one piece, which uvicorn would copy twice
+            cycle.body = body  # type: ignore[assignment]
+            cycle.message_event.set()
 
     def on_message_complete(self) -> None:
         super().on_message_complete()

@@ -17,6 +17,7 @@ from service.comparing import Comparer
 from service.errors import DeadlineExceeded, InvalidShape
 from service.model import Answer, LoadedModel
 from service.served import Choice
+from service.switching import Switching
 from service.trials import Bars, Trial
 
 logger = logging.getLogger(__name__)
@@ -58,6 +59,7 @@ class Engine:
         self._models, self._bars = models, bars
         self._executor = ThreadPoolExecutor(thread_name_prefix="model")
         self._store_thread = ThreadPoolExecutor(1, thread_name_prefix="store")
+        self._switching = Switching()
         self._comparer = Comparer(self._executor, bars.tolerance)
         self._batchers: dict[LoadedModel, Batcher] = {}
 
@@ -157,4 +159,5 @@ class Engine:
             there = set(self._models.models)
             self._batchers = {known: batcher for known, batcher in self._batchers.items() if known in there or batcher.busy}
             labels = (model.manifest.name, model.manifest.version)
-            return self._batchers.setdefault(model, Batcher(model, self._executor, MOST, labels, self._shadow))
+            batcher = Batcher(model, self._executor, self._switching, MOST, labels, self._shadow)
+            return self._batchers.setdefault(model, batcher)

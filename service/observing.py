@@ -75,22 +75,28 @@ class Observer:
         self, headers: dict[bytes, bytes], method: str, route: str, request_id: bytes, status: int, outcome: str, seconds: float
     ) -> None:
         """Of a request that was refused before there was a task for it: `begin` and `end` in one."""
-        copy_context().run(
-            lambda: self.end(self.begin(headers, method, route, request_id), method, route, status, outcome, seconds)
-        )
+
+        def saw() -> None:
+            trace = self.begin(headers, method, route, request_id)
+            if trace is not None:
+                trace.end(status, outcome)
+            if logged:
+                self._log(self._errors, method, route, status, outcome, seconds)
+
+        logged = self._errors.take()
+        if logged or self._tracing:  # neither, for most of an overload
+            copy_context().run(saw)
 
     def end(self, trace: RequestTrace | None, method: str, route: str, status: int, outcome: str, seconds: float) -> None:
         """Of a request that has been answered, or refused."""
         if trace is not None:
             trace.end(status, outcome)
-        if outcome != OK:
-            self._log(self._errors, method, route, status, outcome, seconds)
-        elif random.random() < self._sample:  # noqa: S311 - nobody gains by guessing
-            self._log(self._answers, method, route, status, outcome, seconds)
+        allowance = self._answers if outcome == OK else self._errors
+        if (outcome != OK or random.random() < self._sample) and allowance.take():  # noqa: S311 - nobody gains by guessing
+            self._log(allowance, method, route, status, outcome, seconds)
 
     def _log(self, allowance: Allowance, method: str, route: str, status: int, outcome: str, seconds: float) -> None:
-        if not allowance.take():
-            return
+        """A line, for which there was an allowance."""
         facts = {"method": method, "route": route, "status": status, "outcome": outcome, "ms": round(seconds * 1e3, 3)}
         if allowance.left_out:
             facts["left_out"] = allowance.left_out  # since the last line of the kind

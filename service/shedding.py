@@ -8,9 +8,12 @@ be sure of goes the usual way, and is refused there, if it is, with the same ans
 import asyncio
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any, Final
+
+from prometheus_client import Counter as Metric
 
 from service import metrics
 from service.admission import Admission
@@ -36,6 +39,7 @@ class Shedding:
         self._most_bytes = most_bytes
         self._stopped = False
         self._held: list[Callable[[], None]] = []
+        self._uncounted: list[tuple[Metric, Metric]] = []  # of those held; counted all at once, for each costs 2 us
         self._reasons = {reason: metrics.shed.labels(reason) for reason in ("time", "bytes")}
         self._rendered: Callable[[Any, UnrollError], Response] = lru_cache(4)(
             lambda render, error: render(error)
@@ -65,7 +69,8 @@ class Shedding:
             return None
         try:
             timeout(stated, 1.0, 1.0)
-            check_content_type(stated)
+            if stated.get(b"content-type") != b"application/json" or b"content-encoding" in stated:
+                check_content_type(stated)
             self._guard.admit(stated, route.scope)  # last, for it counts against the key's rate
         except UnrollError:  # which is to be said rather than that too much is waiting
             return None
@@ -76,9 +81,8 @@ class Shedding:
         return response._replace(headers=(*response.headers, identity))
 
     def answer(self, route: Route, error: Overloaded) -> Response:
-        """To a request that is refused, which is counted."""
-        route.shed.inc()
-        self._reasons[error.extra["reason"]].inc()
+        """To a request that is refused; it is counted when what is held next is let go."""
+        self._uncounted.append((route.shed, self._reasons[error.extra["reason"]]))
         return self._rendered(route.render_error, error)
 
     def hold(self, release: Callable[[], None]) -> None:
@@ -95,6 +99,10 @@ class Shedding:
 
     def _release(self) -> None:
         held, self._held = self._held, []
+        uncounted, self._uncounted = self._uncounted, []
+        for counted, number in Counter(uncounted).items():
+            for metric in counted:
+                metric.inc(number)
         for release in held:
             try:
                 release()

@@ -161,11 +161,14 @@ class Transport:
             self._admission.hold(len(body))
         else:
             body = await self._rest(message, receive)
-        self._admission.arrive(len(body))
+        size = len(body)
+        self._admission.arrive(size)
+        handled = route.handle(Request(body, caller, path, key))
+        del message, body  # whoever handles it lets it go once it is read, and the next body is read to where it was
         try:
-            return await route.handle(Request(body, caller, path, key))
+            return await handled
         finally:
-            self._admission.leave(len(body))
+            self._admission.leave(size)
 
     async def _rest(self, message: Message | None, receive: Receive) -> bytes:
         """A body of which no more than the first message is there. Raises BodyTooLarge, SlowBody or CallerGone."""

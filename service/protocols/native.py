@@ -51,7 +51,9 @@ class Native:
 
     async def _predict(self, topology: TopologyName, request: Request) -> Response:
         rows, wanted, routing_key = self._asked(request.body)
-        echo = await self._engine.predict(topology, rows, request.caller, wanted, routing_key)
+        caller = request.caller
+        del request  # and the body, which nobody needs any more
+        echo = await self._engine.predict(topology, rows, caller, wanted, routing_key)
         return Response(render(echo))
 
     def _asked(self, body: bytes) -> tuple[Rows, str | None, str | None]:

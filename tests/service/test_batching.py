@@ -1,4 +1,5 @@
 import asyncio
+import sys
 import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +13,7 @@ from service.batching import TURN_ITEMS, Batcher
 from service.caller import Caller, CallerGone
 from service.errors import DeadlineExceeded
 from service.model import Answer
+from service.switching import LOOP_SECONDS, RUN_SECONDS, Switching
 
 POISON = -1.0
 
@@ -43,7 +45,7 @@ def row(*values: float) -> Rows:
 
 def batched(model: Model, scenario: Callable[[Batcher], Awaitable[None]], most_items: int = 100) -> None:
     async def main() -> None:
-        await scenario(Batcher(model, executor, most_items, ("model", "version")))
+        await scenario(Batcher(model, executor, Switching(), most_items, ("model", "version")))
 
     with ThreadPoolExecutor(2) as executor:
         asyncio.run(main())
@@ -71,7 +73,7 @@ def test_of_a_batch_that_one_watches_it_is_told_at_once_and_of_others_one_by_one
         told.append((watch, rows.values.tolist(), answer.values.tolist(), lengths, len(took)))
 
     async def main() -> None:
-        batcher = Batcher(Model(seconds), executor, 100, ("model", "version"), tell)
+        batcher = Batcher(Model(seconds), executor, Switching(), 100, ("model", "version"), tell)
         one, two = Rows.of([[1], [2, 3]]), row(4)
         await asyncio.gather(batcher.run(one, Caller(), "a"), batcher.run(two, Caller(), "a"))
         await asyncio.gather(batcher.run(one, Caller(), "a"), batcher.run(two, Caller()))
@@ -110,6 +112,26 @@ def test_a_long_run_leaves_the_event_loop_free_and_gathers_company_meanwhile() -
     batched(model, scenario)
     assert model.batches == [[1], [1, 1]]
     assert get_ident() not in model.threads
+
+
+def test_threads_get_pythons_lock_sooner_while_one_runs_a_model_and_only_then() -> None:
+    before = sys.getswitchinterval()
+    model = Model(seconds=1.0)
+    model.free.clear()
+
+    async def scenario(batcher: Batcher) -> None:
+        failing = asyncio.ensure_future(batcher.run(row(POISON), Caller()))
+        assert await asyncio.to_thread(model.started.wait, 10)
+        assert sys.getswitchinterval() == pytest.approx(RUN_SECONDS)
+        model.free.set()
+        with pytest.raises(ValueError, match="poisoned"):
+            await failing
+        assert sys.getswitchinterval() == pytest.approx(LOOP_SECONDS)
+
+    try:
+        batched(model, scenario)
+    finally:
+        sys.setswitchinterval(before)
 
 
 def test_the_next_run_has_begun_before_the_answers_of_the_last_are_looked_at() -> None:
@@ -233,7 +255,7 @@ def test_when_a_run_cannot_even_start_nobody_waits_for_ever() -> None:
 
 
 async def _with(executor: ThreadPoolExecutor, model: Model, scenario: Callable[[Batcher], Awaitable[None]]) -> None:
-    await scenario(Batcher(model, executor, 100, ("model", "version")))
+    await scenario(Batcher(model, executor, Switching(), 100, ("model", "version")))
 
 
 def test_a_caller_that_cannot_be_asked_is_taken_to_be_there(

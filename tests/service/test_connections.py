@@ -4,7 +4,7 @@ import json
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from tests.service.wire import GET, LIMITS, Connect, answer, run
+from tests.service.wire import GET, LIMITS, Answer, Connect, answer, run
 
 
 async def hasty(_scope: Scope, _receive: Receive, send: Send) -> None:
@@ -15,9 +15,13 @@ async def hasty(_scope: Scope, _receive: Receive, send: Send) -> None:
 
 async def refusal(reader: asyncio.StreamReader) -> tuple[int, str]:
     """And the connection ends after it."""
-    status, _, body = await answer(reader)
+    refused = reason(await answer(reader))
     assert await reader.read() == b""
-    return status, json.loads(body)["type"].removeprefix("urn:unroll:error:")
+    return refused
+
+
+def reason(refused: Answer) -> tuple[int, str]:
+    return refused.status, json.loads(refused.body)["type"].removeprefix("urn:unroll:error:")
 
 
 def test_requests_go_through_one_after_another_and_pipelined() -> None:
@@ -71,11 +75,12 @@ def test_a_head_without_end_is_refused_before_it_ends() -> None:
     async def client(connect: Connect) -> None:
         reader, writer = await connect()
         writer.write(b"GET / HTTP/1.1\r\n")
-        refused = asyncio.ensure_future(refusal(reader))
+        refused = asyncio.ensure_future(answer(reader))
         while not refused.done():
             writer.write(b"a: " + b"b" * 500 + b"\r\n")
             await asyncio.wait([refused], timeout=0.01)
-        assert await refused == (431, "headers-too-large")
+        assert reason(await refused) == (431, "headers-too-large")
+        assert await reader.read() == b""
 
     run(client)
 

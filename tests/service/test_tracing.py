@@ -16,6 +16,7 @@ from contract.topologies import Rows
 from service.batching import Batcher
 from service.caller import Caller
 from service.model import Answer
+from service.switching import Switching
 from service.tracing import MOST_LINKS, WAITING_SPANS, BatchTrace, RequestTrace, Tracing
 from tests.collector import Collector, collecting
 
@@ -56,7 +57,7 @@ def run(tracing: Tracing, *requests: tuple[RequestTrace | None, list[float]]) ->
 
     async def main() -> list[Answer | BaseException]:
         with ThreadPoolExecutor(1) as executor:
-            batcher = Batcher(Model(), executor, 100, ("many_to_many", "v1"))
+            batcher = Batcher(Model(), executor, Switching(), 100, ("many_to_many", "v1"))
             runs = [batcher.run(Rows.of([row]), Caller(trace=trace)) for trace, row in requests]
             return await asyncio.gather(*runs, return_exceptions=True)
 
