@@ -75,6 +75,9 @@ class Observer:
         self, headers: dict[bytes, bytes], method: str, route: str, request_id: bytes, status: int, outcome: str, seconds: float
     ) -> None:
         """Of a request that was refused before there was a task for it: `begin` and `end` in one."""
+        logged = self._errors.take()
+        if not logged and not self._tracing:  # most of an overload
+            return
 
         def saw() -> None:
             trace = self.begin(headers, method, route, request_id)
@@ -83,9 +86,7 @@ class Observer:
             if logged:
                 self._log(self._errors, method, route, status, outcome, seconds)
 
-        logged = self._errors.take()
-        if logged or self._tracing:  # neither, for most of an overload
-            copy_context().run(saw)
+        copy_context().run(saw)
 
     def end(self, trace: RequestTrace | None, method: str, route: str, status: int, outcome: str, seconds: float) -> None:
         """Of a request that has been answered, or refused."""

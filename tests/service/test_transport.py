@@ -1,14 +1,23 @@
+import asyncio
+import sys
 import time
 from pathlib import Path
 
 import pytest
+from starlette.applications import Starlette
 
 from service.admission import Admission
 from service.errors import Overloaded
 from service.guard import Guard
 from service.keys import SCOPES, Key, line, new
+from service.observing import Observer
+from service.protocols.native import render_error
 from service.rates import Rates
-from tests.service.asgi import LIMIT, LIMITS, Client
+from service.routes import Request, Response, Route
+from service.tracing import Tracing
+from service.transport import Transport
+from tests.service import wire
+from tests.service.asgi import LIMIT, LIMITS, OPEN, Client
 
 
 def test_our_route_answers_before_the_applications_own() -> None:
@@ -86,6 +95,27 @@ def test_an_unannounced_body_is_refused_once_it_passes_the_limit() -> None:
     client = Client().request("POST", "/echo", chunks=[bytes(60)] * 5)
     assert client.status == 413
     assert client.problem["max_body_bytes"] == LIMIT
+
+
+def test_a_body_is_held_by_the_route_alone() -> None:
+    others: list[int] = []
+
+    async def count(request: Request) -> Response:
+        body = request.body
+        del request
+        await asyncio.sleep(0)
+        others.append(sys.getrefcount(body) - 2)  # `body`, and what is given to the function
+        return Response(b"")
+
+    async def client(connect: wire.Connect) -> None:
+        reader, writer = await connect()
+        writer.write(b"POST /count HTTP/1.1\r\ncontent-length: 50\r\n\r\n" + b"x" * 50)
+        assert (await wire.answer(reader)).plain == (200, b"")
+
+    transport = Transport(LIMITS, Admission(10_000, 10.0), OPEN, Observer(Tracing(None, 0.0, {}), 0.0, 10.0), render_error)
+    transport.add(Route("/count", "POST", count, render_error))
+    wire.run(client, transport.around(Starlette(), []))
+    assert others == [0]
 
 
 def test_a_client_that_goes_away_gets_no_answer() -> None:
