@@ -126,16 +126,20 @@ class Batcher:
             self._wake(loop)
             self._watched(batch, rows, outcomes)
             return
-        run = loop.run_in_executor(self._executor, self._run, batch, rows, trace)
-        self._switching.run_begins()
+        self._switching.run_begins()  # before the thread is woken, and begins to wait for the lock
+        try:
+            run = loop.run_in_executor(self._executor, self._run, batch, rows, trace)
+        except BaseException:
+            self._switching.run_ended()
+            raise
         self._awake = True
         run.add_done_callback(lambda done: self._after(loop, batch, rows, done))
 
     def _after(
         self, loop: asyncio.AbstractEventLoop, batch: list[_Waiting], rows: Rows, done: "asyncio.Future[_Outcomes]"
     ) -> None:
-        self._switching.run_ended()
         self._turn(loop, 0)  # before the answers are rendered, which would leave the model waiting; company has come meanwhile
+        self._switching.run_ended()
         error = RuntimeError("the run was cancelled") if done.cancelled() else done.exception()
         outcomes = _Outcomes([error] * len(batch)) if isinstance(error, Exception) else done.result()
         self._deliver_by_turns(loop, batch, outcomes.each)

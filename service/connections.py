@@ -112,14 +112,15 @@ class Connection(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         cycle = self.cycle
-        if isinstance(cycle, _Refused):
+        if isinstance(cycle, _Refused) or cycle.response_complete:
             return
-        if cycle.body or cycle.response_complete or len(body) > HIGH_WATER_LIMIT:
-            cycle.body = bytearray(cycle.body)
-            super().on_body(body)
-        else:  # most bodies come in one piece, which uvicorn would copy twice
+        if not cycle.body and len(body) <= HIGH_WATER_LIMIT:  # most bodies come in one piece, which uvicorn would copy twice
             cycle.body = body  # type: ignore[assignment]
             cycle.message_event.set()
+            return
+        if isinstance(cycle.body, bytes):
+            cycle.body = bytearray(cycle.body)
+        super().on_body(body)
 
     def on_message_complete(self) -> None:
         super().on_message_complete()

@@ -42,6 +42,8 @@ def timeout(headers: dict[bytes, bytes], default: float, most: float) -> float:
 
 def check_content_type(headers: dict[bytes, bytes]) -> None:
     """Raises WrongContentType unless the body is plain JSON, or does not say what it is."""
+    if headers.get(b"content-type") == b"application/json" and b"content-encoding" not in headers:  # nearly always
+        return
     stated = headers.get(b"content-type", b"application/json").decode("latin-1")
     if stated.split(";")[0].strip().lower() != "application/json":
         hint = "Add the header content-type: application/json (curl -d alone says x-www-form-urlencoded)."

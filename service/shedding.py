@@ -69,8 +69,7 @@ class Shedding:
             return None
         try:
             timeout(stated, 1.0, 1.0)
-            if stated.get(b"content-type") != b"application/json" or b"content-encoding" in stated:
-                check_content_type(stated)
+            check_content_type(stated)
             self._guard.admit(stated, route.scope)  # last, for it counts against the key's rate
         except UnrollError:  # which is to be said rather than that too much is waiting
             return None
@@ -100,9 +99,12 @@ class Shedding:
     def _release(self) -> None:
         held, self._held = self._held, []
         uncounted, self._uncounted = self._uncounted, []
-        for counted, number in Counter(uncounted).items():
-            for metric in counted:
-                metric.inc(number)
+        try:
+            for counted, number in Counter(uncounted).items():
+                for metric in counted:
+                    metric.inc(number)
+        except Exception:  # they are to be sent all the same
+            logger.exception("refusals could not be counted")
         for release in held:
             try:
                 release()

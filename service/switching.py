@@ -10,11 +10,12 @@ import sys
 from typing import Final
 
 LOOP_SECONDS: Final = 5e-4
+"""At Python's own 5 ms whatever loads beside the requests holds each of them up for as long."""
 RUN_SECONDS: Final = 2e-5
 
 
 class Switching:
-    """Of the runs that are on threads. Told of them by the event loop's thread alone."""
+    """Of the batchers' runs that are on threads; nobody waits for those that only compare. Told by the event loop's thread alone."""
 
     def __init__(self) -> None:
         self._runs = 0

@@ -150,8 +150,7 @@ class Transport:
         announced = announced_bytes(headers)
         if announced is not None and announced > self._limits.body_bytes:  # before a byte of it is read
             raise self._too_large(f"{announced}")
-        if headers.get(b"content-type") != b"application/json" or b"content-encoding" in headers:
-            check_content_type(headers)
+        check_content_type(headers)
         self._admission.enter(announced)
         message = _at_once(receive)  # nearly always all of it
         if message is not None and message["type"] == "http.request" and not message.get("more_body", False):
@@ -163,9 +162,9 @@ class Transport:
             body = await self._rest(message, receive)
         size = len(body)
         self._admission.arrive(size)
-        handled = route.handle(Request(body, caller, path, key))
-        del message, body  # whoever handles it lets it go once it is read, and the next body is read to where it was
         try:
+            handled = route.handle(Request(body, caller, path, key))
+            del message, body  # whoever handles it lets it go once it is read, and the next body is read to where it was
             return await handled
         finally:
             self._admission.leave(size)

@@ -1,7 +1,7 @@
 import asyncio
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event, get_ident
 
@@ -37,6 +37,14 @@ class Model:
 
     def seconds(self, rows: Rows) -> float:
         return self.expected
+
+
+@pytest.fixture(autouse=True)
+def _switch_interval() -> Iterator[None]:
+    """It is the process'."""
+    before = sys.getswitchinterval()
+    yield
+    sys.setswitchinterval(before)
 
 
 def row(*values: float) -> Rows:
@@ -114,24 +122,25 @@ def test_a_long_run_leaves_the_event_loop_free_and_gathers_company_meanwhile() -
     assert get_ident() not in model.threads
 
 
-def test_threads_get_pythons_lock_sooner_while_one_runs_a_model_and_only_then() -> None:
-    before = sys.getswitchinterval()
-    model = Model(seconds=1.0)
-    model.free.clear()
+def test_threads_get_pythons_lock_sooner_while_any_of_them_runs_a_model_and_only_then() -> None:
+    async def main() -> None:
+        switching, models = Switching(), [Model(seconds=1.0), Model(seconds=1.0)]
+        runs = []
+        for model in models:
+            model.free.clear()
+            batcher = Batcher(model, executor, switching, 100, ("model", "version"))
+            runs.append(asyncio.ensure_future(batcher.run(row(POISON), Caller())))
+            assert await asyncio.to_thread(model.started.wait, 10)
+        for model, run, after in zip(models, runs, (RUN_SECONDS, LOOP_SECONDS), strict=True):
+            assert sys.getswitchinterval() == pytest.approx(RUN_SECONDS)
+            model.free.set()
+            with pytest.raises(ValueError, match="poisoned"):
+                await run
+            await asyncio.sleep(0)
+            assert sys.getswitchinterval() == pytest.approx(after)
 
-    async def scenario(batcher: Batcher) -> None:
-        failing = asyncio.ensure_future(batcher.run(row(POISON), Caller()))
-        assert await asyncio.to_thread(model.started.wait, 10)
-        assert sys.getswitchinterval() == pytest.approx(RUN_SECONDS)
-        model.free.set()
-        with pytest.raises(ValueError, match="poisoned"):
-            await failing
-        assert sys.getswitchinterval() == pytest.approx(LOOP_SECONDS)
-
-    try:
-        batched(model, scenario)
-    finally:
-        sys.setswitchinterval(before)
+    with ThreadPoolExecutor(2) as executor:
+        asyncio.run(main())
 
 
 def test_the_next_run_has_begun_before_the_answers_of_the_last_are_looked_at() -> None:
@@ -247,6 +256,7 @@ def test_when_a_run_cannot_even_start_nobody_waits_for_ever() -> None:
         executor.shutdown()
         with pytest.raises(RuntimeError, match="shutdown"):
             await batcher.run(row(1.0), Caller())
+        assert sys.getswitchinterval() == pytest.approx(LOOP_SECONDS)
         model.expected = 0.0
         assert (await batcher.run(row(2.0), Caller())).values.tolist() == [4]
 

@@ -36,6 +36,21 @@ def test_requests_go_through_one_after_another_and_pipelined() -> None:
     run(client)
 
 
+@pytest.mark.parametrize("pieces", [1, 2, 4])
+@pytest.mark.parametrize("size", [10, 200_000])
+def test_a_body_in_pieces_is_whole_however_they_come(size: int, pieces: int) -> None:
+    async def client(connect: Connect) -> None:
+        reader, writer = await connect()
+        body = bytes(number % 251 for number in range(size))
+        step = -(-size // pieces)
+        parts = [body[start : start + step] for start in range(0, size, step)]
+        head = b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n"
+        writer.write(head + b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in parts) + b"0\r\n\r\n")
+        assert (await answer(reader)).plain == (200, body)
+
+    run(client)
+
+
 def test_a_long_body_before_the_next_head_counts_for_nothing() -> None:
     async def client(connect: Connect) -> None:
         reader, writer = await connect()

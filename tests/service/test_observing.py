@@ -52,6 +52,19 @@ def test_lines_are_limited_each_kind_for_itself_and_what_is_left_out_is_counted(
     assert vars(caplog.records[-1])["left_out"] == 7
 
 
+def test_of_refusals_without_a_task_lines_are_limited_too(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    now, crowd = 0.0, observer()
+    crowd._errors = Allowance(3.0, clock=lambda: now)
+    for _ in range(10):
+        crowd.see({}, "POST", "/many_to_many", b"id", 429, "overloaded", 0.001)
+    assert facts(caplog) == [(429, "overloaded")] * 3
+    now = 0.5
+    crowd.see({}, "POST", "/many_to_many", b"id", 429, "overloaded", 0.001)
+    assert vars(caplog.records[-1])["left_out"] == 7
+    assert current_ids() == {}
+
+
 def test_ids_are_those_of_the_request_of_the_task() -> None:
     seen = observer()
 
