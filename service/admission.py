@@ -32,9 +32,7 @@ class Admission:
 
     def __init__(self, most_bytes: int, most_seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._most_bytes, self._most_seconds, self._clock = most_bytes, most_seconds, clock
-        self._held = (
-            0  # bytes of requests that are here, whole or not, and not answered: what is only announced takes no memory
-        )
+        self._held = 0  # bytes of requests that are here, in part or whole, until answered; what is announced takes no memory
         self._waiting, self._requests = 0, 0  # bytes that arrived and wait for their answer, and in how many requests
         self._rate: float | None = None  # bytes answered a second
         self._since, self._busy, self._answered = 0.0, 0.0, 0  # of the rate's window: seconds with something to do
@@ -54,7 +52,7 @@ class Admission:
 
     @property
     def waiting_bytes(self) -> int:
-        """Of requests that are here, whole or not, and not answered."""
+        """Of requests that are here, whole or not, until their answer."""
         return self._held
 
     def enter(self, size: int | None) -> None:

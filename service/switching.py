@@ -15,7 +15,7 @@ RUN_SECONDS: Final = 2e-5
 
 
 class Switching:
-    """Of the batchers' runs that are on threads; nobody waits for those that only compare. Told by the event loop's thread alone."""
+    """Of the batchers' runs that are on threads; for those that only compare nobody waits. The event loop's thread tells it."""
 
     def __init__(self) -> None:
         self._runs = 0
