@@ -42,8 +42,10 @@ MAY_IMPORT = {
         "service.errors",
         "service.metrics",
         "service.model",
+        "service.switching",
         "service.tracing",
     },
+    "service.switching": set(),
     "service.trials": {"contract", "service.caller", "service.metrics", "service.model"},
     "service.served": {"contract", "service.model", "service.trials"},
     "service.registry": {
@@ -69,6 +71,7 @@ MAY_IMPORT = {
         "service.errors",
         "service.model",
         "service.served",
+        "service.switching",
         "service.trials",
     },
     "service.headers": {"service.errors"},
