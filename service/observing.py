@@ -75,29 +75,39 @@ class Observer:
         self, headers: dict[bytes, bytes], method: str, route: str, request_id: bytes, status: int, outcome: str, seconds: float
     ) -> None:
         """Of a request that was refused before there was a task for it: `begin` and `end` in one."""
-        logged = self._errors.take()
-        if not logged and not self._tracing:  # most of an overload
+        allowance = self._allowance(outcome)
+        if allowance is None and not self._tracing:  # most of an overload
             return
-
-        def saw() -> None:
-            trace = self.begin(headers, method, route, request_id)
-            if trace is not None:
-                trace.end(status, outcome)
-            if logged:
-                self._log(self._errors, method, route, status, outcome, seconds)
-
-        copy_context().run(saw)
+        copy_context().run(
+            lambda: self._end(
+                self.begin(headers, method, route, request_id), allowance, method, route, status, outcome, seconds
+            )
+        )
 
     def end(self, trace: RequestTrace | None, method: str, route: str, status: int, outcome: str, seconds: float) -> None:
         """Of a request that has been answered, or refused."""
+        self._end(trace, self._allowance(outcome), method, route, status, outcome, seconds)
+
+    def _allowance(self, outcome: str) -> Allowance | None:
+        """What a line for it has been taken from; None where it is to have none."""
+        allowance = self._answers if outcome == OK else self._errors
+        wanted = outcome != OK or random.random() < self._sample  # noqa: S311 - nobody gains by guessing
+        return allowance if wanted and allowance.take() else None
+
+    def _end(
+        self,
+        trace: RequestTrace | None,
+        allowance: Allowance | None,
+        method: str,
+        route: str,
+        status: int,
+        outcome: str,
+        seconds: float,
+    ) -> None:
         if trace is not None:
             trace.end(status, outcome)
-        allowance = self._answers if outcome == OK else self._errors
-        if (outcome != OK or random.random() < self._sample) and allowance.take():  # noqa: S311 - nobody gains by guessing
-            self._log(allowance, method, route, status, outcome, seconds)
-
-    def _log(self, allowance: Allowance, method: str, route: str, status: int, outcome: str, seconds: float) -> None:
-        """A line, for which there was an allowance."""
+        if allowance is None:
+            return
         facts = {"method": method, "route": route, "status": status, "outcome": outcome, "ms": round(seconds * 1e3, 3)}
         if allowance.left_out:
             facts["left_out"] = allowance.left_out  # since the last line of the kind

@@ -57,9 +57,14 @@ async def theirs(_request: StarletteRequest) -> PlainTextResponse:
     return PlainTextResponse("theirs")
 
 
+def untraced(limits: Limits, admission: Admission, guard: Guard = OPEN) -> Transport:
+    """Without routes yet; of answers it logs nothing."""
+    return Transport(limits, admission, guard, Observer(Tracing(None, 0.0, {}), 0.0, 10.0), render_error)
+
+
 def application(limits: Limits, admission: Admission, guard: Guard) -> Starlette:
     """As in the service: a Starlette application, the transport added as its innermost middleware."""
-    transport = Transport(limits, admission, guard, Observer(Tracing(None, 0.0, {}), 0.0, 10.0), render_error)
+    transport = untraced(limits, admission, guard)
     transport.add(
         Route("/echo", "POST", echo, render_error),
         Route("/refuse", "POST", refuse, render_error),

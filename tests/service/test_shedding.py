@@ -13,13 +13,11 @@ from service import metrics
 from service.admission import WINDOW, Admission
 from service.guard import Guard
 from service.keys import line, new
-from service.observing import Observer
 from service.protocols.native import render_error
 from service.rates import Rates
 from service.routes import Request, Response, Route
-from service.tracing import Tracing
-from service.transport import Limits, Transport
-from tests.service.asgi import OPEN
+from service.transport import Limits
+from tests.service.asgi import OPEN, untraced
 from tests.service.clock import Clock
 from tests.service.wire import LIMITS, Connect, answer, run
 
@@ -41,8 +39,7 @@ class Served:
         clock.now += 2 * WINDOW
         self.admission.leave(1_000)
         limits = Limits(body_bytes=200_000, body_seconds=30, timeout=10, most_timeout=60)
-        observer = Observer(Tracing(None, 0.0, {}), 0.0, 10.0)
-        self.transport = Transport(limits, self.admission, guard, observer, render_error)
+        self.transport = untraced(limits, self.admission, guard)
         self.shedding = self.transport.shedding
         self.reached: list[bytes] = []  # the ids of the requests that the application saw
         self.transport.add(Route("/echo", "POST", _echo, render_error))

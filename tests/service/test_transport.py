@@ -10,14 +10,11 @@ from service.admission import Admission
 from service.errors import Overloaded
 from service.guard import Guard
 from service.keys import SCOPES, Key, line, new
-from service.observing import Observer
 from service.protocols.native import render_error
 from service.rates import Rates
 from service.routes import Request, Response, Route
-from service.tracing import Tracing
-from service.transport import Transport
 from tests.service import wire
-from tests.service.asgi import LIMIT, LIMITS, OPEN, Client
+from tests.service.asgi import LIMIT, LIMITS, Client, untraced
 
 
 def test_our_route_answers_before_the_applications_own() -> None:
@@ -112,7 +109,7 @@ def test_a_body_is_held_by_the_route_alone() -> None:
         writer.write(b"POST /count HTTP/1.1\r\ncontent-length: 50\r\n\r\n" + b"x" * 50)
         assert (await wire.answer(reader)).plain == (200, b"")
 
-    transport = Transport(LIMITS, Admission(10_000, 10.0), OPEN, Observer(Tracing(None, 0.0, {}), 0.0, 10.0), render_error)
+    transport = untraced(LIMITS, Admission(10_000, 10.0))
     transport.add(Route("/count", "POST", count, render_error))
     wire.run(client, transport.around(Starlette(), []))
     assert others == [0]
