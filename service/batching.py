@@ -1,7 +1,7 @@
 """The micro-batcher of one model: whatever has arrived when the model is free runs together. asyncio and NumPy.
 
-It never waits for company: a lone request runs in the next turn of the event loop. Under load the loop's turns bring the
-requests of many connections, and they share a call. First come, first served; bounded in items.
+It never waits for company: a request that is alone runs at once, others in the next turn of the event loop. Under load the
+loop's turns bring the requests of many connections, and they share a call. First come, first served; bounded in items.
 """
 
 import asyncio
@@ -91,7 +91,10 @@ class Batcher:
         loop = asyncio.get_running_loop()
         waiting = _Waiting(rows, loop.create_future(), caller, time.monotonic(), watch)
         self._queue.append(waiting)
-        self._wake(loop)
+        if caller.alone and not self._awake:
+            self._turn(loop, 0)  # two turns of the loop sooner
+        else:
+            self._wake(loop)
         return await waiting.answer
 
     def _wake(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -115,9 +118,7 @@ class Batcher:
 
     def _start(self, batch: list[_Waiting], loop: asyncio.AbstractEventLoop) -> None:
         rows = Rows.end_to_end([waiting.rows for waiting in batch])
-        self._waited.observe(time.monotonic() - batch[0].since)
-        self._rows.observe(len(rows.lengths))
-        self._items.inc(len(rows.values))
+        waited = time.monotonic() - batch[0].since
         traced = [(waiting.caller.trace, waiting.since) for waiting in batch if waiting.caller.trace is not None]
         trace = BatchTrace(traced, len(rows.lengths), self._labels) if traced else None
         if self._model.seconds(rows) <= INLINE_SECONDS:
@@ -125,7 +126,9 @@ class Batcher:
             self._deliver(batch, outcomes.each)
             self._wake(loop)
             self._watched(batch, rows, outcomes)
+            loop.call_soon(self._count, waited, rows)  # once the answers have gone
             return
+        self._count(waited, rows)
         self._switching.run_begins()  # before the thread is woken, and begins to wait for the lock
         try:
             run = loop.run_in_executor(self._executor, self._run, batch, rows, trace)
@@ -134,6 +137,11 @@ class Batcher:
             raise
         self._awake = True
         run.add_done_callback(lambda done: self._after(loop, batch, rows, done))
+
+    def _count(self, waited: float, rows: Rows) -> None:
+        self._waited.observe(waited)
+        self._rows.observe(len(rows.lengths))
+        self._items.inc(len(rows.values))
 
     def _after(
         self, loop: asyncio.AbstractEventLoop, batch: list[_Waiting], rows: Rows, done: "asyncio.Future[_Outcomes]"

@@ -15,6 +15,7 @@ class Caller(NamedTuple):
     deadline: float = math.inf  # of time.monotonic(), in seconds
     gone: Callable[[], bool] = _stays  # whether nobody is there any more; costs a few microseconds
     trace: RequestTrace | None = None
+    alone: bool = False  # whether no other request is here that could share its run
 
 
 class CallerGone(Exception):

@@ -19,8 +19,9 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from service import metrics
 from service.errors import HeadersTooLarge, NotHTTP, TooManyConnections, UnrollError
 from service.guard import OPEN
-from service.routes import CLOSE, ErrorRenderer, Response
+from service.routes import CLOSE, IN_HAND, ErrorRenderer, Response
 from service.shedding import Shedding
+from service.writing import Together
 
 logger = logging.getLogger(__name__)
 LINGER: Final = 1.0
@@ -56,6 +57,7 @@ class Connection(HttpToolsProtocol):
     ) -> None:
         super().__init__(**uvicorns)
         self._limits, self._shedding, self._render_error = limits, shedding, render_error
+        self._extensions: dict[str, dict[object, object]] = {IN_HAND: {"tasks": self.tasks}}
         self._in_head = self._began = False  # a part of a request's head is here, and not all; it began in this chunk
         self._most = self._least = 0  # bytes that the head which is being read has at most and at least
         self._refused: UnrollError | None = None
@@ -108,7 +110,11 @@ class Connection(HttpToolsProtocol):
             self._refused = self._too_large()
             raise _TooLarge
         if self._shedding is None or not self._shedding.full or not self._refused_early(self._shedding):
+            before = self.cycle
+            self.scope["extensions"] = self._extensions
             super().on_headers_complete()
+            if self.cycle is not before and self.scope["method"] != "HEAD":  # whose head is all of its answer
+                self.cycle.transport = Together(self.transport)  # type: ignore[assignment]
 
     def on_body(self, body: bytes) -> None:
         cycle = self.cycle

@@ -17,6 +17,8 @@ from service.keys import Scope
 
 CLOSE: Final = (b"connection", b"close")
 """The header of an answer that is the last one of its connection."""
+IN_HAND: Final = "unroll.in_hand"
+"""The ASGI extension whose `tasks` are this worker's requests that have been read, be it only their heads, and not answered."""
 NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 
 

@@ -26,7 +26,7 @@ from service.errors import BodyTooLarge, Overloaded, SlowBody, UnknownRoute, Unr
 from service.guard import Guard
 from service.headers import RequestIds, announced_bytes, check_content_type, timeout
 from service.observing import OK, Observer
-from service.routes import CLOSE, ErrorRenderer, Request, Response, Route, Routes
+from service.routes import CLOSE, IN_HAND, ErrorRenderer, Request, Response, Route, Routes
 from service.shedding import Shedding
 from service.tracing import RequestTrace
 
@@ -144,7 +144,7 @@ class Transport:
         if scope["method"] != route.method and not (route.method == "GET" and scope["method"] == "HEAD"):
             raise _wrong_method(scope, "GET, HEAD" if route.method == "GET" else route.method)
         deadline = time.monotonic() + timeout(headers, self._limits.timeout, self._limits.most_timeout)
-        caller = Caller(deadline, partial(_gone, receive), trace)
+        caller = Caller(deadline, partial(_gone, receive), trace, alone=_alone(scope))
         if route.method != "POST":
             return await route.handle(Request(b"", caller, path, key))
         announced = announced_bytes(headers)
@@ -236,6 +236,12 @@ class Outermost:
             ours = self._transport.around(application.middleware_stack, application.routes)
             application.middleware_stack = self._outside(ours)
         await self._app(scope, receive, send)
+
+
+def _alone(scope: Scope) -> bool:
+    """Whether this is the only request in hand; False where the server does not say."""
+    in_hand = (scope.get("extensions") or {}).get(IN_HAND)
+    return in_hand is not None and len(in_hand["tasks"]) == 1
 
 
 def _gone(receive: Receive) -> bool:

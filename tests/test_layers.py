@@ -81,7 +81,15 @@ MAY_IMPORT = {
     "service.guard": {"service.errors", "service.keys", "service.rates", "service.rereading"},
     "service.browsers": set(),
     "service.tls": {"service.rereading"},
-    "service.connections": {"service.errors", "service.guard", "service.metrics", "service.routes", "service.shedding"},
+    "service.connections": {
+        "service.errors",
+        "service.guard",
+        "service.metrics",
+        "service.routes",
+        "service.shedding",
+        "service.writing",
+    },
+    "service.writing": set(),
     "service.listening": {"service.connections", "service.tls"},
     "service.routes": {"service.caller", "service.errors", "service.keys", "service.metrics"},
     "service.shedding": {

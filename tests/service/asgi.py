@@ -49,6 +49,10 @@ async def gone(request: Request) -> Response:
     return Response(str(request.caller.gone()).encode())
 
 
+async def alone(request: Request) -> Response:
+    return Response(str(request.caller.alone).encode())
+
+
 async def whose(request: Request) -> Response:
     return Response(f"{request.key} {request.path['name']}".encode())
 
@@ -72,6 +76,7 @@ def application(limits: Limits, admission: Admission, guard: Guard) -> Starlette
         Route("/read", "GET", echo, render_error),
         Route("/deadline", "POST", deadline, render_error),
         Route("/gone", "POST", gone, render_error),
+        Route("/alone", "POST", alone, render_error),
         Route("/admin/{name}", "POST", whose, render_error, "admin"),
     )
     routes = [StarletteRoute(f"/{path}", theirs) for path in ("theirs", "livez", "readyz", "metrics")]
@@ -82,9 +87,16 @@ def application(limits: Limits, admission: Admission, guard: Guard) -> Starlette
 class Client:
     """Speaks ASGI: starts the application, then sends one request in the chunks given and keeps what was answered."""
 
-    def __init__(self, limits: Limits = LIMITS, admission: Admission | None = None, guard: Guard = OPEN) -> None:
+    def __init__(
+        self,
+        limits: Limits = LIMITS,
+        admission: Admission | None = None,
+        guard: Guard = OPEN,
+        extensions: dict[str, Any] | None = None,
+    ) -> None:
         self.sent: list[Message] = []
         self.chunks_read = 0
+        self._extensions = extensions
         self._app = application(limits, admission or Admission(10_000, 10.0), guard)
 
     async def _run(self, method: str, path: str, headers: dict[str, str], chunks: list[bytes], more: bool, never: bool) -> None:
@@ -127,6 +139,8 @@ class Client:
             "http_version": "1.1",
             "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
         }
+        if self._extensions is not None:
+            scope["extensions"] = self._extensions
         await app(scope, receive, send)
 
     def request(

@@ -94,6 +94,21 @@ def test_of_a_batch_that_one_watches_it_is_told_at_once_and_of_others_one_by_one
     assert told == [("a", [1, 2, 3, 4], [2, 4, 6, 8], [[1, 2], [1]], 2), ("a", [1, 2, 3], [2, 4, 6], [[1, 2]], 1), alone]
 
 
+def test_a_request_that_is_alone_does_not_wait_for_the_next_turn() -> None:
+    model = Model()
+
+    async def scenario(batcher: Batcher) -> None:
+        with pytest.raises(StopIteration) as ended:  # the coroutine's, without ever giving the loop a turn
+            batcher.run(row(1.0), Caller(alone=True)).send(None)
+        assert ended.value.value.values.tolist() == [2]
+        first = batcher.run(row(2.0), Caller())
+        second = batcher.run(row(3.0), Caller(alone=True))  # it is not, whatever was said of it
+        assert [answer.values.tolist() for answer in await asyncio.gather(first, second)] == [[4], [6]]
+
+    batched(model, scenario)
+    assert model.batches == [[1], [1, 1]]
+
+
 def test_a_batch_is_cut_at_its_bound_first_come_first_served() -> None:
     model = Model()
 

@@ -4,6 +4,7 @@ import json
 import pytest
 from starlette.types import Receive, Scope, Send
 
+from service.routes import IN_HAND
 from tests.service.wire import GET, LIMITS, Answer, Connect, answer, run
 
 
@@ -34,6 +35,30 @@ def test_requests_go_through_one_after_another_and_pipelined() -> None:
         assert [(await answer(reader)).plain for _ in range(5)] == [(200, b"abc")] * 5
 
     run(client)
+
+
+def test_a_request_is_told_what_else_is_in_hand() -> None:
+    async def company(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        counts.append(len(scope["extensions"][IN_HAND]["tasks"]))
+        while len(counts) % 3 == 1:  # the first waits for the second
+            await asyncio.sleep(0)
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
+        await send({"type": "http.response.body", "body": b""})
+
+    async def client(connect: Connect) -> None:
+        (reader, writer), (another, to_it) = await connect(), await connect()
+        writer.write(GET)
+        while not counts:
+            await asyncio.sleep(0)
+        to_it.write(GET)
+        await asyncio.gather(answer(reader), answer(another))
+        writer.write(GET)
+        await answer(reader)
+
+    counts: list[int] = []
+    run(client, company)
+    assert counts == [1, 2, 1]
 
 
 @pytest.mark.parametrize("pieces", [1, 2, 4])

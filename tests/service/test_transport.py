@@ -12,7 +12,7 @@ from service.guard import Guard
 from service.keys import SCOPES, Key, line, new
 from service.protocols.native import render_error
 from service.rates import Rates
-from service.routes import Request, Response, Route
+from service.routes import IN_HAND, Request, Response, Route
 from tests.service import wire
 from tests.service.asgi import LIMIT, LIMITS, Client, untraced
 
@@ -58,7 +58,7 @@ def test_a_wrong_method_is_405_whoever_owns_the_route(method: str, path: str, al
 def test_an_unknown_route_is_404_and_names_those_that_are_there() -> None:
     client = Client().request("GET", "/nope")
     assert client.status == 404
-    assert "There is: /deadline, /echo, /fail, /gone, /read, /refuse" in client.problem["detail"]
+    assert "There is: /alone, /deadline, /echo, /fail, /gone, /read, /refuse" in client.problem["detail"]
 
 
 @pytest.mark.parametrize("stated", ["application/json", "Application/JSON; charset=utf-8", None])
@@ -168,6 +168,12 @@ class Full(Admission):
 def test_whether_a_client_has_gone_is_found_out_without_waiting() -> None:
     assert Client().request("POST", "/gone", chunks=[b"x"]).body == b"True"
     assert Client().request("POST", "/gone", chunks=[b"x"], never=True, whole=True).body == b"False"
+
+
+@pytest.mark.parametrize(("in_hand", "alone"), [(None, b"False"), ({1}, b"True"), ({1, 2}, b"False")])
+def test_a_route_is_told_whether_its_request_is_alone(in_hand: set[int] | None, alone: bytes) -> None:
+    client = Client(extensions={IN_HAND: {"tasks": in_hand}} if in_hand else None)
+    assert client.request("POST", "/alone", chunks=[b"x"]).body == alone
 
 
 @pytest.mark.parametrize("chunks", [[], [b"half"]], ids=["nothing", "half"])

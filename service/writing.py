@@ -1,0 +1,43 @@
+"""The head of an answer and the first of its body in one call of the kernel and one packet. asyncio.
+
+uvicorn writes them one after the other, and uvloop hands each at once to the kernel: the client is woken for a head
+without a body, and then again. ASGI lets a server keep the head until there is something of the body.
+"""
+
+import asyncio
+from typing import Final
+
+CONTINUE: Final = b"HTTP/1.1 100 "
+
+
+class Together:
+    """What a uvicorn cycle writes to in place of `transport`: an answer that has a body, be it an empty one."""
+
+    __slots__ = ("_begun", "_head", "_transport")
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._head = b""  # while it is kept
+        self._begun = False  # it has been sent
+
+    def write(self, data: bytes) -> None:
+        if self._begun:
+            self._transport.write(data)
+        elif self._head:
+            self._send(data)
+        elif data.startswith(CONTINUE):  # the head of no answer
+            self._transport.write(data)
+        else:
+            self._head = data
+
+    def is_closing(self) -> bool:
+        return self._transport.is_closing()
+
+    def close(self) -> None:
+        if self._head:
+            self._send(b"")
+        self._transport.close()
+
+    def _send(self, data: bytes) -> None:
+        head, self._head, self._begun = self._head, b"", True
+        self._transport.writelines((head, data))
