@@ -41,24 +41,26 @@ def speed(seconds: float = SPEED_SECONDS) -> float:
     return turns / took
 
 
+def family(pid: int) -> list[psutil.Process]:
+    """A process and its descendants."""
+    leader = psutil.Process(pid)
+    return [leader, *leader.children(recursive=True)]
+
+
 def memory(pid: int) -> list[float]:
     """MB resident in a process and in each of its descendants, the largest first."""
-    leader = psutil.Process(pid)
-    family = [leader, *leader.children(recursive=True)]
-    return sorted((process.memory_info().rss / 1e6 for process in family if process.is_running()), reverse=True)
+    return sorted((process.memory_info().rss / 1e6 for process in family(pid) if process.is_running()), reverse=True)
 
 
 def processor_seconds(pid: int) -> float:
     """That a process and its descendants have used so far; those of one that has ended are missing."""
-    leader = psutil.Process(pid)
-    times = [process.cpu_times() for process in (leader, *leader.children(recursive=True))]
+    times = [process.cpu_times() for process in family(pid)]
     return float(sum(time.user + time.system for time in times))
 
 
 def peak_memory(pid: int) -> float:
     """MB: the most that each of them ever had resident, summed. Linux keeps it, so nothing has to look on."""
-    leader = psutil.Process(pid)
-    statuses = [Path(f"/proc/{process.pid}/status").read_text() for process in (leader, *leader.children(recursive=True))]
+    statuses = [Path(f"/proc/{process.pid}/status").read_text() for process in family(pid)]
     return sum(int(re.findall(r"^VmHWM:\s+(\d+) kB$", status, re.MULTILINE)[0]) for status in statuses) * 1024 / 1e6
 
 

@@ -3,11 +3,14 @@
 import http.client
 import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil  # type: ignore[import-untyped]
+
+from benchmarks.machine import family
 from benchmarks.targets import ROW, Target, environ, numbers
 from loadtests.target import ROOT, end, free_port
 
@@ -61,6 +64,22 @@ def running(target: Target, model: Path, folder: Path, ready: str | None = None)
         yield Server(target, process.pid, port, seconds, answer)
     finally:
         end(process)
+
+
+@contextmanager
+def alone(server: Server, servers: Sequence[Server]) -> Iterator[None]:
+    """Of `servers` only this one runs; the others are stopped. What one does while nobody asks it anything (Ray Serve: a
+    twelfth of a core) would be in the tails of all."""
+    stopped = [process for other in servers if other is not server for process in family(other.pid)]
+    try:
+        for process in stopped:
+            with suppress(psutil.NoSuchProcess):
+                process.suspend()
+        yield
+    finally:
+        for process in stopped:
+            with suppress(psutil.NoSuchProcess):
+                process.resume()
 
 
 def check(answer: bytes, items: list[float]) -> None:

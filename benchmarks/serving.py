@@ -22,11 +22,13 @@ from benchmarks import chart, machine, report, wrk
 from benchmarks.commands import interruptible, model_folder
 from benchmarks.payloads import rows_body, rows_items
 from benchmarks.results import CONNECTIONS, SUSTAINED, Measured, Results
-from benchmarks.servers import NotServing, Server, ask, check, running
+from benchmarks.servers import NotServing, Server, alone, ask, check, running
 from benchmarks.targets import ECHO, OURS, TARGETS, Target, environ
 from loadtests.target import ROOT
 
 BEFORE, SUSTAINED_SECONDS = 60, 20
+BETWEEN = 0.2
+"""Seconds in which all servers run, between two that are measured: what is left in the queues of one is not another's load."""
 LARGE_CONNECTIONS = (1, 2, 4)
 STARTS = 3
 Loads = dict[str, dict[int, list[wrk.Load]]]
@@ -57,9 +59,13 @@ def _measure(options: argparse.Namespace) -> int:
             _side_by_side(servers, folder, results)
             by_name = {server.target.name: server for server in servers}
             if OURS in by_name:
-                _large(by_name[OURS], folder, results)
+                with alone(by_name[OURS], servers):
+                    _large(by_name[OURS], folder, results)
                 if not options.quick:
-                    _sustained([by_name[name] for name in (OURS, ECHO) if name in by_name], folder, results)
+                    for server in [by_name[name] for name in (OURS, ECHO) if name in by_name]:
+                        with alone(server, servers):
+                            _sustained(server, folder, results)
+                        time.sleep(BETWEEN)
             _say("ending the servers ...")
     if ours:
         results.engine = _part("engine", ours, model, results)
@@ -103,12 +109,17 @@ def _side_by_side(servers: Sequence[Server], folder: Path, results: Results) -> 
     checked: dict[str, dict[int, wrk.Load]] = {server.target.name: {} for server in servers}
     for server in servers:  # warms up, too
         for number in CONNECTIONS:
-            checked[server.target.name][number] = _run(server, number, max(1.0, results.seconds / 2), folder, compared=True)
+            with alone(server, servers):
+                checked[server.target.name][number] = _run(server, number, max(1.0, results.seconds / 2), folder, compared=True)
+            time.sleep(BETWEEN)
     loads: Loads = {server.target.name: {number: [] for number in CONNECTIONS} for server in servers}
     for round_ in range(results.rounds):
         for number in CONNECTIONS:
             for server in [*servers[round_ % len(servers) :], *servers[: round_ % len(servers)]]:
-                loads[server.target.name][number].append(load := _run(server, number, results.seconds, folder))
+                with alone(server, servers):
+                    load = _run(server, number, results.seconds, folder)
+                time.sleep(BETWEEN)
+                loads[server.target.name][number].append(load)
                 _say(f"round {round_ + 1} of {results.rounds}, {number:2} connections: {_shown(server, load)}")
     for server in servers:
         name, target = server.target.name, server.target
@@ -129,7 +140,6 @@ def _run(server: Server, connections: int, seconds: float, folder: Path, compare
     load = wrk.run(server.url, connections, seconds, own / "body", own / "expected" if compared else None)
     if compared and load.wrong:
         _say(f"{server.target.label}: {load.wrong} of {load.checked} answers are wrong at {connections} connections")
-    time.sleep(0.2)  # what is left in the queues of one is not another's load
     return load
 
 
@@ -147,12 +157,11 @@ def _large(server: Server, folder: Path, results: Results) -> None:
         _say(f"1,000 rows, {number} connections: {_shown(server, results.large[number])}")
 
 
-def _sustained(servers: Sequence[Server], folder: Path, results: Results) -> None:
-    for server in servers:
-        _say(f"{server.target.label}: {BEFORE} s of load, then {SUSTAINED_SECONDS} s at each of {SUSTAINED} connections ...")
-        _run(server, max(SUSTAINED), BEFORE, folder)
-        found = {number: _run(server, number, SUSTAINED_SECONDS, folder) for number in SUSTAINED}
-        results.sustained[server.target.name] = found
+def _sustained(server: Server, folder: Path, results: Results) -> None:
+    _say(f"{server.target.label}: {BEFORE} s of load, then {SUSTAINED_SECONDS} s at each of {SUSTAINED} connections ...")
+    _run(server, max(SUSTAINED), BEFORE, folder)
+    found = {number: _run(server, number, SUSTAINED_SECONDS, folder) for number in SUSTAINED}
+    results.sustained[server.target.name] = found
 
 
 def _part(name: str, ours: Target, model: Path, results: Results, *arguments: str) -> dict[str, Any] | None:
