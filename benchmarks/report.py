@@ -45,8 +45,9 @@ def _servers(results: Results, plot: str) -> str:
     return (
         f"## One row of five items\n\n![requests a second]({plot})\n\n{table(columns, rows)}\n\n"
         f"Medians of {results.rounds} rounds of {results.seconds:g} s with `wrk -t 1`, the order of the servers rotated; all "
-        "are there all the time, those that are not under load are stopped.\nOnly good answers count. Every answer of a pass of "
-        "its own, before these, was compared with the right one (`wrong`), and warms up;\nin the measured rounds wrk counts those that are not 2xx. "
+        "are there all the time, those that are not under load are stopped.\nOnly good answers count. Every answer of a pass "
+        "of its own, before these, was compared with the right one (`wrong`), and warms up;\nin the measured rounds wrk counts "
+        "those that are not 2xx. "
         f"No server writes an access log, where it can be turned off.\n\n{how}"
     )
 
