@@ -111,6 +111,7 @@ class Unroll:
             check_address(command.params["host"] or BentoMLContainer.http.host.get())
 
     def __init__(self) -> None:
+        memory.postpone()
         logs.setup(settings.log_format)
         tracing.start()
         metrics.build_info.labels(settings.version, settings.commit, version("bentoml")).set(1)

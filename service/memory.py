@@ -9,6 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 
+def postpone() -> None:
+    """Collect nothing until `settle`: of what importing TensorFlow and loading models makes nearly all stays, and the collector
+    would walk through it again and again, for half a second."""
+    gc.disable()
+
+
 def settle() -> None:
     """Take what is loaded out of the collector's sight, and give freed memory back to the system.
 
@@ -17,6 +23,7 @@ def settle() -> None:
     """
     gc.collect()
     gc.freeze()
+    gc.enable()
     gc.set_threshold(50_000, 20, 20)  # a request leaves no cycles behind, so looking for them at every 700 objects is in vain
     trim()
     release_code()

@@ -44,3 +44,23 @@ assert mapped_kb() < before / 2, (before, mapped_kb())
 assert numpy.linalg.inv(numpy.eye(50) * 2).sum() == 25
 """
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+
+
+def test_nothing_is_collected_while_models_are_loaded_and_all_of_it_after() -> None:
+    program = """
+import gc, weakref
+from service.memory import postpone, settle
+class Cycle:
+    def __init__(self): self.itself = self
+postpone()
+left = weakref.ref(Cycle())
+kept = [[] for _ in range(100_000)]
+assert left() is not None
+settle()
+assert left() is None
+again = weakref.ref(Cycle())
+kept += [[] for _ in range(100_000)]
+assert again() is None
+assert gc.get_freeze_count() > 100_000
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
