@@ -10,7 +10,7 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Executor
-from itertools import chain
+from itertools import accumulate, chain, islice
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -35,7 +35,7 @@ class _Answered(NamedTuple):
     other: LoadedModel  # the version that did not answer
     rows: Rows
     answer: Answer
-    requests: Sequence[Rows]  # of which `rows` are made
+    requests: Sequence[int]  # how many of the rows are each one's
     seconds: Sequence[float]  # that each took, where that is still to be counted
 
 
@@ -55,10 +55,10 @@ class Comparer:
         other: LoadedModel,
         rows: Rows,
         answer: Answer,
-        requests: Sequence[Rows],
+        requests: Sequence[int],
         seconds: Sequence[float] = (),
     ) -> None:
-        """Compare when there is time to. `requests` make up `rows`; `seconds` each took, none where that has been counted."""
+        """Compare when there is time to. `requests`: how many of `rows` are each one's; `seconds` each took, if to be counted."""
         items = self._items + len(rows.values)
         if items > WAITING:
             trial.drop(len(requests))
@@ -128,6 +128,9 @@ class Comparer:
 
 def _requests(together: _Answered) -> list[_Answered]:
     """Each by itself."""
-    requests = together.requests
-    answers = together.answer.split(requests)
-    return [together._replace(rows=rows, answer=one, requests=[rows]) for rows, one in zip(requests, answers, strict=True)]
+    whole, lengths = together.rows.values, iter(together.rows.lengths)
+    each = [[*islice(lengths, count)] for count in together.requests]
+    ends = [*accumulate(map(sum, each))]
+    requests = [Rows(whole[end - sum(own) : end], own) for own, end in zip(each, ends, strict=True)]
+    alone = zip(requests, together.answer.split(requests), strict=True)
+    return [together._replace(rows=rows, answer=one, requests=[len(rows.lengths)]) for rows, one in alone]

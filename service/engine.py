@@ -112,7 +112,7 @@ class Engine:
                 logger.warning("canary %s:%s failed: %s", canary.name, answering.manifest.version, type(error).__name__)
                 answering, failed = canary.baseline, True
             else:
-                self._comparer.offer(canary, canary.baseline, rows, answer, [rows])
+                self._comparer.offer(canary, canary.baseline, rows, answer, [len(rows.lengths)])
         if answer is None:
             try:
                 with canary.timed("baseline"):
@@ -140,7 +140,7 @@ class Engine:
             shadow.failed("baseline")
             raise
 
-    def _shadow(self, shadow: Trial, rows: Rows, answer: Answer, requests: list[Rows], seconds: list[float]) -> None:
+    def _shadow(self, shadow: Trial, rows: Rows, answer: Answer, requests: list[int], seconds: list[float]) -> None:
         self._comparer.offer(shadow, shadow.candidate, rows, answer, requests, seconds)
 
     def _judge(self, canary: Trial) -> None:

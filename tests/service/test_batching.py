@@ -74,11 +74,10 @@ def test_what_arrived_together_runs_together_in_order() -> None:
 
 @pytest.mark.parametrize("seconds", [0.0, 1.0], ids=["on the loop", "in a thread"])
 def test_of_a_batch_that_one_watches_it_is_told_at_once_and_of_others_one_by_one(seconds: float) -> None:
-    told: list[tuple[str, list[float], list[float], list[list[int]], int]] = []
+    told: list[tuple[str, list[float], list[float], list[int], int]] = []
 
-    def tell(watch: str, rows: Rows, answer: Answer, requests: list[Rows], took: list[float]) -> None:
-        lengths = [request.lengths for request in requests]
-        told.append((watch, rows.values.tolist(), answer.values.tolist(), lengths, len(took)))
+    def tell(watch: str, rows: Rows, answer: Answer, requests: list[int], took: list[float]) -> None:
+        told.append((watch, rows.values.tolist(), answer.values.tolist(), requests, len(took)))
 
     async def main() -> None:
         batcher = Batcher(Model(seconds), executor, Switching(), 100, ("model", "version"), tell)
@@ -90,8 +89,8 @@ def test_of_a_batch_that_one_watches_it_is_told_at_once_and_of_others_one_by_one
 
     with ThreadPoolExecutor(1) as executor:
         asyncio.run(main())
-    alone = ("a", [4], [8], [[1]], 1)
-    assert told == [("a", [1, 2, 3, 4], [2, 4, 6, 8], [[1, 2], [1]], 2), ("a", [1, 2, 3], [2, 4, 6], [[1, 2]], 1), alone]
+    alone = ("a", [4], [8], [1], 1)
+    assert told == [("a", [1, 2, 3, 4], [2, 4, 6, 8], [2, 1], 2), ("a", [1, 2, 3], [2, 4, 6], [2], 1), alone]
 
 
 def test_a_request_that_is_alone_does_not_wait_for_the_next_turn() -> None:

@@ -47,7 +47,7 @@ def offer(comparer: Comparer, trial: Trial, row: list[float], off: float = 0.0, 
     rows = Rows.of([row])
     other = trial.candidate if trial.kind == "shadow" else trial.baseline
     comparer.offer(
-        trial, other, rows, Answer(rows.values + np.float32(off), [True]), [rows], () if seconds is None else (seconds,)
+        trial, other, rows, Answer(rows.values + np.float32(off), [True]), [1], () if seconds is None else (seconds,)
     )
 
 
@@ -134,12 +134,11 @@ def test_a_row_that_fails_fails_alone() -> None:
 def test_of_requests_that_were_answered_together_each_fails_alone() -> None:
     async def together() -> None:
         bad = LoadedModel(make_manifest("many_to_many"), Poisonable("many_to_many"))
-        trial, requests = a_trial(candidate=bad), [Rows.of([[0.1], [0.2, 0.3]]), Rows.of([[0.5]]), Rows.of([[0.3]])]
-        rows = Rows.end_to_end(requests)
+        trial, rows = a_trial(candidate=bad), Rows.of([[0.1], [0.2, 0.3], [0.5], [0.3]])
         with ThreadPoolExecutor(1) as executor:
             comparer = Comparer(executor, tolerance=0.05)
             off = np.array([0.0, 0.0, 0.0, 0.0, 0.1], np.float32)
-            comparer.offer(trial, trial.candidate, rows, Answer(rows.values + off, [True] * 4), requests, [0.1, 0.2, 0.3])
+            comparer.offer(trial, trial.candidate, rows, Answer(rows.values + off, [True] * 4), [2, 1, 1], [0.1, 0.2, 0.3])
             await until_idle(comparer)
         side = trial.sides["candidate"]
         assert (side.requests, side.errors, trial.rows, trial.past) == (3, 1, 3, 1)
