@@ -58,7 +58,7 @@ class Comparer:
         requests: Sequence[int],
         seconds: Sequence[float] = (),
     ) -> None:
-        """Compare when there is time to. `requests`: how many of `rows` are each one's; `seconds` each took, if to be counted."""
+        """Compare when there is time to. `requests`: the number of rows of each; `seconds` each took, where counted."""
         items = self._items + len(rows.values)
         if items > WAITING:
             trial.drop(len(requests))
