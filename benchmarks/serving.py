@@ -28,7 +28,8 @@ from loadtests.target import ROOT
 
 BEFORE, SUSTAINED_SECONDS = 60, 20
 BETWEEN = 0.2
-"""Seconds in which all servers run, between two that are measured: what is left in the queues of one is not another's load."""
+"""Seconds in which all servers run, between two that are measured: what is left in the queues of one is not another's load, and
+those that were stopped catch up with their clocks."""
 LARGE_CONNECTIONS = (1, 2, 4)
 STARTS = 3
 Loads = dict[str, dict[int, list[wrk.Load]]]

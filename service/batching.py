@@ -1,7 +1,7 @@
 """The micro-batcher of one model: whatever has arrived when the model is free runs together. asyncio and NumPy.
 
-It never waits for company: a request that is alone runs at once, others in the next turn of the event loop. Under load the
-loop's turns bring the requests of many connections, and they share a call. First come, first served; bounded in items.
+It never waits for company: a request that is alone runs at once, others within three turns of the event loop, which under
+load bring the requests of many connections, and they share a call. First come, first served; bounded in items.
 """
 
 import asyncio
@@ -40,7 +40,8 @@ class Model(Protocol):
 Tell = Callable[[Any, Rows, Answer, list[int], list[float]], None]
 """Called for requests that were answered together and have the same `watch`, with it: their rows end to end, the answer to
 these, how many of the rows are each one's, and the seconds that each took. Telling of all at once costs little more than of
-one; and whoever is told keeps nothing of a request, whose memory the next one then finds in the processor's cache."""
+one; and of requests that shared a run whoever is told keeps nothing: their memory, still in the processor's cache, is the next
+ones'."""
 
 
 class _Outcomes(NamedTuple):
@@ -127,9 +128,9 @@ class Batcher:
             self._deliver(batch, outcomes.each)
             self._wake(loop)
             self._watched(batch, rows, outcomes)
-            loop.call_soon(self._count, waited, rows)  # once the answers have gone
+            loop.call_soon(self._count, waited, len(rows.lengths), len(rows.values))  # once the answers have gone
             return
-        self._count(waited, rows)
+        self._count(waited, len(rows.lengths), len(rows.values))
         self._switching.run_begins()  # before the thread is woken, and begins to wait for the lock
         try:
             run = loop.run_in_executor(self._executor, self._run, batch, rows, trace)
@@ -139,10 +140,10 @@ class Batcher:
         self._awake = True
         run.add_done_callback(lambda done: self._after(loop, batch, rows, done))
 
-    def _count(self, waited: float, rows: Rows) -> None:
+    def _count(self, waited: float, rows: int, items: int) -> None:
         self._waited.observe(waited)
-        self._rows.observe(len(rows.lengths))
-        self._items.inc(len(rows.values))
+        self._rows.observe(rows)
+        self._items.inc(items)
 
     def _after(
         self, loop: asyncio.AbstractEventLoop, batch: list[_Waiting], rows: Rows, done: "asyncio.Future[_Outcomes]"

@@ -144,9 +144,9 @@ class Transport:
         if scope["method"] != route.method and not (route.method == "GET" and scope["method"] == "HEAD"):
             raise _wrong_method(scope, "GET, HEAD" if route.method == "GET" else route.method)
         deadline = time.monotonic() + timeout(headers, self._limits.timeout, self._limits.most_timeout)
-        caller = Caller(deadline, partial(_gone, receive), trace, alone=_alone(scope))
+        gone = partial(_gone, receive)
         if route.method != "POST":
-            return await route.handle(Request(b"", caller, path, key))
+            return await route.handle(Request(b"", Caller(deadline, gone, trace), path, key))
         announced = announced_bytes(headers)
         if announced is not None and announced > self._limits.body_bytes:  # before a byte of it is read
             raise self._too_large(f"{announced}")
@@ -163,7 +163,7 @@ class Transport:
         size = len(body)
         self._admission.arrive(size)
         try:
-            handled = route.handle(Request(body, caller, path, key))
+            handled = route.handle(Request(body, Caller(deadline, gone, trace, _alone(scope)), path, key))
             del message, body  # whoever handles it lets it go once it is read, and the next body is read to where it was
             return await handled
         finally:

@@ -1,8 +1,10 @@
 """What goes to the kernel together, and that nothing of an answer is kept."""
 
 import asyncio
+import socket
 from collections.abc import Iterable
 
+import pytest
 from starlette.types import Receive, Scope, Send
 
 from service.writing import Together
@@ -19,9 +21,11 @@ class Kernel(asyncio.Transport):
         self.calls: list[bytes | str] = []
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
+        assert not self.is_closing()
         self.calls.append(bytes(data))
 
     def writelines(self, list_of_data: Iterable[bytes | bytearray | memoryview]) -> None:
+        assert not self.is_closing()  # uvloop raises
         self.calls.append(b"".join(list_of_data))
 
     def is_closing(self) -> bool:
@@ -55,6 +59,15 @@ def test_a_head_without_a_body_goes_too() -> None:
     assert written(closed=True) == ["close"]
 
 
+def test_a_head_whose_client_has_gone_is_let_go() -> None:
+    kernel = Kernel()
+    together = Together(kernel)
+    together.write(HEAD)
+    kernel.close()
+    together.close()
+    assert kernel.calls == ["close", "close"]
+
+
 def test_a_client_that_asks_whether_to_go_on_is_told_at_once() -> None:
     assert written(CONTINUE) == [CONTINUE]
     assert written(CONTINUE, HEAD, b"abc") == [CONTINUE, HEAD + b"abc"]
@@ -75,6 +88,33 @@ async def chunks(_scope: Scope, _receive: Receive, send: Send) -> None:
     for chunk in (b"abc", b"", b"de"):
         await send({"type": "http.response.body", "body": chunk, "more_body": True})
     await send({"type": "http.response.body", "body": b""})
+
+
+def test_over_a_socket_a_head_does_not_come_before_something_of_the_body() -> None:
+    async def in_steps(_scope: Scope, _receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        started.set()
+        await looked.wait()
+        await send({"type": "http.response.body", "body": b"", "more_body": True})  # brings the head of a stream
+        came.set()
+        await looked_again.wait()
+        await send({"type": "http.response.body", "body": b"abc"})
+
+    async def client(connect: Connect) -> None:
+        _, other = await connect()
+        with socket.create_connection(other.get_extra_info("peername")) as own:
+            own.setblocking(False)
+            own.sendall(GET)
+            await started.wait()
+            with pytest.raises(BlockingIOError):
+                own.recv(1000)
+            looked.set()
+            await came.wait()
+            assert own.recv(1000).endswith(b"\r\n\r\n")
+            looked_again.set()
+
+    started, looked, came, looked_again = (asyncio.Event() for _ in range(4))
+    run(client, in_steps)
 
 
 def test_over_a_socket_every_kind_of_answer_comes_whole() -> None:
