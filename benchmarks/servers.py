@@ -16,6 +16,9 @@ from loadtests.target import ROOT, end, free_port
 
 PATIENCE = 120.0
 """Seconds until a server must have answered once."""
+BETWEEN = 0.2
+"""Seconds between two servers that are measured: what is left in the queues of one is not another's load, and those that were
+stopped catch up with their clocks."""
 CLOSE_TO_INPUT = 0.05
 """Every model echoes; what a published one may be off by is less."""
 
@@ -68,8 +71,8 @@ def running(target: Target, model: Path, folder: Path, ready: str | None = None)
 
 @contextmanager
 def alone(server: Server, servers: Sequence[Server]) -> Iterator[None]:
-    """Of `servers` only this one runs; the others are stopped. What one does while nobody asks it anything (Ray Serve: a
-    twelfth of a core) would be in the tails of all."""
+    """Of `servers` only this one runs; the others are stopped, and after it all of them run for BETWEEN. What one does while
+    nobody asks it anything (Ray Serve: a twelfth of a core) would be in the tails of all."""
     stopped = [process for other in servers if other is not server for process in family(other.pid)]
     try:
         for process in stopped:
@@ -80,6 +83,7 @@ def alone(server: Server, servers: Sequence[Server]) -> Iterator[None]:
         for process in stopped:
             with suppress(psutil.NoSuchProcess):
                 process.resume()
+    time.sleep(BETWEEN)
 
 
 def check(answer: bytes, items: list[float]) -> None:

@@ -12,7 +12,6 @@ import json
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -27,9 +26,6 @@ from benchmarks.targets import ECHO, OURS, TARGETS, Target, environ
 from loadtests.target import ROOT
 
 BEFORE, SUSTAINED_SECONDS = 60, 20
-BETWEEN = 0.2
-"""Seconds in which all servers run, between two that are measured: what is left in the queues of one is not another's load, and
-those that were stopped catch up with their clocks."""
 LARGE_CONNECTIONS = (1, 2, 4)
 STARTS = 3
 Loads = dict[str, dict[int, list[wrk.Load]]]
@@ -58,15 +54,7 @@ def _measure(options: argparse.Namespace) -> int:
         with ExitStack() as stack:
             servers = _servers(chosen, model, folder, stack, results)
             _side_by_side(servers, folder, results)
-            by_name = {server.target.name: server for server in servers}
-            if OURS in by_name:
-                with alone(by_name[OURS], servers):
-                    _large(by_name[OURS], folder, results)
-                if not options.quick:
-                    for server in [by_name[name] for name in (OURS, ECHO) if name in by_name]:
-                        with alone(server, servers):
-                            _sustained(server, folder, results)
-                        time.sleep(BETWEEN)
+            _ours(servers, folder, results, sustained=not options.quick)
             _say("ending the servers ...")
     if ours:
         results.engine = _part("engine", ours, model, results)
@@ -112,14 +100,12 @@ def _side_by_side(servers: Sequence[Server], folder: Path, results: Results) -> 
         for number in CONNECTIONS:
             with alone(server, servers):
                 checked[server.target.name][number] = _run(server, number, max(1.0, results.seconds / 2), folder, compared=True)
-            time.sleep(BETWEEN)
     loads: Loads = {server.target.name: {number: [] for number in CONNECTIONS} for server in servers}
     for round_ in range(results.rounds):
         for number in CONNECTIONS:
             for server in [*servers[round_ % len(servers) :], *servers[: round_ % len(servers)]]:
                 with alone(server, servers):
                     load = _run(server, number, results.seconds, folder)
-                time.sleep(BETWEEN)
                 loads[server.target.name][number].append(load)
                 _say(f"round {round_ + 1} of {results.rounds}, {number:2} connections: {_shown(server, load)}")
     for server in servers:
@@ -142,6 +128,20 @@ def _run(server: Server, connections: int, seconds: float, folder: Path, compare
     if compared and load.wrong:
         _say(f"{server.target.label}: {load.wrong} of {load.checked} answers are wrong at {connections} connections")
     return load
+
+
+def _ours(servers: Sequence[Server], folder: Path, results: Results, sustained: bool) -> None:
+    """What is asked of ours alone, and of the echo where that is the measure."""
+    by_name = {server.target.name: server for server in servers}
+    if OURS not in by_name:
+        return
+    with alone(by_name[OURS], servers):
+        _large(by_name[OURS], folder, results)
+    if not sustained:
+        return
+    for server in [by_name[name] for name in (OURS, ECHO) if name in by_name]:
+        with alone(server, servers):
+            _sustained(server, folder, results)
 
 
 def _large(server: Server, folder: Path, results: Results) -> None:

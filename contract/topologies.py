@@ -6,7 +6,7 @@ Training, serving and load tests all take their shapes from `TOPOLOGIES`, so the
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import accumulate, chain, pairwise
 from typing import Any, Final, Literal, NamedTuple, get_args
 
 import numpy as np
@@ -49,6 +49,12 @@ class Rows:
         if len(parts) == 1:
             return parts[0]
         return cls(np.concatenate([part.values for part in parts]), [*chain.from_iterable(part.lengths for part in parts)])
+
+    def parts(self, counts: Sequence[int]) -> "list[Rows]":
+        """`end_to_end` undone: as many of the rows as `counts` says in each, together all of them."""
+        items = [0, *accumulate(self.lengths)]
+        bounds = pairwise([0, *accumulate(counts)])
+        return [Rows(self.values[items[first] : items[last]], self.lengths[first:last]) for first, last in bounds]
 
     @property
     def uniform(self) -> int | None:

@@ -10,7 +10,7 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Executor
-from itertools import accumulate, chain, islice
+from itertools import chain
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -58,7 +58,8 @@ class Comparer:
         requests: Sequence[int],
         seconds: Sequence[float] = (),
     ) -> None:
-        """Compare when there is time to. `requests`: the number of rows of each; `seconds` each took, where counted."""
+        """Compare when there is time to. `requests`: the number of rows of each; `seconds`: what each took, none where that has
+        been counted."""
         items = self._items + len(rows.values)
         if items > WAITING:
             trial.drop(len(requests))
@@ -128,9 +129,6 @@ class Comparer:
 
 def _requests(together: _Answered) -> list[_Answered]:
     """Each by itself."""
-    whole, lengths = together.rows.values, iter(together.rows.lengths)
-    each = [[*islice(lengths, count)] for count in together.requests]
-    ends = [*accumulate(map(sum, each))]
-    requests = [Rows(whole[end - sum(own) : end], own) for own, end in zip(each, ends, strict=True)]
-    alone = zip(requests, together.answer.split(requests), strict=True)
-    return [together._replace(rows=rows, answer=one, requests=[len(rows.lengths)]) for rows, one in alone]
+    parts = together.rows.parts(together.requests)
+    each = zip(parts, together.answer.split(parts), together.requests, strict=True)
+    return [together._replace(rows=rows, answer=answer, requests=[count]) for rows, answer, count in each]

@@ -41,22 +41,24 @@ def test_a_request_is_told_what_else_is_in_hand() -> None:
     async def company(scope: Scope, receive: Receive, send: Send) -> None:
         await receive()
         counts.append(len(scope["extensions"][IN_HAND]["tasks"]))
-        while len(counts) % 3 == 1:  # the first waits for the second
-            await asyncio.sleep(0)
+        if len(counts) == 2:
+            both.set()
+        first.set()
+        await both.wait()
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
         await send({"type": "http.response.body", "body": b""})
 
     async def client(connect: Connect) -> None:
         (reader, writer), (another, to_it) = await connect(), await connect()
         writer.write(GET)
-        while not counts:
-            await asyncio.sleep(0)
+        await first.wait()
         to_it.write(GET)
         await asyncio.gather(answer(reader), answer(another))
         writer.write(GET)
         await answer(reader)
 
     counts: list[int] = []
+    first, both = asyncio.Event(), asyncio.Event()
     run(client, company)
     assert counts == [1, 2, 1]
 
