@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,11 @@ from service import metrics
 from service.admission import WINDOW, Admission
 from service.guard import Guard
 from service.keys import line, new
+from service.observing import Allowance
 from service.protocols.native import render_error
 from service.rates import Rates
 from service.routes import Request, Response, Route
+from service.shedding import Shedding
 from service.transport import Limits
 from tests.service.asgi import OPEN, untraced
 from tests.service.clock import Clock
@@ -213,6 +216,39 @@ def test_once_it_drains_every_request_goes_the_usual_way() -> None:
 
     run(client, served.app(), shedding=served.shedding)
     assert served.reached == [b"late"]
+
+
+def _held(shedding: Shedding, names: str) -> asyncio.Queue[str]:
+    """Where the names come as they are let go."""
+    gone: asyncio.Queue[str] = asyncio.Queue()
+    for name in names:
+        shedding.hold(partial(gone.put_nowait, name))
+    return gone
+
+
+def test_of_very_many_refusals_each_waits_its_turn() -> None:
+    async def client() -> None:
+        clock, shedding = Clock(), Served().shedding
+        shedding._turns = Allowance(2.0, clock)
+        gone = _held(shedding, "abc")
+        assert [await gone.get(), await gone.get()] == ["a", "b"]
+        assert gone.empty()
+        clock.now += 1.0
+        assert await gone.get() == "c"
+
+    asyncio.run(client())
+
+
+def test_no_refusal_is_held_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("service.shedding.MOST_HOLD_SECONDS", 0.01)
+
+    async def client() -> None:
+        shedding = Served().shedding
+        shedding._turns = Allowance(1.0, Clock())
+        gone = _held(shedding, "abc")
+        assert [await gone.get() for _ in "abc"] == ["a", "b", "c"]
+
+    asyncio.run(client())
 
 
 def test_a_refusal_that_is_held_when_the_server_ends_is_still_sent() -> None:
