@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from math import isfinite
@@ -82,7 +81,14 @@ class Engine:
         model, canary, shadow = choice
         if canary is not None:
             return await self._predict_with_canary(choice, canary, rows, caller)
-        values, in_domain = await self._run(model, shadow, rows, caller)
+        try:
+            values, in_domain = await self._batcher(model).run(rows, caller, shadow)
+        except (DeadlineExceeded, CallerGone):
+            raise
+        except Exception:
+            if shadow is not None:
+                shadow.failed("baseline")
+            raise
         return Echo(model, rows, values, in_domain)
 
     async def _load_pinned(self, topology: Topology, length: int, version: str, caller: Caller) -> Choice:
@@ -116,29 +122,18 @@ class Engine:
         if answer is None:
             try:
                 with canary.timed("baseline"):
-                    answer = await self._run(answering, choice.shadow, rows, caller)
+                    answer = await self._batcher(answering).run(rows, caller, choice.shadow)
             except (DeadlineExceeded, CallerGone):
                 raise
             except Exception:
                 canary.failed("baseline")
+                if choice.shadow is not None:
+                    choice.shadow.failed("baseline")
                 raise
         if failed:
             canary.failed("candidate")
         self._judge(canary)
         return Echo(answering, rows, answer.values, answer.in_domain)
-
-    def _run(self, model: LoadedModel, shadow: Trial | None, rows: Rows, caller: Caller) -> Awaitable[Answer]:
-        return self._batcher(model).run(rows, caller) if shadow is None else self._shadowed(model, shadow, rows, caller)
-
-    async def _shadowed(self, model: LoadedModel, shadow: Trial, rows: Rows, caller: Caller) -> Answer:
-        """The model's answer, a copy of the request left for the shadow."""
-        try:
-            return await self._batcher(model).run(rows, caller, shadow)
-        except (DeadlineExceeded, CallerGone):
-            raise
-        except Exception:
-            shadow.failed("baseline")
-            raise
 
     def _shadow(self, shadow: Trial, rows: Rows, answer: Answer, requests: list[int], seconds: list[float]) -> None:
         self._comparer.offer(shadow, shadow.candidate, rows, answer, requests, seconds)

@@ -224,6 +224,17 @@ def test_what_the_version_in_place_fails_is_counted_and_raised() -> None:
     assert (choice.shadow.sides["baseline"].requests, choice.shadow.sides["baseline"].errors) == (1, 1)
 
 
+def test_what_the_version_in_place_fails_counts_for_a_shadow_beside_a_canary_too() -> None:
+    choice = on_trial("canary", NotANumber("many_to_many"))
+    assert choice.canary is not None
+    object.__setattr__(choice.canary.baseline, "runtime", NotANumber("many_to_many"))
+    shadow = on_trial("shadow", FakeRuntime("many_to_many")).shadow
+    assert shadow is not None
+    with pytest.raises(NotFinite):
+        ask(Choice(choice.canary.baseline, choice.canary, shadow))
+    assert (choice.canary.sides["baseline"].errors, shadow.sides["baseline"].errors) == (1, 1)
+
+
 def test_batchers_of_versions_that_left_memory_are_let_go_of() -> None:
     old, new = fake_model("many_to_many"), fake_model("many_to_many")
     models = FakeModels({"many_to_many": old})
