@@ -12,6 +12,7 @@ from functools import partial
 from itertools import chain
 from typing import Any, Final, NamedTuple
 
+import httptools
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
@@ -21,6 +22,7 @@ from service.errors import HeadersTooLarge, NotHTTP, TooManyConnections, UnrollE
 from service.guard import OPEN
 from service.routes import CLOSE, IN_HAND, ErrorRenderer, Response
 from service.shedding import Shedding
+from service.upgrades import behind_head, framing
 from service.writing import Together
 
 logger = logging.getLogger(__name__)
@@ -45,6 +47,16 @@ class _Refused:
     message_event = asyncio.Event()  # that nobody waits for
 
 
+class _Trailers(list[tuple[bytes, bytes]]):
+    """Where uvicorn puts what comes as headers behind a body: nobody asks for them, and they must not pass for headers."""
+
+    def append(self, _: object) -> None:
+        pass
+
+
+_TRAILERS: Final = _Trailers()
+
+
 class _TooLarge(Exception):
     """Ends the parser; `_refused` says why."""
 
@@ -60,6 +72,7 @@ class Connection(HttpToolsProtocol):
         self._extensions: dict[str, dict[object, object]] = {IN_HAND: {"tasks": self.tasks}}
         self._in_head = self._began = False  # a part of a request's head is here, and not all; it began in this chunk
         self._most = self._least = 0  # bytes that the head which is being read has at most and at least
+        self._framing = b""  # of a body that is still to come, where its parser takes the head for all of the request
         self._refused: UnrollError | None = None
         self._stall: asyncio.TimerHandle | None = None  # runs while the client owes us the rest of something
         self._write_stall: asyncio.TimerHandle | None = None
@@ -81,7 +94,12 @@ class Connection(HttpToolsProtocol):
             return
         self._most = (self._most if self._in_head else 0) + len(data)
         self._began = False
-        super().data_received(data)
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserError:
+            self._refuse(self._refused or NotHTTP("expected a request of HTTP/1.1; received something else."))
+        except httptools.HttpParserUpgrade as upgrade:
+            self._past_upgrade(data[upgrade.args[0] :])
         if self._in_head and self._refused is None:
             if not self._began:
                 self._least += len(data)
@@ -91,6 +109,7 @@ class Connection(HttpToolsProtocol):
                 self._stall = self._after(self._limits.header_seconds, "header-seconds")
 
     def on_message_begin(self) -> None:
+        self._unset_keepalive_if_required()  # not before: blank lines between requests are none (RFC 9112, 2.2)
         self._in_head = self._began = True
         self._least = 0
         if self._stall is not None and self.cycle is not None:  # what stalled was the body before
@@ -113,8 +132,13 @@ class Connection(HttpToolsProtocol):
             before = self.cycle
             self.scope["extensions"] = self._extensions
             super().on_headers_complete()
-            if self.cycle is not before and self.scope["method"] != "HEAD":  # whose head is all of its answer
+            if self.cycle is before:  # a web socket
+                return
+            if self.scope["method"] != "HEAD":  # whose head is all of its answer
                 self.cycle.transport = Together(self.transport)  # type: ignore[assignment]
+            if self.parser.should_upgrade():
+                self._framing = framing(headers)
+        self.headers = _TRAILERS
 
     def on_body(self, body: bytes) -> None:
         cycle = self.cycle
@@ -129,6 +153,8 @@ class Connection(HttpToolsProtocol):
         super().on_body(body)
 
     def on_message_complete(self) -> None:
+        if self._framing:
+            return
         super().on_message_complete()
         cycle = self.cycle
         if cycle.response_complete and cycle.more_body:  # the rest of a body whose answer was sent before it came
@@ -148,10 +174,6 @@ class Connection(HttpToolsProtocol):
             self.transport.abort()  # closing would wait for the client to read
         super().timeout_keep_alive_handler()
 
-    def send_400_response(self, msg: str) -> None:
-        """uvicorn calls it for whatever its parser ends with."""
-        self._refuse(self._refused or NotHTTP(f"expected a request of HTTP/1.1; received something else. {msg}"))
-
     def pause_writing(self) -> None:
         """The client has not read what was written."""
         super().pause_writing()
@@ -160,6 +182,16 @@ class Connection(HttpToolsProtocol):
     def resume_writing(self) -> None:
         super().resume_writing()
         self._cancel_write_stall()
+
+    def _past_upgrade(self, rest: bytes) -> None:
+        """Behind the head of a request that offered an upgrade."""
+        if self._should_upgrade():
+            self.handle_websocket_upgrade()
+            return
+        if self._framing:
+            self.parser, self._framing = behind_head(self, self._framing), b""
+        if rest:
+            self.data_received(rest)
 
     def _refused_early(self, shedding: Shedding) -> bool:
         """Whether the request whose headers are here has been refused. Its body is dropped as it comes."""
@@ -207,10 +239,15 @@ class Connection(HttpToolsProtocol):
         self._refused = error
         self._owes_nothing()
         metrics.requests.labels("other", error.slug).inc()
-        if self.cycle is not None and not self.cycle.response_complete:
-            self.cycle.keep_alive = False  # the answer to an earlier request is being made: it is the last one
-            return
-        self.transport.write(self._written(self._render_error(error), closing=True))
+        cycle = self.cycle
+        if cycle is not None and not cycle.response_complete:
+            if isinstance(cycle, _Refused) or cycle.response_started or not cycle.more_body or self.pipeline:
+                cycle.keep_alive = False  # the answer to an earlier request is being made: it is the last one
+                return
+            cycle.disconnected = True  # it is this one's body that is wrong, and nobody needs to wait for the rest
+            cycle.message_event.set()
+        if cycle is None or not cycle.response_complete or not cycle.more_body:  # else it has had its answer
+            self.transport.write(self._written(self._render_error(error), closing=True))
         self.loop.call_later(LINGER, self.transport.abort)
 
     def _too_large(self) -> HeadersTooLarge:

@@ -2,11 +2,15 @@
 
 import ctypes
 import gc
+import logging
 import mmap
+import os
 import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+
+logger = logging.getLogger(__name__)
 
 
 def postpone() -> None:
@@ -40,7 +44,8 @@ def release_code() -> None:
     madvise = ctypes.CDLL(None, use_errno=True).madvise
     for start, size in _clean_mappings(Path("/proc/self/smaps").read_text()):
         if madvise(ctypes.c_void_p(start), ctypes.c_size_t(size), mmap.MADV_DONTNEED):
-            raise OSError(ctypes.get_errno(), "madvise failed")
+            logger.warning("code that is not needed stays in memory: %s", os.strerror(ctypes.get_errno()))
+            return
 
 
 def _clean_mappings(smaps: str) -> Iterator[tuple[int, int]]:

@@ -5,11 +5,10 @@ Nothing that a user sent is in any of them, but for the ids that it gave the req
 
 import logging
 import random
-import time
-from collections.abc import Callable
 from contextvars import ContextVar, copy_context
 from typing import Final
 
+from service.rates import Allowance
 from service.tracing import RequestTrace, Tracing
 
 logger = logging.getLogger(__name__)
@@ -34,25 +33,6 @@ def _trace_id(traceparent: bytes) -> str:
     """The caller's, of a trace that we have no part in; empty where that is none."""
     stated = traceparent[3:35].decode("latin-1")
     return stated if len(stated) == 32 and set(stated) <= set("0123456789abcdef") else ""
-
-
-class Allowance:
-    """`per_second` things may happen, and as many at once; `left_out` counts the others."""
-
-    def __init__(self, per_second: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self._most, self._clock = per_second, clock
-        self._left, self._since = per_second, clock()
-        self.left_out = 0
-
-    def take(self) -> bool:
-        now = self._clock()
-        self._left = min(self._most, self._left + (now - self._since) * self._most)
-        self._since = now
-        if self._left < 1:
-            self.left_out += 1
-            return False
-        self._left -= 1
-        return True
 
 
 class Observer:

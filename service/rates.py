@@ -1,16 +1,39 @@
-"""How many requests a key may send: a token bucket per key, shared by all workers of a service.
+"""How often something may happen: token buckets. A key's is shared by all workers of a service, an `Allowance` is one worker's.
 
-A bucket is one number (the GCRA form of it): the time, on the clock that all processes of a machine share, at which the
+A key's bucket is one number (the GCRA form of it): the time, on the clock that all processes of a machine share, at which the
 bucket is full again. It lives in a file of 8 bytes that every worker maps. Two workers that write at the same moment may let
 one request through that was not counted; a lock would cost more than that.
 """
 
+import logging
 import mmap
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 from service.keys import Key
+
+logger = logging.getLogger(__name__)
+
+
+class Allowance:
+    """`per_second` things may happen, and as many at once; `left_out` counts the others."""
+
+    def __init__(self, per_second: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._most, self._clock = per_second, clock
+        self._left, self._since = per_second, clock()
+        self.left_out = 0
+
+    def take(self) -> bool:
+        now = self._clock()
+        self._left = min(self._most, self._left + (now - self._since) * self._most)
+        self._since = now
+        if self._left < 1:
+            self.left_out += 1
+            return False
+        self._left -= 1
+        return True
 
 
 class Rates:
@@ -39,7 +62,12 @@ class Rates:
         return 0.0
 
     def _open(self, sha256: str) -> "memoryview[float]":
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with (self._folder / f"{sha256[:32]}.rate").open("ab+") as file:
-            file.truncate(8)
-            return memoryview(mmap.mmap(file.fileno(), 8)).cast("d")
+        """Where there is no room for the file, a bucket of this worker alone."""
+        try:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with (self._folder / f"{sha256[:32]}.rate").open("ab+") as file:
+                os.posix_fallocate(file.fileno(), 0, 8)  # a hole, written to after the disk has filled, would kill the worker
+                return memoryview(mmap.mmap(file.fileno(), 8)).cast("d")
+        except OSError as error:
+            logger.warning("a key's rate cannot be shared, each worker counts for itself: %s", error)
+            return memoryview(bytearray(8)).cast("d")

@@ -15,13 +15,12 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
-import numpy as np
-
 from contract.aliases import PRODUCTION, Alias
 from contract.files import state
 from contract.store import BrokenVersion, ModelStore
-from contract.topologies import Rows, Topology
+from contract.topologies import Topology
 from service import metrics
+from service.checks import check_golden, passes
 from service.errors import LengthNotServed, ModelNotServed, UnknownVersion
 from service.model import LoadedModel
 from service.pacing import Pace
@@ -53,7 +52,7 @@ class Registry:
         self._served: dict[str, Served] = {}
         self._refusals: dict[tuple[str, str], tuple[object, str]] = {}  # (name, version) -> its files, and the reason
         self._aliases: dict[str, dict[str, Alias]] = {}  # as they were last readable
-        self._pinned: dict[str, list[str]] = {}  # by name, those asked for last at the end
+        self._pinned: dict[str, dict[str, float]] = {}  # by name: version -> when it was last asked for, of time.monotonic()
         self._ended: set[tuple[str, str, str, object]] = set()  # canaries that failed, whatever the store says of them
         self._lock = threading.RLock()  # one change at a time; readers need none
         self._ready = False
@@ -80,10 +79,13 @@ class Registry:
 
         Raises LengthNotServed or ModelNotServed.
         """
+        name = topology.model_name(length)
         try:
-            served = self._served[topology.model_name(length)]
+            served = self._served[name]
         except KeyError:
             raise self._nothing_for(topology, length) from None
+        if wanted is not None and wanted in (pinned := self._pinned.get(name, {})):
+            pinned[wanted] = time.monotonic()
         return served.choose(wanted, key)
 
     def load_pinned(self, topology: Topology, length: int, version: str) -> Choice:
@@ -94,7 +96,7 @@ class Registry:
             if (there := served.choose(version, None)) is not None:  # somebody else asked for it, too
                 return there
             if version in self._store.versions(name):
-                self._pinned.setdefault(name, []).append(version)
+                self._pinned.setdefault(name, {})[version] = time.monotonic()
                 self._refresh_name(name)
                 served = self._served[name]
             if (loaded := served.choose(version, None)) is None:
@@ -140,12 +142,12 @@ class Registry:
         before = self._served.get(name)
         on_disk = self._store.versions(name)
         self._forget_refusals(name, {*on_disk, *(version for alias in aliases.values() for version in alias.named)})
-        loaded = dict(before.versions) if before else {}
+        loaded: dict[str, LoadedModel | None] = dict(before.versions) if before else {}  # None: tried in vain
 
         def have(version: str) -> bool:
-            if version not in loaded and (model := self._loaded(name, version, before.default if before else None)) is not None:
-                loaded[version] = model
-            return version in loaded
+            if version not in loaded:
+                loaded[version] = self._loaded(name, version, before.default if before else None)
+            return loaded[version] is not None
 
         production = aliases.get(PRODUCTION)
         # Where what an alias names is refused, it goes on with what it named before.
@@ -159,15 +161,16 @@ class Registry:
         before_it = dict.fromkeys(production.versions[-2::-1]) if production else {}
         previous = (v for v in before_it if v != answering.get(PRODUCTION) and v in on_disk and have(v))
         wanted |= set(islice(previous, self._keep_previous))
-        pinned = [version for version in self._pinned.get(name, ()) if version in on_disk and have(version)][-PINNED:]
-        self._pinned[name] = pinned
+        asked = self._pinned.get(name, {})
+        pinned = [version for version in sorted(asked, key=asked.__getitem__) if version in on_disk and have(version)][-PINNED:]
+        self._pinned[name] = {version: asked[version] for version in pinned}
         wanted |= {*pinned, *(version for version in on_disk[-1:] if have(version))}  # the newest is promoted next, most likely
         default = next((loaded[version] for version in self._store.preference(name, aliases) if have(version)), None)
         default = default or (before.default if before else None)
         if default is None:
             return
         wanted.add(default.manifest.version)
-        versions = {version: model for version, model in loaded.items() if version in wanted}
+        versions = {version: model for version, model in loaded.items() if model is not None and version in wanted}
         self._served[name] = Served(
             versions=versions,
             aliases=answering,
@@ -212,7 +215,8 @@ class Registry:
         return self._aliases.get(name, {})
 
     def _loaded(self, name: str, version: str, before: LoadedModel | None) -> LoadedModel | None:
-        """The version, verified and ready to serve; None where a check fails, which is done again once its files change."""
+        """The version, verified and ready to serve; None where a check fails, which is done again once its files change, or at
+        the next look where the fault is not the files'."""
         files = state(self._store.path(name, version))
         if self._refusals.get((name, version), (None,))[0] == (files,):
             return None
@@ -223,7 +227,7 @@ class Registry:
             if self._ready:
                 model.runtime.serve()
         except Exception as error:  # whatever a broken file makes TensorFlow raise: the others must still be served
-            self._refuse(name, version, (files,), str(error) or type(error).__name__)
+            self._refuse(name, version, None if passes(error) else (files,), str(error) or type(error).__name__)
             return None
         self._refusals.pop((name, version), None)
         metrics.loads.labels(name, "served").inc()
@@ -277,17 +281,3 @@ class Registry:
 def _train(options: str) -> str:
     """How to, for those who have the Makefile, which has a store of its own, and for the others."""
     return f'make train ARGS="{options}"  (or: python -m training run {options})'
-
-
-def check_golden(model: LoadedModel, pace: Callable[[], None]) -> None:
-    """Raise BrokenVersion unless the model still gives the answers that it gave when it was published.
-
-    `pace` is called between the pairs.
-    """
-    manifest = model.manifest
-    for number, pair in enumerate(manifest.golden):
-        values = model.run(Rows.of([pair.input])).values
-        worst = float(np.abs(values - np.asarray(pair.output, np.float32)).max())
-        if not worst <= manifest.golden_tolerance:  # so that NaN fails too
-            raise BrokenVersion(f"golden pair {number} differs by {worst:.3g}, allowed {manifest.golden_tolerance:g}")
-        pace()

@@ -20,7 +20,8 @@ from service.admission import Admission
 from service.errors import Overloaded, UnrollError
 from service.guard import Guard
 from service.headers import RequestIds, announced_bytes, check_content_type, timeout
-from service.observing import Allowance, Observer
+from service.observing import Observer
+from service.rates import Allowance
 from service.routes import Response, Route, Routes
 
 logger = logging.getLogger(__name__)

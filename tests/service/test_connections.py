@@ -138,6 +138,84 @@ def test_an_upgrade_is_not_taken_and_its_request_answered_as_any_other() -> None
     run(client)
 
 
+@pytest.mark.parametrize("lines", [b"content-length: 3\r\n\r\nabc", b"transfer-encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"])
+@pytest.mark.parametrize("apart", [False, True], ids=["in one piece", "head and body apart"])
+def test_the_body_of_a_request_that_offers_an_upgrade_is_its_body(lines: bytes, apart: bool) -> None:
+    """As Java's `HttpClient` sends its first one."""
+
+    async def client(connect: Connect) -> None:
+        reader, writer = await connect()
+        offer = b"POST / HTTP/1.1\r\nconnection: Upgrade, HTTP2-Settings\r\nupgrade: h2c\r\nhttp2-settings: AAEAAEAA\r\n"
+        for _ in range(2):
+            head, body = (offer + lines).split(b"\r\n\r\n", 1)
+            writer.write(head + b"\r\n\r\n")
+            if apart:
+                await writer.drain()
+                await asyncio.sleep(0.01)
+            writer.write(body + GET)
+            assert (await answer(reader)).plain == (200, b"abc")
+            assert (await answer(reader)).plain == (200, b"")
+
+    run(client)
+
+
+def test_a_request_without_a_body_that_offers_an_upgrade_is_followed_by_the_next() -> None:
+    async def client(connect: Connect) -> None:
+        reader, writer = await connect()
+        offer = b"connection: upgrade\r\nupgrade: h2c\r\n"
+        writer.write(b"GET / HTTP/1.1\r\n" + offer + b"\r\n" + GET)
+        writer.write(b"POST / HTTP/1.1\r\n" + offer + b"content-length: 0\r\n\r\n" + GET)
+        assert [(await answer(reader)).plain for _ in range(4)] == [(200, b"")] * 4
+
+    run(client)
+
+
+def test_what_comes_as_headers_behind_a_body_does_not_pass_for_headers() -> None:
+    async def named(scope: Scope, receive: Receive, send: Send) -> None:
+        while (await receive()).get("more_body"):
+            pass
+        names = b" ".join(name for name, _ in scope["headers"])
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(names))]})
+        await send({"type": "http.response.body", "body": names})
+
+    async def client(connect: Connect) -> None:
+        reader, writer = await connect()
+        writer.write(b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n1\r\na\r\n0\r\nauthorization: Bearer x\r\n\r\n")
+        assert (await answer(reader)).plain == (200, b"transfer-encoding")
+        writer.write(GET)
+        assert (await answer(reader)).plain == (200, b"host")
+
+    run(client, named)
+
+
+def test_a_body_that_is_none_is_told_so_at_once() -> None:
+    ended = asyncio.Event()
+
+    async def reading(_scope: Scope, receive: Receive, _send: Send) -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        ended.set()
+
+    async def client(connect: Connect) -> None:
+        reader, writer = await connect()
+        writer.write(b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n1\r\na\r\nzz\r\n")
+        assert await refusal(reader) == (400, "not-http")
+        await ended.wait()
+
+    run(client, reading)
+
+
+def test_a_body_that_is_none_gets_no_second_answer() -> None:
+    async def client(connect: Connect) -> None:
+        reader, writer = await connect()
+        writer.write(b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n1\r\na\r\n")
+        assert (await answer(reader)).plain == (401, b"")
+        writer.write(b"zz\r\n")
+        assert await reader.read() == b""
+
+    run(client, hasty)
+
+
 @pytest.mark.parametrize("junk", [b"\x16\x03\x01\x02\x00\x01", b"hello\r\n\r\n", b"GET / HTTP/1.1\r\nbad header\r\n\r\n"])
 def test_what_is_not_http_is_400_in_our_form(junk: bytes) -> None:
     async def client(connect: Connect) -> None:
@@ -201,6 +279,17 @@ def test_an_idle_connection_is_closed() -> None:
         assert await reader.read() == b""
 
     run(client, idle=0)
+
+
+def test_blank_lines_do_not_keep_a_connection() -> None:
+    async def client(connect: Connect) -> None:
+        reader, writer = await connect()
+        writer.write(GET)
+        assert (await answer(reader)).plain == (200, b"")
+        writer.write(b"\r\n")
+        assert await reader.read() == b""
+
+    run(client, idle=1)
 
 
 def test_beyond_the_most_connections_the_answer_is_503_until_one_goes() -> None:

@@ -3,7 +3,8 @@ import logging
 
 import pytest
 
-from service.observing import Allowance, Observer, current_ids
+from service.observing import Observer, current_ids
+from service.rates import Allowance
 from service.tracing import Tracing
 
 TRACEPARENT = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"

@@ -1,3 +1,5 @@
+import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -46,6 +48,27 @@ def test_workers_share_a_bucket_and_keys_do_not(tmp_path: Path) -> None:
     assert [worker.take(two) for worker in workers] == [0.0] * 3
     assert all(worker.take(two) > 0 for worker in workers)
     assert workers[0].take(key(2, name="b")) == 0.0
+
+
+def test_where_there_is_no_room_for_its_file_a_key_has_its_rate_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def full(*_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    rates, one = Rates(tmp_path, Clock(1000.0)), key(1, burst=2)
+    assert [rates.take(one) > 0 for _ in range(3)] == [False, False, True]
+    assert [record.getMessage() for record in caplog.records] == [
+        "a key's rate cannot be shared, each worker counts for itself: [Errno 28] No space left on device"
+    ]
+
+
+def test_a_bucket_has_its_blocks_of_the_disk(tmp_path: Path) -> None:
+    """A hole that is mapped and written to after the disk has filled kills the process."""
+    Rates(tmp_path).take(key(1))
+    (file,) = tmp_path.iterdir()
+    assert (file.stat().st_size, file.stat().st_blocks > 0) == (8, True)
 
 
 def test_a_bucket_that_another_life_left_behind_holds_nobody_up(tmp_path: Path) -> None:

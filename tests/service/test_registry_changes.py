@@ -1,14 +1,17 @@
 """The registry while the store changes."""
 
+import errno
 import gc
+import os
 import shutil
+from pathlib import Path
 from weakref import ref
 
 import numpy as np
 import pytest
 
 from contract.store import ModelStore
-from contract.topologies import Floats
+from contract.topologies import Floats, Topology
 from service import metrics
 from service.errors import UnknownVersion
 from service.registry import PINNED, Registry
@@ -203,6 +206,44 @@ def test_a_pinned_version_is_loaded_once_and_never_another(store: ModelStore, pu
     assert in_memory(registry) == set(versions[-PINNED - 1 :])  # those that were asked for last
     assert sorted(counting.versions) == versions
     assert registry.load_pinned(ONE, 5, versions[0]).model.manifest.version == versions[0]
+
+
+def test_a_pinned_version_that_is_asked_for_again_and_again_stays(store: ModelStore, publish: Publish) -> None:
+    versions = [publish().version for _ in range(PINNED + 2)]
+    registry = loaded(store)
+    for version in versions[:PINNED]:
+        registry.load_pinned(ONE, 5, version)
+    assert answers(registry, versions[0]) == versions[0]
+    registry.load_pinned(ONE, 5, versions[PINNED])
+    assert in_memory(registry) == {versions[0], *versions[2:]}
+
+
+@pytest.mark.parametrize(
+    ("fault", "passing"),
+    [
+        (OSError(errno.EIO, os.strerror(errno.EIO)), True),
+        (MemoryError(), True),
+        (FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT)), False),
+        (ValueError("no model"), False),
+    ],
+)
+def test_a_fault_that_is_not_the_files_is_not_held_against_a_version(
+    store: ModelStore, publish: Publish, fault: Exception, passing: bool
+) -> None:
+    class Once(Counting):
+        def __call__(self, folder: Path, topology: Topology, length: int, labels: tuple[str, str]) -> Runtime:
+            runtime = super().__call__(folder, topology, length, labels)
+            if self.versions.count(second) == 1:
+                raise fault
+            return runtime
+
+    first, second, counting = publish().version, "", Once()
+    registry = loaded(store, counting)
+    second = publish().version
+    registry.refresh()
+    assert (default(registry), len(registry.refusals)) == (first, 1)
+    registry.refresh()
+    assert (default(registry), len(registry.refusals)) == ((second, 0) if passing else (first, 1))
 
 
 def test_a_broken_version_asked_for_costs_no_other_its_place(store: ModelStore, publish: Publish) -> None:

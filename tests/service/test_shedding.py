@@ -14,9 +14,8 @@ from service import metrics
 from service.admission import WINDOW, Admission
 from service.guard import Guard
 from service.keys import line, new
-from service.observing import Allowance
 from service.protocols.native import render_error
-from service.rates import Rates
+from service.rates import Allowance, Rates
 from service.routes import Request, Response, Route
 from service.shedding import Shedding
 from service.transport import Limits
@@ -236,7 +235,7 @@ def test_of_very_many_refusals_each_waits_its_turn() -> None:
         clock.now += 1.0
         assert await gone.get() == "c"
 
-    asyncio.run(client())
+    asyncio.run(asyncio.wait_for(client(), 30))
 
 
 def test_no_refusal_is_held_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -248,7 +247,7 @@ def test_no_refusal_is_held_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
         gone = _held(shedding, "abc")
         assert [await gone.get() for _ in "abc"] == ["a", "b", "c"]
 
-    asyncio.run(client())
+    asyncio.run(asyncio.wait_for(client(), 30))
 
 
 def test_a_refusal_that_is_held_when_the_server_ends_is_still_sent() -> None:

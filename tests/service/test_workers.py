@@ -42,6 +42,19 @@ def test_a_worker_that_leaves_takes_nothing_of_the_others(tmp_path: Path) -> Non
         other.kill()
 
 
+def test_the_last_to_leave_takes_what_they_shared_along(tmp_path: Path) -> None:
+    folder = tmp_path / "workers"
+    workers = Workers(folder)
+    workers.tell({})
+    (folder / "1.json").write_text("{}")
+    (folder / "key.rate").write_bytes(bytes(8))
+    workers.leave()
+    assert sorted(path.name for path in folder.iterdir()) == ["1.json", "key.rate"]
+    (folder / "1.json").unlink()
+    workers.leave()
+    assert not folder.exists()
+
+
 def test_all_living_workers_are_seen_and_those_that_died_are_swept_away(tmp_path: Path) -> None:
     workers = Workers(tmp_path)
     workers.tell({"serving": {}})

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
 import uvicorn
+import uvloop
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.server import ServerState
 
@@ -60,7 +61,7 @@ def run(
                 while state.connections or state.tasks:
                     await asyncio.sleep(0.001)
 
-    asyncio.run(both())
+    uvloop.run(both())  # as BentoML does
 
 
 class Answer(NamedTuple):
