@@ -6,7 +6,8 @@ the rate at which bytes were answered lately. The rate is measured while there i
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from service.errors import Overloaded
 
@@ -28,7 +29,7 @@ REFUSAL = 0.01
 
 
 class Admission:
-    """`enter`, `hold` for every part of the body, then `arrive` and `leave`; or `give_up`."""
+    """`enter`, `hold` for every part of the body, then `arrive` and `leave`, perhaps with `aside` between them; or `give_up`."""
 
     def __init__(self, most_bytes: int, most_seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._most_bytes, self._most_seconds, self._clock = most_bytes, most_seconds, clock
@@ -96,9 +97,24 @@ class Admission:
     def leave(self, size: int) -> None:
         """A request whose body had arrived has been answered."""
         self._held -= size
+        self._answered += size
+        self._waits_no_more(size)
+
+    @contextmanager
+    def aside(self, size: int) -> Iterator[None]:
+        """Meanwhile a request whose body had arrived waits for something else than the others: it is no work. `size` 0: one
+        that was never counted."""
+        if size:
+            self._waits_no_more(size)
+        try:
+            yield
+        finally:
+            if size:
+                self.arrive(size)
+
+    def _waits_no_more(self, size: int) -> None:
         self._waiting -= size
         self._requests -= 1
-        self._answered += size
         now = self._clock()
         busy = self._busy + now - self._since
         if busy > WINDOW:

@@ -118,7 +118,7 @@ class Unroll:
         use_threads(settings.model_threads)
         registry = Registry(store, keep_previous=settings.keep_previous)
         registry.load_all()
-        self._native = Native(Engine(registry, bars), settings.max_rows, settings.max_items)
+        self._native = Native(Engine(registry, bars, admission.aside), settings.max_rows, settings.max_items)
         workers = Workers()
         pages = ModelPages(registry, workers)
         transport.add(*self._native.routes, *pages.routes, *Admin(store, guard).routes)

@@ -16,6 +16,7 @@ class Caller(NamedTuple):
     gone: Callable[[], bool] = _stays  # whether nobody is there any more; costs a few microseconds
     trace: RequestTrace | None = None
     alone: bool = False  # whether no other request is here that could share its run
+    size: int = 0  # bytes of its request that count as work; 0 inside the process
 
 
 class CallerGone(Exception):

@@ -3,7 +3,9 @@
 import asyncio
 import logging
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from math import isfinite
 from typing import Final, Protocol
@@ -52,10 +54,12 @@ class Echo:
 
 
 class Engine:
-    """One for all protocols, so that their requests share batches."""
+    """One for all protocols, so that their requests share batches. `aside`: `Admission.aside`."""
 
-    def __init__(self, models: Models, bars: Bars) -> None:
-        self._models, self._bars = models, bars
+    def __init__(
+        self, models: Models, bars: Bars, aside: Callable[[int], AbstractContextManager[None]] = lambda _: nullcontext()
+    ) -> None:
+        self._models, self._bars, self._aside = models, bars, aside
         self._executor = ThreadPoolExecutor(thread_name_prefix="model")
         self._store_thread = ThreadPoolExecutor(1, thread_name_prefix="store")
         self._switching = Switching()
@@ -93,12 +97,11 @@ class Engine:
 
     async def _load_pinned(self, topology: Topology, length: int, version: str, caller: Caller) -> Choice:
         """Not on the threads that run batches: whoever asks for versions that are not in memory delays nobody else."""
-        load = asyncio.get_running_loop().run_in_executor(
-            self._store_thread, self._models.load_pinned, topology, length, version
-        )
-        left = caller.deadline - time.monotonic()
+        loop, left = asyncio.get_running_loop(), caller.deadline - time.monotonic()
         try:
-            return await asyncio.wait_for(load, left if isfinite(left) else None)
+            with self._aside(caller.size):  # the model is free meanwhile, for everybody else
+                load = loop.run_in_executor(self._store_thread, self._models.load_pinned, topology, length, version)
+                return await asyncio.wait_for(load, left if isfinite(left) else None)
         except TimeoutError:
             raise DeadlineExceeded(f"{version[:100]} was not loaded by the deadline; ask again in a while.") from None
 

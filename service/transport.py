@@ -163,7 +163,7 @@ class Transport:
         size = len(body)
         self._admission.arrive(size)
         try:
-            handled = route.handle(Request(body, Caller(deadline, gone, trace, _alone(scope)), path, key))
+            handled = route.handle(Request(body, Caller(deadline, gone, trace, _alone(scope), size), path, key))
             del message, body  # whoever handles it lets it go once it is read, and the next body is read to where it was
             return await handled
         finally:

@@ -97,6 +97,33 @@ def test_what_is_announced_and_does_not_come_keeps_nobody_out() -> None:
     assert admission.waiting_bytes == 6_000
 
 
+def test_who_waits_for_something_else_is_no_work_and_makes_nobody_slow() -> None:
+    clock = Clock()
+    admission = Admission(most_bytes=10**6, most_seconds=0.02, clock=clock)
+
+    def answer_one() -> None:
+        """A kilobyte in a millisecond, ten times a second."""
+        _let_in(admission, 1_000)
+        clock.now += 0.001
+        admission.leave(1_000)
+        clock.now += 0.099
+
+    for _ in range(200):
+        answer_one()
+    _let_in(admission, 30_000)
+    with admission.aside(30_000):
+        for _ in range(200):
+            answer_one()
+        assert admission.refusal(SMALL + 1) is None
+        assert admission.waiting_requests == 0
+        assert admission.waiting_bytes == 30_000  # they take memory all the same
+    assert admission.waiting_requests == 1
+    admission.leave(30_000)
+    with admission.aside(0):
+        assert admission.waiting_requests == 0
+    assert (admission.waiting_requests, admission.waiting_bytes) == (0, 0)
+
+
 def test_bodies_are_counted_as_they_come_however_they_are_announced() -> None:
     admission = Admission(most_bytes=10_000, most_seconds=1.0, clock=Clock())
     for size in (None, 9_000):

@@ -1,6 +1,8 @@
 import asyncio
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 import numpy as np
@@ -148,6 +150,29 @@ def test_a_version_that_is_not_in_memory_is_loaded_or_unknown(models: dict[str, 
     assert asyncio.run(asked("20260101")).model is models["many_to_many"]
     with pytest.raises(UnknownVersion, match="no unknown"):
         asyncio.run(asked("unknown"))
+
+
+def test_a_request_stands_aside_while_its_version_is_loaded_and_only_then(models: dict[str, LoadedModel]) -> None:
+    seen: list[str] = []
+
+    class Loads(FakeModels):
+        def load_pinned(self, topology: Topology, length: int, version: str) -> Choice:
+            seen.append("loaded")
+            return Choice(models["many_to_many"])
+
+    @contextmanager
+    def aside(size: int) -> Iterator[None]:
+        seen.append(f"{size} aside")
+        yield
+        seen.append("back")
+
+    async def asked(wanted: str | None) -> None:
+        await Engine(Loads(models), BARS, aside).predict("many_to_many", ROW, Caller(size=30), wanted)
+
+    asyncio.run(asked(None))
+    assert seen == []
+    asyncio.run(asked("20260101"))
+    assert seen == ["30 aside", "loaded", "back"]
 
 
 def test_a_canary_answers_and_is_compared_with_the_version_in_place() -> None:
