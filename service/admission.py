@@ -29,7 +29,7 @@ REFUSAL = 0.01
 
 
 class Admission:
-    """`enter`, `hold` for every part of the body, then `arrive` and `leave`, perhaps with `aside` between them; or `give_up`."""
+    """`enter`, `hold` for every part of the body, then `arrive` and `leave`, perhaps with `aside` between; or `give_up`."""
 
     def __init__(self, most_bytes: int, most_seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._most_bytes, self._most_seconds, self._clock = most_bytes, most_seconds, clock

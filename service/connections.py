@@ -70,8 +70,11 @@ class Connection(HttpToolsProtocol):
         super().__init__(**uvicorns)
         self._limits, self._shedding, self._render_error = limits, shedding, render_error
         self._extensions: dict[str, dict[object, object]] = {IN_HAND: {"tasks": self.tasks}}
-        self._in_head = self._began = False  # a part of a request's head is here, and not all; it began in this chunk
-        self._most = self._least = 0  # bytes that the head which is being read has at most and at least
+        self._in_head = False  # a part of a request's head is here, and not all
+        self._moved = False  # in this chunk a head began, or something of a body was
+        self._most = self._least = (
+            0  # bytes that the head which is being read, or what is behind a body, has at most and at least
+        )
         self._framing = b""  # of a body that is still to come, where its parser takes the head for all of the request
         self._refused: UnrollError | None = None
         self._stall: asyncio.TimerHandle | None = None  # runs while the client owes us the rest of something
@@ -93,25 +96,24 @@ class Connection(HttpToolsProtocol):
         if self._refused is not None:
             return
         self._most = (self._most if self._in_head else 0) + len(data)
-        self._began = False
+        self._moved = False
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserError:
             self._refuse(self._refused or NotHTTP("expected a request of HTTP/1.1; received something else."))
         except httptools.HttpParserUpgrade as upgrade:
             self._past_upgrade(data[upgrade.args[0] :])
-        if self._in_head and self._refused is None:
-            if not self._began:
-                self._least += len(data)
+        in_body = self.cycle is not None and self.cycle.more_body
+        if self._refused is None and (self._in_head or in_body):
+            self._least = 0 if self._moved else self._least + len(data)
             if self._least > self._limits.header_bytes:
                 self._refuse(self._too_large())
-            elif self._stall is None:
+            elif self._in_head and self._stall is None:
                 self._stall = self._after(self._limits.header_seconds, "header-seconds")
 
     def on_message_begin(self) -> None:
         self._unset_keepalive_if_required()  # not before: blank lines between requests are none (RFC 9112, 2.2)
-        self._in_head = self._began = True
-        self._least = 0
+        self._in_head = self._moved = True
         if self._stall is not None and self.cycle is not None:  # what stalled was the body before
             self._owes_nothing()
         super().on_message_begin()
@@ -141,7 +143,7 @@ class Connection(HttpToolsProtocol):
         self.headers = _TRAILERS
 
     def on_body(self, body: bytes) -> None:
-        cycle = self.cycle
+        cycle, self._moved = self.cycle, True
         if isinstance(cycle, _Refused) or cycle.response_complete:
             return
         if not cycle.body and len(body) <= HIGH_WATER_LIMIT:  # most bodies come in one piece, which uvicorn would copy twice
@@ -221,7 +223,7 @@ class Connection(HttpToolsProtocol):
         self.on_response_complete()
 
     def _written(self, response: Response, closing: bool) -> bytes:
-        head = [*self.server_state.default_headers, *_headers(response), *([CLOSE] if closing else [])]
+        head = [*self.server_state.default_headers, *response.head, *([CLOSE] if closing else [])]
         lines = b"".join([b"%b: %b\r\n" % header for header in head])
         return STATUS_LINE[response.status] + lines + b"\r\n" + response.body
 
@@ -264,8 +266,7 @@ class Connection(HttpToolsProtocol):
         error = TooManyConnections(detail, headers={"retry-after": "1"})
         metrics.requests.labels("other", error.slug).inc()
         response = self._render_error(error)
-        headers = [*_headers(response), CLOSE]
-        await send({"type": "http.response.start", "status": response.status, "headers": headers})
+        await send({"type": "http.response.start", "status": response.status, "headers": [*response.head, CLOSE]})
         await send({"type": "http.response.body", "body": response.body})
 
     def _after(self, seconds: float, reason: str) -> asyncio.TimerHandle:
@@ -284,11 +285,6 @@ class Connection(HttpToolsProtocol):
         if self._write_stall is not None:
             self._write_stall.cancel()
             self._write_stall = None
-
-
-def _headers(response: Response) -> list[tuple[bytes, bytes]]:
-    size = b"%d" % len(response.body)
-    return [(b"content-type", response.content_type), (b"content-length", size), *response.headers]
 
 
 def connections(limits: ConnectionLimits, shedding: Shedding | None, render_error: ErrorRenderer) -> Callable[..., Connection]:

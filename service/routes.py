@@ -36,6 +36,11 @@ class Response(NamedTuple):
     content_type: bytes = b"application/json"
     headers: tuple[tuple[bytes, bytes], ...] = ()
 
+    @property
+    def head(self) -> list[tuple[bytes, bytes]]:
+        """Its headers, and those that its body has."""
+        return [(b"content-type", self.content_type), (b"content-length", b"%d" % len(self.body)), *self.headers]
+
 
 class ErrorRenderer(Protocol):
     def __call__(self, error: UnrollError) -> Response: ...

@@ -269,11 +269,5 @@ def _wrong_method(scope: Scope, allowed: str) -> WrongMethod:
 
 
 async def _send(response: Response, identity: tuple[bytes, bytes], send: Send, more: bool = False) -> None:
-    headers = [
-        (b"content-type", response.content_type),
-        (b"content-length", b"%d" % len(response.body)),
-        identity,
-        *response.headers,
-    ]
-    await send({"type": "http.response.start", "status": response.status, "headers": headers})
+    await send({"type": "http.response.start", "status": response.status, "headers": [*response.head, identity]})
     await send({"type": "http.response.body", "body": response.body, "more_body": more})

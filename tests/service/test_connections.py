@@ -188,6 +188,24 @@ def test_what_comes_as_headers_behind_a_body_does_not_pass_for_headers() -> None
     run(client, named)
 
 
+def test_what_comes_behind_a_body_is_limited_as_headers_are() -> None:
+    async def client(connect: Connect) -> None:
+        reader, writer = await connect()
+        writer.write(b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n")
+        for _ in range(3 * LIMITS.header_bytes):  # more than that of a body, in the smallest chunks
+            writer.write(b"1\r\na\r\n")
+        writer.write(b"0\r\na: b\r\n\r\n")
+        assert (await answer(reader)).plain == (200, b"a" * 3 * LIMITS.header_bytes)
+        writer.write(b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n1\r\na\r\n0\r\na: ")
+        refused = asyncio.ensure_future(answer(reader))
+        while not refused.done():
+            writer.write(b"b" * 500)
+            await asyncio.wait([refused], timeout=0.01)
+        assert reason(await refused) == (431, "headers-too-large")
+
+    run(client)
+
+
 def test_a_body_that_is_none_is_told_so_at_once() -> None:
     ended = asyncio.Event()
 
