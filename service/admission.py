@@ -98,31 +98,31 @@ class Admission:
         """A request whose body had arrived has been answered."""
         self._held -= size
         self._answered += size
-        self._waits_no_more(size)
-
-    @contextmanager
-    def aside(self, size: int) -> Iterator[None]:
-        """Meanwhile a request whose body had arrived waits for something else than the others: it is no work. `size` 0: one
-        that was never counted."""
-        if size:
-            self._waits_no_more(size)
-        try:
-            yield
-        finally:
-            if size:
-                self.arrive(size)
-
-    def _waits_no_more(self, size: int) -> None:
-        self._waiting -= size
-        self._requests -= 1
         now = self._clock()
         busy = self._busy + now - self._since
         if busy > WINDOW:
             rate = self._answered / busy
             self._rate = rate if self._rate is None else 0.5 * (self._rate + rate)
             self._since, self._busy, self._answered = now, 0.0, 0
-        elif not self._requests:
-            self._busy = busy
+        self._waits_no_more(size, now)
+
+    @contextmanager
+    def aside(self, size: int) -> Iterator[None]:
+        """Meanwhile a request whose body had arrived waits for something else than the others: it is no work. `size` 0: one
+        that was never counted."""
+        if size:
+            self._waits_no_more(size, self._clock())
+        try:
+            yield
+        finally:
+            if size:
+                self.arrive(size)
+
+    def _waits_no_more(self, size: int, now: float) -> None:
+        self._waiting -= size
+        self._requests -= 1
+        if not self._requests:
+            self._busy += now - self._since
 
     def _stands(self, expected: float) -> bool:
         """Whether it is an overload that the limit is passed, and no burst."""

@@ -90,19 +90,20 @@ class Connection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._owes_nothing()
         self._cancel_write_stall()
+        self._unset_keepalive_if_required()  # uvicorn lets it run where the connection broke
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         if self._refused is not None:
             return
-        self._most = (self._most if self._in_head else 0) + len(data)
-        self._moved = False
-        try:
-            self.parser.feed_data(data)
-        except httptools.HttpParserError:
-            self._refuse(self._refused or NotHTTP("expected a request of HTTP/1.1; received something else."))
-        except httptools.HttpParserUpgrade as upgrade:
-            self._past_upgrade(data[upgrade.args[0] :])
+        idle, self.timeout_keep_alive_task = self.timeout_keep_alive_task, None
+        in_head, self._moved = self._in_head, False
+        self._most = (self._most if in_head else 0) + len(data)
+        self._feed(data)
+        if idle is not None and (in_head or self._moved or self.timeout_keep_alive_task is not None):
+            idle.cancel()
+        elif idle is not None:  # blank lines are no request (RFC 9112, 2.2)
+            self.timeout_keep_alive_task = idle
         in_body = self.cycle is not None and self.cycle.more_body
         if self._refused is None and (self._in_head or in_body):
             self._least = 0 if self._moved else self._least + len(data)
@@ -112,8 +113,8 @@ class Connection(HttpToolsProtocol):
                 self._stall = self._after(self._limits.header_seconds, "header-seconds")
 
     def on_message_begin(self) -> None:
-        self._unset_keepalive_if_required()  # not before: blank lines between requests are none (RFC 9112, 2.2)
         self._in_head = self._moved = True
+        self._unset_keepalive_if_required()
         if self._stall is not None and self.cycle is not None:  # what stalled was the body before
             self._owes_nothing()
         super().on_message_begin()
@@ -131,11 +132,8 @@ class Connection(HttpToolsProtocol):
             self._refused = self._too_large()
             raise _TooLarge
         if self._shedding is None or not self._shedding.full or not self._refused_early(self._shedding):
-            before = self.cycle
             self.scope["extensions"] = self._extensions
             super().on_headers_complete()
-            if self.cycle is before:  # a web socket
-                return
             if self.scope["method"] != "HEAD":  # whose head is all of its answer
                 self.cycle.transport = Together(self.transport)  # type: ignore[assignment]
             if self.parser.should_upgrade():
@@ -185,15 +183,21 @@ class Connection(HttpToolsProtocol):
         super().resume_writing()
         self._cancel_write_stall()
 
-    def _past_upgrade(self, rest: bytes) -> None:
-        """Behind the head of a request that offered an upgrade."""
-        if self._should_upgrade():
-            self.handle_websocket_upgrade()
-            return
-        if self._framing:
-            self.parser, self._framing = behind_head(self, self._framing), b""
-        if rest:
-            self.data_received(rest)
+    def _feed(self, data: bytes) -> None:
+        """To the parser, which stops behind the head of each request that offers an upgrade; none is ever taken."""
+        rest = memoryview(data)
+        try:
+            while rest:
+                try:
+                    self.parser.feed_data(rest)
+                    return
+                except httptools.HttpParserUpgrade as upgrade:
+                    rest = rest[upgrade.args[0] :]
+                    lines, self._framing = self._framing, b""
+                    if lines:
+                        self.parser = behind_head(self, lines)
+        except httptools.HttpParserError:
+            self._refuse(self._refused or NotHTTP("expected a request of HTTP/1.1; received something else."))
 
     def _refused_early(self, shedding: Shedding) -> bool:
         """Whether the request whose headers are here has been refused. Its body is dropped as it comes."""

@@ -16,13 +16,14 @@ CALLBACKS: Final = ("on_message_begin", "on_url", "on_header", "on_headers_compl
 def framing(headers: Sequence[tuple[bytes, bytes]]) -> bytes:
     """Those of the headers that say where the body ends, as lines; empty where there is none."""
     found = [header for header in headers if header[0] in (b"content-length", b"transfer-encoding")]
-    if all(name == b"content-length" and not value.strip(b"0") for name, value in found):
+    if all(name == b"content-length" and not value.strip().strip(b"0") for name, value in found):
         return b""
     return b"".join(b"%b: %b\r\n" % header for header in found)
 
 
 def behind_head(connection: Any, lines: bytes) -> Any:
-    """A parser that tells `connection` what comes behind a head with these lines, and nothing of the head."""
+    """A parser that tells `connection` what comes behind a head with these lines, and nothing of the head. Raises
+    httptools.HttpParserError where they say what no body can be."""
     told = False
 
     def callback(name: str) -> Callable[..., None]:

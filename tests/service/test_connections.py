@@ -159,6 +159,28 @@ def test_the_body_of_a_request_that_offers_an_upgrade_is_its_body(lines: bytes, 
     run(client)
 
 
+@pytest.mark.parametrize(
+    ("lines", "status"),
+    [(b"content-length: 0 \r\n", 200), (b"content-length: \t00\t\r\n", 200), (b"transfer-encoding: gzip\r\n", 400)],
+)
+def test_however_a_request_that_offers_an_upgrade_states_its_body_it_is_answered(lines: bytes, status: int) -> None:
+    async def client(connect: Connect) -> None:
+        reader, writer = await connect()
+        writer.write(b"POST / HTTP/1.1\r\nconnection: upgrade\r\nupgrade: h2c\r\n" + lines + b"\r\n")
+        assert (await answer(reader)).status == status
+
+    run(client)
+
+
+def test_a_thousand_requests_that_offer_an_upgrade_may_come_in_one_piece() -> None:
+    async def client(connect: Connect) -> None:
+        reader, writer = await connect()
+        writer.write(b"GET / HTTP/1.1\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n" * 1000)
+        assert {(await answer(reader)).plain for _ in range(1000)} == {(200, b"")}
+
+    run(client)
+
+
 def test_a_request_without_a_body_that_offers_an_upgrade_is_followed_by_the_next() -> None:
     async def client(connect: Connect) -> None:
         reader, writer = await connect()
@@ -297,6 +319,32 @@ def test_an_idle_connection_is_closed() -> None:
         assert await reader.read() == b""
 
     run(client, idle=0)
+
+
+async def slow_to_get(scope: Scope, receive: Receive, send: Send) -> None:
+    """Longer than an idle connection is kept in these tests; a POST is answered before its body is read."""
+    if scope["path"] == "/slow":
+        await asyncio.sleep(1.3)
+    await hasty(scope, receive, send)
+
+
+@pytest.mark.parametrize(
+    ("first", "then"),
+    [
+        (b"POST / HTTP/1.1\r\ncontent-length: 9\r\n\r\nabc", b"defghiGET /slow HTTP/1.1\r\n\r\n"),
+        (GET + b"GET /slow HTTP/1.1\r\n", b"\r\n"),
+    ],
+    ids=["behind a body whose answer came before it", "of which the head began before the answer to another"],
+)
+def test_a_request_is_not_taken_for_an_idle_connection(first: bytes, then: bytes) -> None:
+    async def client(connect: Connect) -> None:
+        reader, writer = await connect()
+        writer.write(first)
+        assert (await answer(reader)).status == 401
+        writer.write(then)
+        assert (await answer(reader)).status == 401
+
+    run(client, slow_to_get, idle=1)
 
 
 def test_blank_lines_do_not_keep_a_connection() -> None:
