@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -177,3 +178,7 @@ def test_a_collector_that_is_gone_costs_no_request_and_no_memory() -> None:
         assert WAITING_SPANS <= kept <= WAITING_SPANS + 512 + 1  # those that are being sent, and this one
         answers = run(tracing, (begin(tracing, None), [0.5]))
         assert isinstance(answers[0], Answer)
+        assert tracing._sink is not None
+        tracing._sink.processor.span_exporter.shutdown()  # else it would go on trying beside the tests that follow
+        tracing.stop()
+    assert not any("OtelBatchSpan" in thread.name for thread in threading.enumerate())
