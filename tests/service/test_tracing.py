@@ -164,6 +164,7 @@ def test_without_an_endpoint_nothing_is_traced() -> None:
 
 
 def test_a_collector_that_is_gone_costs_no_request_and_no_memory() -> None:
+    before = set(threading.enumerate())
     with socket.socket() as taken:  # bound and not listening: connections are refused
         taken.bind(("127.0.0.1", 0))
         tracing = Tracing(f"http://127.0.0.1:{taken.getsockname()[1]}", 1.0, {})
@@ -181,4 +182,6 @@ def test_a_collector_that_is_gone_costs_no_request_and_no_memory() -> None:
         assert tracing._sink is not None
         tracing._sink.processor.span_exporter.shutdown()  # else it would go on trying beside the tests that follow
         tracing.stop()
-    assert not any("OtelBatchSpan" in thread.name for thread in threading.enumerate())
+    for left in set(threading.enumerate()) - before:
+        left.join(30)
+        assert not left.is_alive()
