@@ -72,9 +72,8 @@ class Connection(HttpToolsProtocol):
         self._extensions: dict[str, dict[object, object]] = {IN_HAND: {"tasks": self.tasks}}
         self._in_head = False  # a part of a request's head is here, and not all
         self._moved = False  # in this chunk a head began, or something of a body was
-        self._most = self._least = (
-            0  # bytes that the head which is being read, or what is behind a body, has at most and at least
-        )
+        self._most = 0  # bytes that the head which is being read has at most
+        self._least = 0  # and has at least; or what comes behind a body
         self._framing = b""  # of a body that is still to come, where its parser takes the head for all of the request
         self._refused: UnrollError | None = None
         self._stall: asyncio.TimerHandle | None = None  # runs while the client owes us the rest of something
@@ -96,14 +95,9 @@ class Connection(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._refused is not None:
             return
-        idle, self.timeout_keep_alive_task = self.timeout_keep_alive_task, None
-        in_head, self._moved = self._in_head, False
-        self._most = (self._most if in_head else 0) + len(data)
+        self._most = (self._most if self._in_head else 0) + len(data)
+        self._moved = False
         self._feed(data)
-        if idle is not None and (in_head or self._moved or self.timeout_keep_alive_task is not None):
-            idle.cancel()
-        elif idle is not None:  # blank lines are no request (RFC 9112, 2.2)
-            self.timeout_keep_alive_task = idle
         in_body = self.cycle is not None and self.cycle.more_body
         if self._refused is None and (self._in_head or in_body):
             self._least = 0 if self._moved else self._least + len(data)
@@ -114,7 +108,7 @@ class Connection(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         self._in_head = self._moved = True
-        self._unset_keepalive_if_required()
+        self._unset_keepalive_if_required()  # not for any byte that comes: blank lines are no request (RFC 9112, 2.2)
         if self._stall is not None and self.cycle is not None:  # what stalled was the body before
             self._owes_nothing()
         super().on_message_begin()
@@ -166,6 +160,8 @@ class Connection(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         super().on_response_complete()
         cycle = self.cycle
+        if cycle.more_body or self._in_head:
+            self._unset_keepalive_if_required()  # the connection is not idle
         if cycle.more_body or not cycle.keep_alive:
             self._unfinished()
 
@@ -185,19 +181,19 @@ class Connection(HttpToolsProtocol):
 
     def _feed(self, data: bytes) -> None:
         """To the parser, which stops behind the head of each request that offers an upgrade; none is ever taken."""
-        rest = memoryview(data)
-        try:
-            while rest:
-                try:
-                    self.parser.feed_data(rest)
-                    return
-                except httptools.HttpParserUpgrade as upgrade:
-                    rest = rest[upgrade.args[0] :]
-                    lines, self._framing = self._framing, b""
-                    if lines:
-                        self.parser = behind_head(self, lines)
-        except httptools.HttpParserError:
-            self._refuse(self._refused or NotHTTP("expected a request of HTTP/1.1; received something else."))
+        rest, lines = memoryview(data), b""
+        while rest or lines:
+            try:
+                if lines:
+                    self.parser = behind_head(self, lines)
+                self.parser.feed_data(rest)
+                return
+            except httptools.HttpParserUpgrade as upgrade:
+                rest = rest[upgrade.args[0] :]
+                lines, self._framing = self._framing, b""
+            except httptools.HttpParserError:
+                self._refuse(self._refused or NotHTTP("expected a request of HTTP/1.1; received something else."))
+                return
 
     def _refused_early(self, shedding: Shedding) -> bool:
         """Whether the request whose headers are here has been refused. Its body is dropped as it comes."""
