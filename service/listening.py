@@ -1,7 +1,8 @@
 """How uvicorn listens: what BentoML 1.4 has no option for, and who may be let in without a key.
 
 BentoML's worker makes uvicorn's `Config` itself and passes on certificates and two timeouts, nothing else. It is handed ours
-instead, which adds to what BentoML says: the limits of `connections.py`, the TLS of `tls.py`, headers for every answer.
+instead, which adds to what BentoML says: the limits of `connections.py`, the TLS of `tls.py`, headers for every answer. So is
+it with uvicorn's `Server`, for how it accepts (`accepting.py`).
 A test with a real service (tests/e2e/security) fails when a BentoML to come no longer asks here.
 """
 
@@ -16,6 +17,7 @@ from typing import Any, Final
 
 import uvicorn
 
+from service.accepting import Server
 from service.connections import Connection
 from service.tls import Certificates
 
@@ -49,7 +51,9 @@ def listen(
     ssl_context: Callable[[uvicorn.Config, Callable[[], ssl.SSLContext]], ssl.SSLContext],
     check: Callable[[str], None],
 ) -> None:
-    """Have BentoML's worker, which goes on to make a `uvicorn.Config`, make one with these. `check` is told the address."""
+    """Have BentoML's worker, which goes on to make a `uvicorn.Config`, make one with these, and a `Server` of ours with it.
+    `check` is told the address.
+    """
 
     def config(*arguments: Any, **options: Any) -> uvicorn.Config:
         check(_address())
@@ -65,6 +69,7 @@ def listen(
         return _uvicorns(*arguments, **options)
 
     uvicorn.Config = config  # type: ignore[misc,assignment]
+    uvicorn.Server = Server  # type: ignore[misc]
 
 
 def tls_options(certificate: Path | None, key: Path | None) -> dict[str, Any]:

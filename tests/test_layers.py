@@ -94,7 +94,8 @@ MAY_IMPORT = {
     },
     "service.upgrades": set(),
     "service.writing": set(),
-    "service.listening": {"service.connections", "service.tls"},
+    "service.accepting": set(),
+    "service.listening": {"service.accepting", "service.connections", "service.tls"},
     "service.routes": {"service.caller", "service.errors", "service.keys", "service.metrics"},
     "service.shedding": {
         "service.admission",
