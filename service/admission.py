@@ -41,10 +41,9 @@ class Admission:
         self._strict_until = -math.inf
         self._refusals: dict[str, tuple[float, Overloaded]] = {}  # reason -> until when to repeat it
 
-    @property
-    def full(self) -> bool:
-        """Whether what waits takes longer than it should. While it does not, `enter` refuses nothing for that reason."""
-        return self._waiting > self._most_seconds * (self._rate or math.inf)
+    def full(self, coming: int) -> bool:
+        """Whether what waits, and these bytes, take longer than they should. While not, nothing is refused for that reason."""
+        return self._waiting + coming > self._most_seconds * (self._rate or math.inf)
 
     @property
     def waiting_requests(self) -> int:
@@ -66,14 +65,15 @@ class Admission:
         finally:
             del refusal  # it refers to this frame: what the request holds would stay until the collector comes
 
-    def refusal(self, size: int | None) -> Overloaded | None:
-        """Why `enter` would refuse a request; None if it would let it in."""
-        expected = self._expected
+    def refusal(self, size: int | None, coming: int = 0) -> Overloaded | None:
+        """Why `enter` would refuse a request once `coming` bytes of others have arrived; None if it would let it in."""
+        waiting = self._waiting + coming
+        expected = waiting / self._rate if self._rate else 0.0
         if expected <= self._most_seconds:
             self._over = None
-        elif (
-            size is None or not (self._waiting <= COMPANY * size or (size <= SMALL and self._requests < FEW))
-        ) and self._stands(expected):
+        elif (size is None or not (waiting <= COMPANY * size or (size <= SMALL and self._requests < FEW))) and self._stands(
+            expected
+        ):
             return self._overloaded("time", expected)
         return None if size is None or self._fits(size, 0) else self._overloaded("bytes", expected)
 

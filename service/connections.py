@@ -6,7 +6,6 @@ that does not read its answer.
 """
 
 import asyncio
-import logging
 from collections.abc import Callable
 from functools import partial
 from itertools import chain
@@ -15,17 +14,16 @@ from typing import Any, Final, NamedTuple
 import httptools
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from service import metrics
 from service.errors import HeadersTooLarge, NotHTTP, TooManyConnections, UnrollError
 from service.guard import OPEN
-from service.routes import CLOSE, IN_HAND, ErrorRenderer, Response
+from service.refusing import Refused, Refusing
+from service.routes import CLOSE, IN_HAND, ErrorRenderer
 from service.shedding import Shedding
 from service.upgrades import behind_head, framing
-from service.writing import Together
+from service.writing import Together, written
 
-logger = logging.getLogger(__name__)
 LINGER: Final = 1.0
 """Seconds for which a connection stays open after a refusal, what comes being dropped, so that the client gets to read it."""
 
@@ -38,13 +36,6 @@ class ConnectionLimits(NamedTuple):
     header_count: int
     header_seconds: float  # for them to arrive
     write_seconds: float  # for a client that has stopped reading to read on
-
-
-class _Refused:
-    """Stands where uvicorn has the request that it is answering, for one of which nothing is awaited but its end."""
-
-    response_complete, more_body, keep_alive, disconnected = False, True, True, False
-    message_event = asyncio.Event()  # that nobody waits for
 
 
 class _Trailers(list[tuple[bytes, bytes]]):
@@ -61,14 +52,14 @@ class _TooLarge(Exception):
     """Ends the parser; `_refused` says why."""
 
 
-class Connection(HttpToolsProtocol):
+class Connection(Refusing):
     """What uvicorn makes for each connection."""
 
     def __init__(
         self, limits: ConnectionLimits, shedding: Shedding | None, render_error: ErrorRenderer, **uvicorns: Any
     ) -> None:
-        super().__init__(**uvicorns)
-        self._limits, self._shedding, self._render_error = limits, shedding, render_error
+        super().__init__(shedding, **uvicorns)
+        self._limits, self._render_error = limits, render_error
         self._extensions: dict[str, dict[object, object]] = {IN_HAND: {"tasks": self.tasks}}
         self._in_head = False  # a part of a request's head is here, and not all
         self._moved = False  # in this chunk a head began, or something of a body was
@@ -83,7 +74,7 @@ class Connection(HttpToolsProtocol):
         super().connection_made(transport)
         if len(self.connections) > self._limits.connections:
             metrics.connections_refused.labels("connections").inc()
-            self.app, self._shedding = partial(self._too_many, self.app), None
+            self.app, self.shedding = partial(self._too_many, self.app), None
         self._stall = self._after(self._limits.header_seconds, "header-seconds")
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -95,10 +86,18 @@ class Connection(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._refused is not None:
             return
+        shedding, before = self.shedding, self.cycle
+        refusing = shedding if shedding is not None and shedding.full and not self._in_head and self.between else None
+        if refusing is not None and self.refused_again(refusing, data):
+            self._owes_nothing()
+            return
         self._most = (self._most if self._in_head else 0) + len(data)
         self._moved = False
         self._feed(data)
-        in_body = self.cycle is not None and self.cycle.more_body
+        cycle = self.cycle
+        if refusing is not None and cycle is not before and isinstance(cycle, Refused) and not cycle.more_body:
+            refusing.learn(data)
+        in_body = cycle is not None and cycle.more_body
         if self._refused is None and (self._in_head or in_body):
             self._least = 0 if self._moved else self._least + len(data)
             if self._least > self._limits.header_bytes:
@@ -125,7 +124,7 @@ class Connection(HttpToolsProtocol):
         ):
             self._refused = self._too_large()
             raise _TooLarge
-        if self._shedding is None or not self._shedding.full or not self._refused_early(self._shedding):
+        if self.shedding is None or not self.shedding.full or not self.refused_early(self.shedding):
             self.scope["extensions"] = self._extensions
             super().on_headers_complete()
             if self.scope["method"] != "HEAD":  # whose head is all of its answer
@@ -136,7 +135,7 @@ class Connection(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         cycle, self._moved = self.cycle, True
-        if isinstance(cycle, _Refused) or cycle.response_complete:
+        if isinstance(cycle, Refused) or cycle.response_complete:
             return
         if not cycle.body and len(body) <= HIGH_WATER_LIMIT:  # most bodies come in one piece, which uvicorn would copy twice
             cycle.body = body  # type: ignore[assignment]
@@ -151,6 +150,8 @@ class Connection(HttpToolsProtocol):
             return
         super().on_message_complete()
         cycle = self.cycle
+        if self.shedding is not None and cycle.body and not cycle.response_complete:
+            self.shedding.expect(len(cycle.body))
         if cycle.response_complete and cycle.more_body:  # the rest of a body whose answer was sent before it came
             cycle.more_body = False
             self._owes_nothing()
@@ -195,38 +196,6 @@ class Connection(HttpToolsProtocol):
                 self._refuse(self._refused or NotHTTP("expected a request of HTTP/1.1; received something else."))
                 return
 
-    def _refused_early(self, shedding: Shedding) -> bool:
-        """Whether the request whose headers are here has been refused. Its body is dropped as it comes."""
-        parser, before = self.parser, self.cycle
-        usual = parser.get_http_version() == "1.1" and parser.should_keep_alive() and not parser.should_upgrade()
-        ours = before is None or before.response_complete  # it is this one's turn to be answered
-        if not usual or not ours or self.expect_100_continue or self.flow.write_paused:
-            return False
-        try:
-            response = shedding.early(parser.get_method(), self.url, self.headers)
-        except Exception:  # of which the parser would make a 400
-            logger.exception("refusing early failed; the request goes the usual way")
-            return False
-        if response is None:
-            return False
-        refused = _Refused()
-        self.cycle = refused  # type: ignore[assignment]
-        shedding.hold(partial(self._answer, refused, response))
-        return True
-
-    def _answer(self, refused: _Refused, response: Response) -> None:
-        refused.response_complete = True
-        if not self.transport.is_closing():
-            self.transport.write(self._written(response, closing=not refused.keep_alive))
-            if not refused.keep_alive:
-                self.transport.close()
-        self.on_response_complete()
-
-    def _written(self, response: Response, closing: bool) -> bytes:
-        head = [*self.server_state.default_headers, *response.head, *([CLOSE] if closing else [])]
-        lines = b"".join([b"%b: %b\r\n" % header for header in head])
-        return STATUS_LINE[response.status] + lines + b"\r\n" + response.body
-
     def _unfinished(self) -> None:
         """An answer has been written, and that is not all."""
         if self.transport.is_closing():
@@ -243,13 +212,14 @@ class Connection(HttpToolsProtocol):
         metrics.requests.labels("other", error.slug).inc()
         cycle = self.cycle
         if cycle is not None and not cycle.response_complete:
-            if isinstance(cycle, _Refused) or cycle.response_started or not cycle.more_body or self.pipeline:
+            if isinstance(cycle, Refused) or cycle.response_started or not cycle.more_body or self.pipeline:
                 cycle.keep_alive = False  # the answer to an earlier request is being made: it is the last one
                 return
             cycle.disconnected = True  # it is this one's body that is wrong, and nobody needs to wait for the rest
             cycle.message_event.set()
         if cycle is None or not cycle.response_complete or not cycle.more_body:  # else it has had its answer
-            self.transport.write(self._written(self._render_error(error), closing=True))
+            headers = [*self.server_state.default_headers, CLOSE]
+            self.transport.write(written(self._render_error(error), headers))
         self.loop.call_later(LINGER, self.transport.abort)
 
     def _too_large(self) -> HeadersTooLarge:

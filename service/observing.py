@@ -5,6 +5,7 @@ Nothing that a user sent is in any of them, but for the ids that it gave the req
 
 import logging
 import random
+import time
 from contextvars import ContextVar, copy_context
 from typing import Final
 
@@ -52,12 +53,14 @@ class Observer:
         return trace
 
     def see(
-        self, headers: dict[bytes, bytes], method: str, route: str, request_id: bytes, status: int, outcome: str, seconds: float
+        self, headers: dict[bytes, bytes], method: str, route: str, request_id: bytes, status: int, outcome: str, begun: float
     ) -> None:
-        """Of a request that was refused before there was a task for it: `begin` and `end` in one."""
+        """Of a request that was refused before there was a task for it: `begin` and `end` in one. `begun` on the clock of
+        `time.perf_counter`."""
         allowance = self._allowance(outcome)
         if allowance is None and not self._tracing:  # most of an overload
             return
+        seconds = time.perf_counter() - begun
         copy_context().run(
             lambda: self._end(
                 self.begin(headers, method, route, request_id), allowance, method, route, status, outcome, seconds

@@ -1,13 +1,24 @@
-"""The head of an answer and the first of its body in one call of the kernel and one packet. asyncio.
+"""An answer as bytes; and its head and the first of its body in one call of the kernel and one packet. asyncio.
 
 uvicorn writes them one after the other, and uvloop hands each at once to the kernel: the client is woken for a head
 without a body, and then again. ASGI lets a server keep the head until there is something of the body.
 """
 
 import asyncio
+from collections.abc import Iterable
 from typing import Final
 
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
+
+from service.routes import Response
+
 CONTINUE: Final = b"HTTP/1.1 100 "
+
+
+def written(response: Response, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """As it goes over the wire, `headers` before its own."""
+    lines = b"".join([b"%b: %b\r\n" % header for header in (*headers, *response.head)])
+    return STATUS_LINE[response.status] + lines + b"\r\n" + response.body
 
 
 class Together:

@@ -1,0 +1,81 @@
+"""The part of a connection that answers most of what an overload brings: with a refusal, before there is a task for it.
+
+Of a request whose head is, byte for byte, that of one which was refused before, and which is here whole, the parser is not
+even asked. What it would say is known, and that is all that makes this right: nothing here reads HTTP.
+"""
+
+import asyncio
+import logging
+from functools import partial
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from service.routes import CLOSE
+from service.shedding import Refusal, Shedding
+
+logger = logging.getLogger(__name__)
+
+
+class Refused:
+    """Stands where uvicorn has the request that it is answering, for one of which nothing is awaited but its end."""
+
+    response_complete, more_body, keep_alive, disconnected, body = False, True, True, False, b""
+    message_event = asyncio.Event()  # that nobody waits for
+
+
+class Refusing(HttpToolsProtocol):
+    def __init__(self, shedding: Shedding | None, **uvicorns: Any) -> None:
+        super().__init__(**uvicorns)
+        self.shedding = shedding
+
+    @property
+    def between(self) -> bool:
+        """Whether the request before has come whole and been answered, if there was one."""
+        cycle = self.cycle
+        return cycle is None or (cycle.response_complete and not cycle.more_body)
+
+    def refused_again(self, shedding: Shedding, data: bytes) -> bool:
+        """Whether this, which came between two requests, has been refused: a whole one, whose head is known."""
+        if self.flow.write_paused:
+            return False
+        refusal = shedding.again(data)
+        if refusal is None:
+            return False
+        self._unset_keepalive_if_required()
+        self._hold(shedding, refusal).more_body = False
+        return True
+
+    def refused_early(self, shedding: Shedding) -> bool:
+        """Whether the request whose headers are here has been refused. Its body is dropped as it comes."""
+        parser, before = self.parser, self.cycle
+        usual = parser.get_http_version() == "1.1" and parser.should_keep_alive() and not parser.should_upgrade()
+        ours = before is None or before.response_complete  # it is this one's turn to be answered
+        if not usual or not ours or self.expect_100_continue or self.flow.write_paused:
+            return False
+        try:
+            refusal = shedding.early(parser.get_method(), self.url, self.headers)
+        except Exception:  # of which the parser would make a 400
+            logger.exception("refusing early failed; the request goes the usual way")
+            return False
+        if refusal is None:
+            return False
+        self._hold(shedding, refusal)
+        return True
+
+    def _hold(self, shedding: Shedding, refusal: Refusal) -> Refused:
+        refused = Refused()
+        self.cycle = refused  # type: ignore[assignment]
+        shedding.hold(partial(self._answer, shedding, refused, refusal))
+        return refused
+
+    def _answer(self, shedding: Shedding, refused: Refused, refusal: Refusal) -> None:
+        refused.response_complete = True
+        if not self.transport.is_closing():
+            headers = self.server_state.default_headers
+            if refused.keep_alive:
+                self.transport.write(shedding.written(refusal, headers))
+            else:
+                self.transport.write(shedding.written(refusal, [*headers, CLOSE]))
+                self.transport.close()
+        self.on_response_complete()
