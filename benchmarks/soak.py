@@ -4,7 +4,8 @@
 
 Open loop at half of what a closed loop gets just before, or at --rate. Memory and tail are noted some 120 times.
 The first tenth is warm-up. Growth is a line fitted to the rest, over the whole time; its interval must stay under 2 %. The tail
-is steady when the median p99 of the last third is at most 1.25 times that of the first. Every answer is compared.
+is steady when the median p99 of the last third is at most 1.25 times that of the first. How late the client itself was is noted
+beside it, for it shares the machine and what else it does. Every answer is compared.
 Ends with one JSON line; writes reports/soak-<time>.html and .json. The exit code is 1 when the verdict is bad.
 """
 
@@ -104,7 +105,8 @@ def verdict(windows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     slope, whole = intervals.slope(hours, memory), windows[-1]["hours"]
     growth = [end * whole / statistics.fmean(memory) for end in slope]
     third = max(1, len(settled) // 3)
-    first, last = (_tail(part) for part in (settled[:third], settled[-third:]))
+    first, last = (_median("p99_ms", part) for part in (settled[:third], settled[-third:]))
+    late = [_median("late_p99_ms", part) for part in (settled[:third], settled[-third:])]
     arrivals = sum(round(window["offered_rps"] * window["seconds"]) for window in windows)
     right = sum(window["accepted"] - window["wrong"] for window in windows)
     found = {
@@ -114,24 +116,26 @@ def verdict(windows: Sequence[dict[str, Any]]) -> dict[str, Any]:
         "mb_per_hour": list(slope),
         "growth": growth,
         "p99_ms": {"first_third": first, "last_third": last},
+        "late_p99_ms": {"first_third": late[0], "last_third": late[1]},
     }
     good = growth[2] < MOST_GROWTH and last <= MOST_TAIL * first
     return {**found, "good": good and found["wrong"] == 0 and found["error_share"] <= MOST_ERRORS}
 
 
-def _tail(windows: Sequence[dict[str, Any]]) -> float:
-    return statistics.median(window["p99_ms"] or float("inf") for window in windows)
+def _median(name: str, windows: Sequence[dict[str, Any]]) -> float:
+    return statistics.median(window[name] or float("inf") for window in windows)
 
 
 def said(result: dict[str, Any]) -> list[str]:
-    growth, tail = result["growth"], result["p99_ms"]
+    growth, tail, late = result["growth"], result["p99_ms"], result["late_p99_ms"]
     return [
         f"{'Good' if result['good'] else 'BAD'}: {result['hours']:g} hours at {result['offered_rps']:,.0f} requests/s of "
         f"{result['rows']} rows, workers: {result['workers']}.",
         f"Memory: {growth[0]:+.2%} over that time (95 % interval {growth[1]:+.2%} to {growth[2]:+.2%}; "
         f"{MOST_GROWTH:.0%} allowed), {result['mb_per_hour'][0]:+.1f} MB an hour.",
         f"Tail: p99 {tail['first_third']:.1f} ms in the first third, {tail['last_third']:.1f} ms in the last "
-        f"({MOST_TAIL:g} times as much allowed).",
+        f"({MOST_TAIL:g} times as much allowed). The client itself fell behind by {late['first_third']:.1f} and "
+        f"{late['last_third']:.1f} ms (p99): where that grows too, it was the machine.",
         f"{result['requests']:,} requests, {result['wrong']} wrong answers, {result['error_share']:.4%} without a right one "
         f"({MOST_ERRORS:.1%} allowed).",
     ]
@@ -147,7 +151,7 @@ def html(result: dict[str, Any]) -> str:
     workers = [Series("all processes", [(at, row["total_mb"]) for at, row in zip(minutes, result["windows"], strict=True)])]
     plots = [
         plot("Memory", "minutes", "MB", workers),
-        plot("Latency from when due", "minutes", "ms", over("p50_ms", "p99_ms")),
+        plot("Latency from when due", "minutes", "ms", over("p50_ms", "p99_ms", "late_p99_ms")),
         plot("Goodput", "minutes", "requests/s", over("goodput_rps")),
     ]
     return page("Soak of unroll", [sentences(said(result)), *plots, heading("Where"), facts(result["machine"])])
@@ -156,6 +160,7 @@ def html(result: dict[str, Any]) -> str:
 def line(window: dict[str, Any]) -> str:
     return (
         f"{window['hours'] * 60:7.1f} min  {window['total_mb']:7.1f} MB  p99 {window['p99_ms'] or 0:7.1f} ms  "
+        f"late {window['late_p99_ms'] or 0:.1f} ms  "
         f"goodput {window['goodput_rps']:.0f}/s  wrong {window['wrong']}  failed {window['other'] + window['unanswered']}"
     )
 

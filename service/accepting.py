@@ -14,15 +14,24 @@ from typing import Any, Final
 import uvicorn
 
 MOST: Final = 64
-"""So many are accepted at once beside the first; the others in the next turn, after what has been read meanwhile."""
+MOST_TLS: Final = 8
+"""So many are accepted at once beside the first, the others in the next turn, after what has been read meanwhile: fewer with
+TLS, of which a handshake takes a millisecond."""
+HANDSHAKE_SECONDS: Final = 0.1
+"""For which those who have been accepted may take to be connected, when the server ends."""
 
 
 class Server(uvicorn.Server):
-    """One that, when uvloop has accepted a connection, accepts the others of that moment itself."""
+    """One that, when uvloop has accepted a connection, accepts the others of that moment itself; as BentoML runs it, with
+    `sockets`. Beyond `most_connections` they are left to other workers for as long as those take them."""
+
+    def __init__(self, config: uvicorn.Config, most_connections: int) -> None:
+        super().__init__(config)
+        self._most_connections = most_connections
+        self._accepted = set[asyncio.Task[None]]()  # and not connected yet
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         make: Callable[..., asyncio.Protocol] = self.config.http_protocol_class
-        listeners, tasks = sockets or [], set[asyncio.Task[None]]()
         loop, due = asyncio.get_running_loop(), False
 
         def connection(**uvicorns: Any) -> asyncio.Protocol:
@@ -35,21 +44,33 @@ class Server(uvicorn.Server):
         def accept(protocol: Callable[[], asyncio.Protocol]) -> None:
             nonlocal due
             due = False
-            for listener in listeners:
-                for _ in range(MOST):
-                    try:
-                        accepted, _address = listener.accept()
-                    except OSError:  # nobody waits; or no more can be opened, or it was closed, which uvloop will see as well
-                        break
-                    task = loop.create_task(connect(protocol, accepted))
-                    tasks.add(task)
-                    task.add_done_callback(tasks.discard)
-
-        async def connect(protocol: Callable[[], asyncio.Protocol], accepted: socket.socket) -> None:
-            try:
-                await loop.connect_accepted_socket(protocol, accepted, ssl=self.config.ssl)
-            except OSError:  # it speaks no TLS, or has gone
-                accepted.close()
+            for listener in sockets or ():
+                self._accept(listener, protocol)
 
         self.config.http_protocol_class = connection  # type: ignore[assignment]
         await super().startup(sockets)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for server in self.servers:  # first, so that nobody comes whom uvicorn does not tell that it ends
+            server.close()
+        await asyncio.sleep(0)  # what uvloop has accepted is connected in the next turn
+        if self._accepted:
+            await asyncio.wait(self._accepted, timeout=HANDSHAKE_SECONDS)
+        await super().shutdown(sockets)
+
+    def _accept(self, listener: socket.socket, protocol: Callable[[], asyncio.Protocol]) -> None:
+        room = self._most_connections - len(self.server_state.connections) - len(self._accepted)
+        for _ in range(min(room, MOST if self.config.ssl is None else MOST_TLS)):
+            try:
+                accepted, _address = listener.accept()
+            except OSError:  # nobody waits; or no more can be opened, or it was closed, which uvloop will see as well
+                return
+            task = asyncio.get_running_loop().create_task(self._connect(accepted, protocol))
+            self._accepted.add(task)
+            task.add_done_callback(self._accepted.discard)
+
+    async def _connect(self, accepted: socket.socket, protocol: Callable[[], asyncio.Protocol]) -> None:
+        try:
+            await asyncio.get_running_loop().connect_accepted_socket(protocol, accepted, ssl=self.config.ssl)
+        except OSError:  # it speaks no TLS, or has gone
+            accepted.close()

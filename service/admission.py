@@ -41,8 +41,13 @@ class Admission:
         self._strict_until = -math.inf
         self._refusals: dict[str, tuple[float, Overloaded]] = {}  # reason -> until when to repeat it
 
-    def full(self, coming: int) -> bool:
-        """Whether what waits, and these bytes, take longer than they should. While not, nothing is refused for that reason."""
+    @property
+    def full(self) -> bool:
+        """Whether what waits takes longer than it should. While it does not, `enter` refuses nothing for that reason."""
+        return self.fills(0)
+
+    def fills(self, coming: int) -> bool:
+        """Whether it would with so many bytes more."""
         return self._waiting + coming > self._most_seconds * (self._rate or math.inf)
 
     @property
@@ -68,19 +73,19 @@ class Admission:
     def refusal(self, size: int | None, coming: int = 0) -> Overloaded | None:
         """Why `enter` would refuse a request once `coming` bytes of others have arrived; None if it would let it in."""
         waiting = self._waiting + coming
-        expected = waiting / self._rate if self._rate else 0.0
-        if expected <= self._most_seconds:
+        if not self.fills(coming):
             self._over = None
-        elif (size is None or not (waiting <= COMPANY * size or (size <= SMALL and self._requests < FEW))) and self._stands(
-            expected
+        elif (size is None or not (waiting <= COMPANY * size or (size <= SMALL and self._requests < FEW))) and (
+            # What comes may yet be refused for reasons of its own: it makes no overload, and counts where there is one.
+            self._stands() if self.full else self._strict
         ):
-            return self._overloaded("time", expected)
-        return None if size is None or self._fits(size, 0) else self._overloaded("bytes", expected)
+            return self._overloaded("time", waiting)
+        return None if size is None or self._fits(size, 0) else self._overloaded("bytes", self._held)
 
     def hold(self, size: int, so_far: int = 0) -> None:
         """Bytes of a body have come, after `so_far` others. Raises Overloaded, and holds none of them."""
         if not self._fits(size, so_far):
-            raise self._overloaded("bytes", self._expected).with_traceback(None)
+            raise self._overloaded("bytes", self._held).with_traceback(None)
         self._held += size
 
     def arrive(self, size: int) -> None:
@@ -124,31 +129,35 @@ class Admission:
         if not self._requests:
             self._busy += now - self._since
 
-    def _stands(self, expected: float) -> bool:
+    def _stands(self) -> bool:
         """Whether it is an overload that the limit is passed, and no burst."""
+        expected = self._seconds(self._waiting)
         now = self._clock()
         if self._over is None:
             self._over = now
         burst = expected <= BURST * self._most_seconds and now - self._over < BURST_SECONDS
-        if burst and now >= self._strict_until:
+        if burst and not self._strict:
             return False
         self._strict_until = now + CALM_SECONDS
         return True
 
     @property
-    def _expected(self) -> float:
-        """Seconds until what waits now has been answered."""
-        return self._waiting / self._rate if self._rate else 0.0
+    def _strict(self) -> bool:
+        return self._clock() < self._strict_until
+
+    def _seconds(self, size: int) -> float:
+        """In which so many bytes are answered."""
+        return size / self._rate if self._rate else 0.0
 
     def _fits(self, size: int, so_far: int) -> bool:
         """Small bodies, and one that has nobody beside it, always do."""
         return so_far + size <= SMALL or self._held <= so_far or self._held + size <= self._most_bytes
 
-    def _overloaded(self, reason: str, expected: float) -> Overloaded:
-        now = self._clock()
+    def _overloaded(self, reason: str, waiting: int) -> Overloaded:
+        """`waiting`: how many bytes there were too many of."""
+        now, expected = self._clock(), self._seconds(waiting)
         until, refusal = self._refusals.get(reason, (now, None))
         if refusal is None or now >= until:
-            waiting = self._held if reason == "bytes" else self._waiting
             detail = f"{waiting} bytes of requests are waiting, about {expected * 1e3:.0f} ms of work. Try again later."
             headers = {"retry-after": str(max(1, math.ceil(expected)))}  # it knows whole seconds only
             refusal = Overloaded(detail, headers=headers, reason=reason, retry_after_ms=max(1, round(expected * 1e3)))

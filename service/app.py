@@ -74,6 +74,7 @@ connection_limits = ConnectionLimits(
 listen(
     connections(connection_limits, transport.shedding, render_error),
     settings.idle_seconds,
+    settings.max_connections,
     certificates_of(settings.reread_seconds),
     check_address,
 )

@@ -1,5 +1,5 @@
-"""A connection, with limits that uvicorn does not have: on headers, on how long a client may stall, on how many there are;
-and the place where most of what an overload brings is refused.
+"""A connection, with limits that uvicorn does not have: on headers, on how long a client may stall, on how many there are.
+It builds on `refusing.py`, where most of what an overload brings is refused.
 
 uvicorn's httptools parser takes headers of any size and number, waits for them for ever, and waits for ever for a client
 that does not read its answer.
@@ -88,7 +88,7 @@ class Connection(Refusing):
             return
         shedding, before = self.shedding, self.cycle
         refusing = shedding if shedding is not None and shedding.full and not self._in_head and self.between else None
-        if refusing is not None and self.refused_again(refusing, data):
+        if refusing is not None and self.refuse_again(refusing, data):
             self._owes_nothing()
             return
         self._most = (self._most if self._in_head else 0) + len(data)
@@ -96,7 +96,7 @@ class Connection(Refusing):
         self._feed(data)
         cycle = self.cycle
         if refusing is not None and cycle is not before and isinstance(cycle, Refused) and not cycle.more_body:
-            refusing.learn(data)
+            refusing.learn(data, cycle.refusal)
         in_body = cycle is not None and cycle.more_body
         if self._refused is None and (self._in_head or in_body):
             self._least = 0 if self._moved else self._least + len(data)
@@ -124,7 +124,7 @@ class Connection(Refusing):
         ):
             self._refused = self._too_large()
             raise _TooLarge
-        if self.shedding is None or not self.shedding.full or not self.refused_early(self.shedding):
+        if self.shedding is None or not self.shedding.full or not self.refuse_early(self.shedding):
             self.scope["extensions"] = self._extensions
             super().on_headers_complete()
             if self.scope["method"] != "HEAD":  # whose head is all of its answer
@@ -150,7 +150,7 @@ class Connection(Refusing):
             return
         super().on_message_complete()
         cycle = self.cycle
-        if self.shedding is not None and cycle.body and not cycle.response_complete:
+        if self.shedding is not None and cycle.body and not cycle.response_complete and not self.pipeline:
             self.shedding.expect(len(cycle.body))
         if cycle.response_complete and cycle.more_body:  # the rest of a body whose answer was sent before it came
             cycle.more_body = False

@@ -10,8 +10,8 @@ import signal
 from collections.abc import Callable
 from typing import Any
 
-import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.server import Server
 
 from service import metrics
 from service.routes import CLOSE
@@ -49,7 +49,7 @@ class Draining:
         metrics.ready_workers.set(1)
         metrics.draining_workers.set(0)
         server = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
-        if not isinstance(server, uvicorn.Server):  # a test client inside the process, which no signal ends
+        if not isinstance(server, Server):  # a test client inside the process, which no signal ends
             return
         if server.config.timeout_graceful_shutdown is None:  # not on the command line
             server.config.timeout_graceful_shutdown = max(1, round(self._grace - self._pause))
@@ -60,7 +60,7 @@ class Draining:
 
         signal.signal(signal.SIGTERM, on_signal)
 
-    def _begin(self, application: Any, server: uvicorn.Server, loop: asyncio.AbstractEventLoop) -> None:
+    def _begin(self, application: Any, server: Server, loop: asyncio.AbstractEventLoop) -> None:
         if self._draining:
             server.handle_exit(signal.SIGTERM, None)
             return

@@ -12,6 +12,7 @@ import socket
 import ssl
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -48,6 +49,7 @@ def check_exposure(host: str, keys: bool, allow_open: bool) -> None:
 def listen(
     http: Callable[..., Connection],
     idle_seconds: int,
+    most_connections: int,
     ssl_context: Callable[[uvicorn.Config, Callable[[], ssl.SSLContext]], ssl.SSLContext],
     check: Callable[[str], None],
 ) -> None:
@@ -69,7 +71,7 @@ def listen(
         return _uvicorns(*arguments, **options)
 
     uvicorn.Config = config  # type: ignore[misc,assignment]
-    uvicorn.Server = Server  # type: ignore[misc]
+    uvicorn.Server = partial(Server, most_connections=most_connections)  # type: ignore[misc,assignment]
 
 
 def tls_options(certificate: Path | None, key: Path | None) -> dict[str, Any]:

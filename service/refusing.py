@@ -20,11 +20,16 @@ logger = logging.getLogger(__name__)
 class Refused:
     """Stands where uvicorn has the request that it is answering, for one of which nothing is awaited but its end."""
 
-    response_complete, more_body, keep_alive, disconnected, body = False, True, True, False, b""
+    response_complete, keep_alive, disconnected, body = False, True, False, b""
     message_event = asyncio.Event()  # that nobody waits for
+
+    def __init__(self, refusal: Refusal, more_body: bool) -> None:
+        self.refusal, self.more_body = refusal, more_body
 
 
 class Refusing(HttpToolsProtocol):
+    """What `Connection` builds on. `shedding` is None where nothing is refused here."""
+
     def __init__(self, shedding: Shedding | None, **uvicorns: Any) -> None:
         super().__init__(**uvicorns)
         self.shedding = shedding
@@ -35,19 +40,23 @@ class Refusing(HttpToolsProtocol):
         cycle = self.cycle
         return cycle is None or (cycle.response_complete and not cycle.more_body)
 
-    def refused_again(self, shedding: Shedding, data: bytes) -> bool:
-        """Whether this, which came between two requests, has been refused: a whole one, whose head is known."""
+    def refuse_again(self, shedding: Shedding, data: bytes) -> bool:
+        """Refuse this, which came between two requests, if it is a whole one whose head is known. Whether it has been done."""
         if self.flow.write_paused:
             return False
-        refusal = shedding.again(data)
+        try:
+            refusal = shedding.again(data)
+        except Exception:  # which would end the connection
+            logger.exception("refusing again failed; the request is read")
+            return False
         if refusal is None:
             return False
         self._unset_keepalive_if_required()
-        self._hold(shedding, refusal).more_body = False
+        self._hold(shedding, Refused(refusal, more_body=False))
         return True
 
-    def refused_early(self, shedding: Shedding) -> bool:
-        """Whether the request whose headers are here has been refused. Its body is dropped as it comes."""
+    def refuse_early(self, shedding: Shedding) -> bool:
+        """Refuse the request whose headers are here, if that can be done here; its body is dropped. Whether it was done."""
         parser, before = self.parser, self.cycle
         usual = parser.get_http_version() == "1.1" and parser.should_keep_alive() and not parser.should_upgrade()
         ours = before is None or before.response_complete  # it is this one's turn to be answered
@@ -60,22 +69,20 @@ class Refusing(HttpToolsProtocol):
             return False
         if refusal is None:
             return False
-        self._hold(shedding, refusal)
+        self._hold(shedding, Refused(refusal, more_body=True))
         return True
 
-    def _hold(self, shedding: Shedding, refusal: Refusal) -> Refused:
-        refused = Refused()
+    def _hold(self, shedding: Shedding, refused: Refused) -> None:
         self.cycle = refused  # type: ignore[assignment]
-        shedding.hold(partial(self._answer, shedding, refused, refusal))
-        return refused
+        shedding.hold(partial(self._answer, shedding, refused))
 
-    def _answer(self, shedding: Shedding, refused: Refused, refusal: Refusal) -> None:
+    def _answer(self, shedding: Shedding, refused: Refused) -> None:
         refused.response_complete = True
         if not self.transport.is_closing():
             headers = self.server_state.default_headers
             if refused.keep_alive:
-                self.transport.write(shedding.written(refusal, headers))
+                self.transport.write(shedding.written(refused.refusal, headers))
             else:
-                self.transport.write(shedding.written(refusal, [*headers, CLOSE]))
+                self.transport.write(shedding.written(refused.refusal, [*headers, CLOSE]))
                 self.transport.close()
         self.on_response_complete()

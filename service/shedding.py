@@ -37,23 +37,27 @@ MOST_HOLD_SECONDS: Final = 0.25
 """But not for longer than that: a crowd that opens a connection for each request must not have taken them all meanwhile."""
 
 
-PERSONAL: Final = frozenset({b"authorization", b"x-api-key", b"cookie", b"x-request-id", b"traceparent"})
-"""Headers that are secret, or new with each request: a head that has one is not learnt."""
+NOT_LEARNT: Final = frozenset(
+    {b"authorization", b"x-api-key", b"cookie", b"x-request-id", b"traceparent", b"transfer-encoding", b"expect"}
+)
+"""A head is not learnt that has one of these headers: secrets, what is new with each request, and what could make of its body
+something else than so many bytes."""
 MOST_KNOWN, MOST_HEAD_BYTES = 64, 1024
 """How many heads are known, the oldest being forgotten, and how long one may be."""
 
 
-class Refusal(NamedTuple):
-    response: Response
-    request_id: bytes
-
-
-class _Asked(NamedTuple):
+class Asked(NamedTuple):
     """All that matters of a head: it asks for a prediction and could be let in."""
 
     route: Route
     headers: dict[bytes, bytes]
     size: int  # of the body that it announces
+
+
+class Refusal(NamedTuple):
+    asked: Asked
+    response: Response
+    request_id: bytes
 
 
 class Shedding:
@@ -66,8 +70,7 @@ class Shedding:
         self._most_bytes = most_bytes
         self._stopped = False
         self._coming = 0  # bytes that came in this turn of the event loop and will arrive within it
-        self._last: _Asked | None = None  # of what `early` refused last
-        self._known: dict[bytes, _Asked] = {}  # by all of the head's bytes
+        self._known: dict[bytes, Asked] = {}  # by all of the head's bytes
         self._start: tuple[Response | None, object, bytes] = None, None, b""  # of an answer, up to its id
         self._held: deque[tuple[float, Callable[[], None]]] = deque()  # until when at most, on the loop's clock
         self._turns = Allowance(PER_SECOND)
@@ -80,15 +83,15 @@ class Shedding:
     @property
     def full(self) -> bool:
         """Whether `early` may have something to refuse."""
-        return self._admission.full(self._coming) and not self._stopped
+        return self._admission.fills(self._coming) and not self._stopped
 
     def stop(self) -> None:
         """Leave every refusal to the usual way: whatever is around the application has a say in each from now on."""
         self._stopped = True
 
     def expect(self, size: int) -> None:
-        """A body of `size` bytes is here whole, which admission does not know before its request's task runs: one turn of the
-        event loop brings many, and each would find as much room as the first."""
+        """A body is here whole, of which the last `size` bytes came now. Admission hears of it when its request's task runs;
+        one turn of the event loop brings many, and each would find as much room as the first."""
         if not self._coming:
             asyncio.get_running_loop().call_soon(self._arrived)  # what is read next is read after their tasks have run
         self._coming += size
@@ -96,14 +99,12 @@ class Shedding:
     def early(self, method: bytes, target: bytes, headers: Sequence[tuple[bytes, bytes]]) -> Refusal | None:
         """The refusal of a request whose headers are here; None where it must go the usual way."""
         asked = self._asked(method, target, headers)
-        refusal = None if asked is None else self._refusal(asked)
-        self._last = None if refusal is None else asked
-        return refusal
+        return None if asked is None else self._refusal(asked)
 
-    def learn(self, data: bytes) -> None:
-        """The request for which `early` gave the last refusal came as this, at once, and nothing came before it or with it."""
-        asked, head = self._last, _head(data)
-        if asked is not None and len(data) == len(head) + asked.size and PERSONAL.isdisjoint(asked.headers):
+    def learn(self, data: bytes, refusal: Refusal) -> None:
+        """The request to which `early` gave this began and ended in `data`, which came between two requests."""
+        asked, head = refusal.asked, _head(data)
+        if len(data) == len(head) + asked.size and NOT_LEARNT.isdisjoint(asked.headers):
             if len(self._known) == MOST_KNOWN:
                 del self._known[next(iter(self._known))]
             self._known[head] = asked
@@ -114,7 +115,7 @@ class Shedding:
         asked = self._known.get(head)
         return self._refusal(asked) if asked is not None and len(data) == len(head) + asked.size else None
 
-    def _asked(self, method: bytes, target: bytes, headers: Sequence[tuple[bytes, bytes]]) -> _Asked | None:
+    def _asked(self, method: bytes, target: bytes, headers: Sequence[tuple[bytes, bytes]]) -> Asked | None:
         """None for what is not to be refused here."""
         found = self._routes.find(target.decode("latin-1")) if method == b"POST" else None
         if found is None or found[0].method != "POST" or found[0].scope != "predict":
@@ -128,9 +129,9 @@ class Shedding:
             check_content_type(stated)
         except UnrollError:  # which is to be said rather than that too much is waiting
             return None
-        return _Asked(route, stated, size)
+        return Asked(route, stated, size)
 
-    def _refusal(self, asked: _Asked) -> Refusal | None:
+    def _refusal(self, asked: Asked) -> Refusal | None:
         begun, (route, stated, size) = time.perf_counter(), asked
         error = self._admission.refusal(size, self._coming)
         if error is None:
@@ -139,13 +140,13 @@ class Shedding:
             self._guard.admit(stated, route.scope)  # last, for it counts against the key's rate
         except UnrollError:
             return None
-        refusal = Refusal(self.answer(route, error), self._ids(stated)[1])
+        refusal = Refusal(asked, self.answer(route, error), self._ids(stated)[1])
         self._observer.see(stated, route.method, route.path, refusal.request_id, error.status, error.slug, begun)
         return refusal
 
     def written(self, refusal: Refusal, headers: list[tuple[bytes, bytes]]) -> bytes:
         """As it goes over the wire, `headers` first: uvicorn's own, another list each second."""
-        response, request_id = refusal
+        _, response, request_id = refusal
         if self._start[0] is not response or self._start[1] is not headers:
             self._start = response, headers, written(response, headers)[: -len(response.body) - len(b"\r\n")]
         return b"%bx-request-id: %b\r\n\r\n%b" % (self._start[2], request_id, response.body)

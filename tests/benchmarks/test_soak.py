@@ -8,6 +8,7 @@ from benchmarks.soak import html, said, verdict
 def windows(memory_per_hour: float = 0.0, last_p99: float = 10.0, **changed: Any) -> list[dict[str, Any]]:
     """An hour in 60 windows."""
     names = {"offered_rps": 100.0, "seconds": 60.0, "goodput_rps": 100.0, "accepted": 6000, "wrong": 0, "p50_ms": 2.0}
+    names["late_p99_ms"] = 1.5
     return [
         {
             **names,
@@ -43,4 +44,5 @@ def test_page_and_sentences_carry_the_verdict() -> None:
     of = windows()
     result = {**verdict(of), "hours": 1.0, "offered_rps": 100.0, "rows": 100, "workers": 1, "machine": {}, "windows": of}
     assert said(result)[0].startswith("Good: 1 hours at 100 requests/s")
+    assert "fell behind by 1.5 and 1.5 ms" in said(result)[2]
     assert html(result).count("<svg") == 3

@@ -25,13 +25,18 @@ def clients(listener: socket.socket) -> Iterator[list[socket.socket]]:
         yield [opened.enter_context(socket.create_connection(listener.getsockname())) for _ in range(WAITING)]
 
 
-def run(client: Callable[[Server], Awaitable[None]], listener: socket.socket, context: ssl.SSLContext | None = None) -> None:
+def run(
+    client: Callable[[Server], Awaitable[None]],
+    listener: socket.socket,
+    context: ssl.SSLContext | None = None,
+    most_connections: int = 2 * WAITING,
+) -> None:
     async def both() -> None:
         limits = LIMITS._replace(connections=2 * WAITING)
         config = uvicorn.Config(echo, http=connections(limits, None, render_error), ws="none", lifespan="off")  # type: ignore[arg-type]
         config.load()
         config.ssl = context
-        server = Server(config)
+        server = Server(config, most_connections)
         server.lifespan = config.lifespan_class(config)
         async with asyncio.timeout(30):
             await server.startup([listener])
@@ -77,6 +82,40 @@ def test_each_of_them_is_answered_and_nobody_is_once_it_ends(listener: socket.so
         run(client, listener)
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(address)
+
+
+def test_whoever_is_accepted_when_it_ends_is_told_so(listener: socket.socket) -> None:
+    async def client(server: Server) -> None:
+        while not server.server_state.connections:
+            await asyncio.sleep(0)
+
+    with clients(listener) as waiting:
+        run(client, listener)  # which ends with the first connection, while others are being accepted
+        ends = []
+        for one in waiting:
+            one.settimeout(10)
+            try:
+                ends.append(one.recv(1))
+            except ConnectionResetError:  # nobody had accepted it
+                ends.append(b"")
+    assert ends == [b""] * WAITING
+
+
+def test_beyond_the_most_connections_they_are_taken_one_by_one(listener: socket.socket) -> None:
+    most, turns, after = 20, 20, 0
+
+    async def client(server: Server) -> None:
+        nonlocal after
+        while len(server.server_state.connections) < most:
+            await asyncio.sleep(0)
+        before = len(server.server_state.connections)
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        after = len(server.server_state.connections) - before
+
+    with clients(listener):
+        run(client, listener, most_connections=most)
+    assert 0 < after <= turns
 
 
 def test_who_speaks_no_tls_is_let_go_and_the_others_are_answered(listener: socket.socket) -> None:
