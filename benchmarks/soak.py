@@ -105,8 +105,8 @@ def verdict(windows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     slope, whole = intervals.slope(hours, memory), windows[-1]["hours"]
     growth = [end * whole / statistics.fmean(memory) for end in slope]
     third = max(1, len(settled) // 3)
-    first, last = (_median("p99_ms", part) for part in (settled[:third], settled[-third:]))
-    late = [_median("late_p99_ms", part) for part in (settled[:third], settled[-third:])]
+    thirds = {"first_third": settled[:third], "last_third": settled[-third:]}
+    tail, late = ({of: _median(name, part) for of, part in thirds.items()} for name in ("p99_ms", "late_p99_ms"))
     arrivals = sum(round(window["offered_rps"] * window["seconds"]) for window in windows)
     right = sum(window["accepted"] - window["wrong"] for window in windows)
     found = {
@@ -115,10 +115,10 @@ def verdict(windows: Sequence[dict[str, Any]]) -> dict[str, Any]:
         "error_share": 1 - right / arrivals,
         "mb_per_hour": list(slope),
         "growth": growth,
-        "p99_ms": {"first_third": first, "last_third": last},
-        "late_p99_ms": {"first_third": late[0], "last_third": late[1]},
+        "p99_ms": tail,
+        "late_p99_ms": late,
     }
-    good = growth[2] < MOST_GROWTH and last <= MOST_TAIL * first
+    good = growth[2] < MOST_GROWTH and tail["last_third"] <= MOST_TAIL * tail["first_third"]
     return {**found, "good": good and found["wrong"] == 0 and found["error_share"] <= MOST_ERRORS}
 
 

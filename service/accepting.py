@@ -7,7 +7,7 @@ now 7,600.
 
 import asyncio
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, Final
 
@@ -29,23 +29,16 @@ class Server(uvicorn.Server):
         super().__init__(config)
         self._most_connections = most_connections
         self._accepted = set[asyncio.Task[None]]()  # and not connected yet
+        self._due = False  # to look for others
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         make: Callable[..., asyncio.Protocol] = self.config.http_protocol_class
-        loop, due = asyncio.get_running_loop(), False
 
         def connection(**uvicorns: Any) -> asyncio.Protocol:
-            nonlocal due
-            if not due:  # uvicorn says the same of each, so this one's do for the others
-                due = True
-                loop.call_soon(accept, partial(connection, **uvicorns))
+            if not self._due:  # uvicorn says the same of each, so this one's do for the others
+                self._due = True
+                asyncio.get_running_loop().call_soon(self._accept, sockets or (), partial(connection, **uvicorns))
             return make(**uvicorns)
-
-        def accept(protocol: Callable[[], asyncio.Protocol]) -> None:
-            nonlocal due
-            due = False
-            for listener in sockets or ():
-                self._accept(listener, protocol)
 
         self.config.http_protocol_class = connection  # type: ignore[assignment]
         await super().startup(sockets)
@@ -58,16 +51,18 @@ class Server(uvicorn.Server):
             await asyncio.wait(self._accepted, timeout=HANDSHAKE_SECONDS)
         await super().shutdown(sockets)
 
-    def _accept(self, listener: socket.socket, protocol: Callable[[], asyncio.Protocol]) -> None:
-        room = self._most_connections - len(self.server_state.connections) - len(self._accepted)
-        for _ in range(min(room, MOST if self.config.ssl is None else MOST_TLS)):
-            try:
-                accepted, _address = listener.accept()
-            except OSError:  # nobody waits; or no more can be opened, or it was closed, which uvloop will see as well
-                return
-            task = asyncio.get_running_loop().create_task(self._connect(accepted, protocol))
-            self._accepted.add(task)
-            task.add_done_callback(self._accepted.discard)
+    def _accept(self, listeners: Iterable[socket.socket], protocol: Callable[[], asyncio.Protocol]) -> None:
+        self._due = False
+        for listener in listeners:
+            room = self._most_connections - len(self.server_state.connections) - len(self._accepted)
+            for _ in range(min(room, MOST if self.config.ssl is None else MOST_TLS)):
+                try:
+                    accepted, _address = listener.accept()
+                except OSError:  # nobody waits; or no more can be opened, or it was closed, which uvloop will see as well
+                    break
+                task = asyncio.get_running_loop().create_task(self._connect(accepted, protocol))
+                self._accepted.add(task)
+                task.add_done_callback(self._accepted.discard)
 
     async def _connect(self, accepted: socket.socket, protocol: Callable[[], asyncio.Protocol]) -> None:
         try:

@@ -41,13 +41,8 @@ class Admission:
         self._strict_until = -math.inf
         self._refusals: dict[str, tuple[float, Overloaded]] = {}  # reason -> until when to repeat it
 
-    @property
-    def full(self) -> bool:
-        """Whether what waits takes longer than it should. While it does not, `enter` refuses nothing for that reason."""
-        return self.fills(0)
-
-    def fills(self, coming: int) -> bool:
-        """Whether it would with so many bytes more."""
+    def full(self, coming: int = 0) -> bool:
+        """Whether what waits and `coming` bytes more take longer than they should. Else nothing is refused for that reason."""
         return self._waiting + coming > self._most_seconds * (self._rate or math.inf)
 
     @property
@@ -73,11 +68,11 @@ class Admission:
     def refusal(self, size: int | None, coming: int = 0) -> Overloaded | None:
         """Why `enter` would refuse a request once `coming` bytes of others have arrived; None if it would let it in."""
         waiting = self._waiting + coming
-        if not self.fills(coming):
+        if not self.full(coming):
             self._over = None
         elif (size is None or not (waiting <= COMPANY * size or (size <= SMALL and self._requests < FEW))) and (
             # What comes may yet be refused for reasons of its own: it makes no overload, and counts where there is one.
-            self._stands() if self.full else self._strict
+            self._stands() if self.full() else self._clock() < self._strict_until
         ):
             return self._overloaded("time", waiting)
         return None if size is None or self._fits(size, 0) else self._overloaded("bytes", self._held)
@@ -131,19 +126,14 @@ class Admission:
 
     def _stands(self) -> bool:
         """Whether it is an overload that the limit is passed, and no burst."""
-        expected = self._seconds(self._waiting)
-        now = self._clock()
+        now, expected = self._clock(), self._seconds(self._waiting)
         if self._over is None:
             self._over = now
         burst = expected <= BURST * self._most_seconds and now - self._over < BURST_SECONDS
-        if burst and not self._strict:
+        if burst and now >= self._strict_until:
             return False
         self._strict_until = now + CALM_SECONDS
         return True
-
-    @property
-    def _strict(self) -> bool:
-        return self._clock() < self._strict_until
 
     def _seconds(self, size: int) -> float:
         """In which so many bytes are answered."""
@@ -155,9 +145,10 @@ class Admission:
 
     def _overloaded(self, reason: str, waiting: int) -> Overloaded:
         """`waiting`: how many bytes there were too many of."""
-        now, expected = self._clock(), self._seconds(waiting)
+        now = self._clock()
         until, refusal = self._refusals.get(reason, (now, None))
         if refusal is None or now >= until:
+            expected = self._seconds(waiting)
             detail = f"{waiting} bytes of requests are waiting, about {expected * 1e3:.0f} ms of work. Try again later."
             headers = {"retry-after": str(max(1, math.ceil(expected)))}  # it knows whole seconds only
             refusal = Overloaded(detail, headers=headers, reason=reason, retry_after_ms=max(1, round(expected * 1e3)))

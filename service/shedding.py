@@ -83,7 +83,7 @@ class Shedding:
     @property
     def full(self) -> bool:
         """Whether `early` may have something to refuse."""
-        return self._admission.fills(self._coming) and not self._stopped
+        return self._admission.full(self._coming) and not self._stopped
 
     def stop(self) -> None:
         """Leave every refusal to the usual way: whatever is around the application has a say in each from now on."""
