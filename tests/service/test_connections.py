@@ -5,13 +5,7 @@ import pytest
 from starlette.types import Receive, Scope, Send
 
 from service.routes import IN_HAND
-from tests.service.wire import GET, LIMITS, Answer, Connect, answer, run
-
-
-async def hasty(_scope: Scope, _receive: Receive, send: Send) -> None:
-    """Answers before the body is read."""
-    await send({"type": "http.response.start", "status": 401, "headers": [(b"content-length", b"0")]})
-    await send({"type": "http.response.body", "body": b""})
+from tests.service.wire import GET, LIMITS, Answer, Connect, answer, hasty, run
 
 
 async def refusal(reader: asyncio.StreamReader) -> tuple[int, str]:
@@ -127,71 +121,6 @@ def test_a_head_without_end_is_refused_before_it_ends() -> None:
     run(client)
 
 
-def test_an_upgrade_is_not_taken_and_its_request_answered_as_any_other() -> None:
-    async def client(connect: Connect) -> None:
-        reader, writer = await connect()
-        writer.write(b"GET / HTTP/1.1\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n\r\n")
-        assert (await answer(reader)).plain == (200, b"")
-        writer.write(GET)
-        assert (await answer(reader)).plain == (200, b"")
-
-    run(client)
-
-
-@pytest.mark.parametrize("lines", [b"content-length: 3\r\n\r\nabc", b"transfer-encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"])
-@pytest.mark.parametrize("apart", [False, True], ids=["in one piece", "head and body apart"])
-def test_the_body_of_a_request_that_offers_an_upgrade_is_its_body(lines: bytes, apart: bool) -> None:
-    """As Java's `HttpClient` sends its first one."""
-
-    async def client(connect: Connect) -> None:
-        reader, writer = await connect()
-        offer = b"POST / HTTP/1.1\r\nconnection: Upgrade, HTTP2-Settings\r\nupgrade: h2c\r\nhttp2-settings: AAEAAEAA\r\n"
-        for _ in range(2):
-            head, body = (offer + lines).split(b"\r\n\r\n", 1)
-            writer.write(head + b"\r\n\r\n")
-            if apart:
-                await writer.drain()
-                await asyncio.sleep(0.01)
-            writer.write(body + GET)
-            assert (await answer(reader)).plain == (200, b"abc")
-            assert (await answer(reader)).plain == (200, b"")
-
-    run(client)
-
-
-@pytest.mark.parametrize(
-    ("lines", "status"),
-    [(b"content-length: 0 \r\n", 200), (b"content-length: \t00\t\r\n", 200), (b"transfer-encoding: gzip\r\n", 400)],
-)
-def test_however_a_request_that_offers_an_upgrade_states_its_body_it_is_answered(lines: bytes, status: int) -> None:
-    async def client(connect: Connect) -> None:
-        reader, writer = await connect()
-        writer.write(b"POST / HTTP/1.1\r\nconnection: upgrade\r\nupgrade: h2c\r\n" + lines + b"\r\n")
-        assert (await answer(reader)).status == status
-
-    run(client)
-
-
-def test_a_thousand_requests_that_offer_an_upgrade_may_come_in_one_piece() -> None:
-    async def client(connect: Connect) -> None:
-        reader, writer = await connect()
-        writer.write(b"GET / HTTP/1.1\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n" * 1000)
-        assert {(await answer(reader)).plain for _ in range(1000)} == {(200, b"")}
-
-    run(client)
-
-
-def test_a_request_without_a_body_that_offers_an_upgrade_is_followed_by_the_next() -> None:
-    async def client(connect: Connect) -> None:
-        reader, writer = await connect()
-        offer = b"connection: upgrade\r\nupgrade: h2c\r\n"
-        writer.write(b"GET / HTTP/1.1\r\n" + offer + b"\r\n" + GET)
-        writer.write(b"POST / HTTP/1.1\r\n" + offer + b"content-length: 0\r\n\r\n" + GET)
-        assert [(await answer(reader)).plain for _ in range(4)] == [(200, b"")] * 4
-
-    run(client)
-
-
 def test_what_comes_as_headers_behind_a_body_does_not_pass_for_headers() -> None:
     async def named(scope: Scope, receive: Receive, send: Send) -> None:
         while (await receive()).get("more_body"):
@@ -277,87 +206,6 @@ def test_junk_behind_a_request_leaves_its_answer_whole() -> None:
     run(client)
 
 
-@pytest.mark.parametrize("sent", [b"", b"GET / HTTP/1.1\r\na: "], ids=["nothing", "half a head"])
-def test_a_client_that_does_not_send_its_head_is_hung_up_on(sent: bytes) -> None:
-    async def client(connect: Connect) -> None:
-        reader, writer = await connect()
-        writer.write(sent)
-        assert await reader.read() == b""
-
-    run(client, limits=LIMITS._replace(header_seconds=0.05))
-
-
-def test_half_a_head_after_a_request_is_hung_up_on_too() -> None:
-    async def client(connect: Connect) -> None:
-        reader, writer = await connect()
-        writer.write(GET)
-        assert (await answer(reader)).plain == (200, b"")
-        writer.write(GET[:20])
-        assert await reader.read() == b""
-
-    run(client, limits=LIMITS._replace(header_seconds=0.05))
-
-
-def test_a_body_that_stops_after_its_answer_is_hung_up_on_and_one_that_goes_on_is_not() -> None:
-    async def client(connect: Connect) -> None:
-        reader, writer = await connect()
-        head = b"POST / HTTP/1.1\r\ncontent-length: 9\r\n\r\n"
-        writer.write(head + b"abc")
-        assert (await answer(reader)).plain == (401, b"")
-        writer.write(b"defghi" + head + b"abc")
-        assert (await answer(reader)).plain == (401, b"")
-        assert await reader.read() == b""
-
-    run(client, hasty, LIMITS._replace(header_seconds=0.2))
-
-
-def test_an_idle_connection_is_closed() -> None:
-    async def client(connect: Connect) -> None:
-        reader, writer = await connect()
-        writer.write(GET)
-        assert (await answer(reader)).plain == (200, b"")
-        assert await reader.read() == b""
-
-    run(client, idle=0)
-
-
-async def slow_to_get(scope: Scope, receive: Receive, send: Send) -> None:
-    """Longer than an idle connection is kept in these tests; a POST is answered before its body is read."""
-    if scope["path"] == "/slow":
-        await asyncio.sleep(1.3)
-    await hasty(scope, receive, send)
-
-
-@pytest.mark.parametrize(
-    ("first", "then"),
-    [
-        (b"POST / HTTP/1.1\r\ncontent-length: 9\r\n\r\nabc", b"defghiGET /slow HTTP/1.1\r\n\r\n"),
-        (GET + b"GET /slow HTTP/1.1\r\n", b"\r\n"),
-    ],
-    ids=["behind a body whose answer came before it", "of which the head began before the answer to another"],
-)
-def test_a_request_is_not_taken_for_an_idle_connection(first: bytes, then: bytes) -> None:
-    async def client(connect: Connect) -> None:
-        reader, writer = await connect()
-        writer.write(first)
-        assert (await answer(reader)).status == 401
-        writer.write(then)
-        assert (await answer(reader)).status == 401
-
-    run(client, slow_to_get, idle=1)
-
-
-def test_blank_lines_do_not_keep_a_connection() -> None:
-    async def client(connect: Connect) -> None:
-        reader, writer = await connect()
-        writer.write(GET)
-        assert (await answer(reader)).plain == (200, b"")
-        writer.write(b"\r\n")
-        assert await reader.read() == b""
-
-    run(client, idle=1)
-
-
 def test_beyond_the_most_connections_the_answer_is_503_until_one_goes() -> None:
     async def client(connect: Connect) -> None:
         (first, to_first), (second, to_second) = await connect(), await connect()
@@ -379,24 +227,3 @@ def test_beyond_the_most_connections_the_answer_is_503_until_one_goes() -> None:
         assert (await answer(fourth)).plain == (200, b"")
 
     run(client, limits=LIMITS._replace(connections=2))
-
-
-def test_a_client_that_does_not_read_its_answer_is_hung_up_on() -> None:
-    ended = asyncio.Event()
-
-    async def talkative(_scope: Scope, receive: Receive, send: Send) -> None:
-        await receive()
-        size = 64 * 2**20
-        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % size)]})
-        await send({"type": "http.response.body", "body": bytes(size)})
-        assert (await receive())["type"] == "http.disconnect"
-        ended.set()
-
-    async def client(connect: Connect) -> None:
-        reader, writer = await connect()
-        writer.transport.pause_reading()  # type: ignore[attr-defined]
-        writer.write(GET)
-        await ended.wait()
-        assert reader is not None
-
-    run(client, talkative, LIMITS._replace(write_seconds=0.05))

@@ -14,7 +14,7 @@ from contract.store import ModelStore
 from contract.topologies import Floats, Topology
 from service import metrics
 from service.errors import UnknownVersion
-from service.registry import PINNED, Registry
+from service.registry import Registry
 from service.runtime import Runtime
 from tests.conftest import Publish
 from tests.service.conftest import FakeRuntime
@@ -192,32 +192,6 @@ def test_aliases_that_cannot_be_read_are_what_they_were(store: ModelStore, publi
     assert (default(registry), registry.refusals) == (second, [])
 
 
-def test_a_pinned_version_is_loaded_once_and_never_another(store: ModelStore, publish: Publish) -> None:
-    counting = Counting()
-    versions = [publish().version for _ in range(PINNED + 3)]
-    store.promote("one_to_one", "production", versions[-1])
-    registry = loaded(store, counting)
-    for version in versions[:-1]:
-        assert registry.find(ONE, 5, version) is None
-        assert registry.load_pinned(ONE, 5, version).model.manifest.version == version
-        assert registry.load_pinned(ONE, 5, version).model is registry.served["one_to_one"].versions[version]
-        assert default(registry) == versions[-1]
-    registry.refresh()
-    assert in_memory(registry) == set(versions[-PINNED - 1 :])  # those that were asked for last
-    assert sorted(counting.versions) == versions
-    assert registry.load_pinned(ONE, 5, versions[0]).model.manifest.version == versions[0]
-
-
-def test_a_pinned_version_that_is_asked_for_again_and_again_stays(store: ModelStore, publish: Publish) -> None:
-    versions = [publish().version for _ in range(PINNED + 2)]
-    registry = loaded(store)
-    for version in versions[:PINNED]:
-        registry.load_pinned(ONE, 5, version)
-    assert answers(registry, versions[0]) == versions[0]
-    registry.load_pinned(ONE, 5, versions[PINNED])
-    assert in_memory(registry) == {versions[0], *versions[2:]}
-
-
 @pytest.mark.parametrize(
     ("fault", "passing"),
     [
@@ -244,19 +218,6 @@ def test_a_fault_that_is_not_the_files_is_not_held_against_a_version(
     assert (default(registry), len(registry.refusals)) == (first, 1)
     registry.refresh()
     assert (default(registry), len(registry.refusals)) == ((second, 0) if passing else (first, 1))
-
-
-def test_a_broken_version_asked_for_costs_no_other_its_place(store: ModelStore, publish: Publish) -> None:
-    wrong = publish_wrong(store)
-    versions = [publish().version for _ in range(PINNED + 1)]
-    registry = loaded(store)
-    for version in versions[:-1]:
-        registry.load_pinned(ONE, 5, version)
-    for missing in (wrong, "never-published", "../one_to_one", "production"):
-        with pytest.raises(UnknownVersion) as caught:
-            registry.load_pinned(ONE, 5, missing)
-        assert f"received {missing}." in caught.value.detail
-    assert in_memory(registry) == set(versions)
 
 
 def test_a_new_version_is_compiled_for_what_the_one_before_is_asked_for(store: ModelStore, publish: Publish) -> None:

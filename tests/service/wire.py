@@ -28,6 +28,12 @@ async def echo(_scope: Scope, receive: Receive, send: Send) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
+async def hasty(_scope: Scope, _receive: Receive, send: Send) -> None:
+    """Answers before the body is read."""
+    await send({"type": "http.response.start", "status": 401, "headers": [(b"content-length", b"0")]})
+    await send({"type": "http.response.body", "body": b""})
+
+
 def run(
     client: Callable[[Connect], Awaitable[None]],
     app: ASGIApp = echo,
