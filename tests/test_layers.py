@@ -182,7 +182,8 @@ MAY_IMPORT = {
         "training.recipes",
         "training.scaling",
     },
-    "training.gate": {"contract", "training.data", "training.recipes"},
+    "training.interrupts": set(),
+    "training.gate": {"contract", "training.data", "training.interrupts", "training.recipes"},
     "training.publish": {"contract", "training.data", "training.recipes"},
     "training.job": {"contract", "training"},
     "training.cli_runs": {

@@ -21,6 +21,7 @@ import tensorflow as tf
 
 from contract.manifest import Figure
 from contract.topologies import Floats, Rows, Topology
+from training import interrupts
 from training.data import edge_rows, random_rows, tutorial_sequence
 from training.recipes import Plan
 
@@ -44,6 +45,7 @@ class Exported:
         return self._topology.from_model(self.raw(self._topology.to_model(rows, time)), rows)
 
     def raw(self, inputs: Floats) -> Floats:
+        interrupts.check()
         outputs: Floats = next(iter(self._loaded.signatures["serving_default"](sequences=tf.constant(inputs)).values())).numpy()
         return outputs
 

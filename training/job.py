@@ -79,6 +79,7 @@ def _in_turn(begun: Iterable[Run]) -> int:
 
 def carry_out(run: Run) -> console.Outcome:
     """Do what is left of a run, up to its end. Raises OSError or BrokenVersion where store or record fail."""
+    interrupts.check()  # heard while the run before was published
     plan, store = run.plan.again(run.folder), ModelStore(run.plan.store)
     volume = _volume(store, create=not (run.folder / "metrics.jsonl").exists())
     store.check_ready(plan.name)  # now rather than after training
@@ -91,6 +92,7 @@ def carry_out(run: Run) -> console.Outcome:
     console.show_plan(plan)
     model = build(plan.topology, plan.units, plan.length, plan.seed)
     model.summary(print_fn=console.console.print)
+    interrupts.check()
     _fit(model, plan, run)
     run.note(weights=hashlib.sha256(b"".join(weight.tobytes() for weight in model.get_weights())).hexdigest())
 
@@ -103,7 +105,6 @@ def carry_out(run: Run) -> console.Outcome:
     console.console.print("gate")
     gate = []
     for figure in _gate(model, saved_model, plan, run, store):
-        interrupts.check()
         console.show_figure(figure)
         gate.append(figure)
     gate_json = run.folder / "gate.json"

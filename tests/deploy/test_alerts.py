@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from loadtests.target import end, free_port
+from tests.asking import get, post
 from tests.conftest import ROOT
 from tests.e2e.conftest import serving
 
@@ -56,7 +57,7 @@ def test_alerts_fire_on_a_burnt_error_budget_and_on_a_service_that_is_gone(home:
             def burn() -> bool:
                 """Ask for what nobody could answer in a millisecond, until the alert fires."""
                 body, headers = {"sequences": [[0.5] * 1000] * 400}, {"x-request-timeout-ms": "1"}
-                assert httpx.post(f"{service}/many_to_many", json=body, headers=headers, timeout=30).status_code == 504
+                assert post(f"{service}/many_to_many", json=body, headers=headers).status_code == 504
                 return "UnrollErrorBudgetFast" in firing(url)
 
             wait_for(burn)
@@ -89,7 +90,7 @@ def prometheus(folder: Path, target: str) -> Iterator[str]:
 
 def ready(url: str) -> bool:
     try:
-        return httpx.get(f"{url}/-/ready").status_code == 200
+        return get(f"{url}/-/ready").status_code == 200
     except httpx.TransportError:
         return False
 
@@ -106,10 +107,10 @@ def wait_for(happened: Callable[[], bool], seconds: float = 60) -> None:
 
 
 def value(url: str, expression: str) -> float | None:
-    found = httpx.get(f"{url}/api/v1/query", params={"query": expression}).json()["data"]["result"]
+    found = get(f"{url}/api/v1/query", params={"query": expression}).json()["data"]["result"]
     return float(found[0]["value"][1]) if found else None
 
 
 def firing(url: str) -> set[str]:
-    alerts = httpx.get(f"{url}/api/v1/alerts").json()["data"]["alerts"]
+    alerts = get(f"{url}/api/v1/alerts").json()["data"]["alerts"]
     return {alert["labels"]["alertname"] for alert in alerts if alert["state"] == "firing"}

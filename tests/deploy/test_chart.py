@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import kubernetes_validate  # type: ignore[import-untyped]
 import pytest
 import yaml
 
 from contract.topologies import TOPOLOGY_NAMES
 from loadtests.target import why_not_ready
+from tests.asking import post
 from tests.conftest import ROOT
 from tests.deploy.conftest import REQUEST
 from tests.deploy.machine import Machine
@@ -186,7 +186,7 @@ def test_the_deployment_runs(helm: str, machine: Machine, serve_image: str, tmp_
         url = f"http://{network['IPAddress']}:3000"
         wait_until_ready(machine, serving, url)
         for topology in TOPOLOGY_NAMES:
-            answer = httpx.post(f"{url}/{topology}", json=REQUEST).json()
+            answer = post(f"{url}/{topology}", json=REQUEST).json()
             assert answer["sequences"][0] == pytest.approx(REQUEST["sequences"][0], abs=0.05)
         assert machine.podman("exec", serving, "id", "-u") == "1034"
         state = json.loads(machine.podman("inspect", serving))[0]

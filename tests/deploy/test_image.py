@@ -7,13 +7,13 @@ import sys
 import time
 from pathlib import Path
 
-import httpx
 import pytest
 import yaml
 
 from contract.store import ModelStore
 from contract.topologies import TOPOLOGY_NAMES
 from deploy import image
+from tests.asking import get, post
 from tests.conftest import ROOT, environment
 from tests.deploy.conftest import HARDENED, REQUEST, container
 from tests.deploy.machine import Machine
@@ -30,12 +30,12 @@ def test_a_hardened_container_answers_as_the_service_does_elsewhere(
         seconds = time.monotonic() - begun
         with serving(home) as here:
             for topology in TOPOLOGY_NAMES:
-                expected, answer = (httpx.post(f"{at}/{topology}", json=REQUEST) for at in (here, there))
+                expected, answer = (post(f"{at}/{topology}", json=REQUEST) for at in (here, there))
                 assert expected.status_code == answer.status_code == 200
                 (row,), (expected_row,) = answer.json()["sequences"], expected.json()["sequences"]
                 assert row == pytest.approx(expected_row, abs=1e-6)
                 assert row == pytest.approx(REQUEST["sequences"][0], abs=0.05)
-        assert httpx.get(f"{there}/models").json()["refused"] == []
+        assert get(f"{there}/models").json()["refused"] == []
     with capsys.disabled():
         print(f"\n{serve_image}: {size(machine, serve_image) / GB:.2f} GB, ready after {seconds:.1f} s", file=sys.stderr)
 
@@ -90,10 +90,10 @@ def test_training_as_a_job_publishes_into_the_store_that_a_container_serves(
     mounted = ("-v", "store:/store:ro", "-e", f"UNROLL_MODELS_DIR={image.MOUNT}")
     machine.podman(*train, "26")
     with container(machine, serve_image, tmp_path / "log", *mounted) as url:
-        served = [httpx.post(f"{url}/one_to_one", json=REQUEST).json()["version"]]
+        served = [post(f"{url}/one_to_one", json=REQUEST).json()["version"]]
         machine.podman(*train, "27")
         deadline = time.monotonic() + 60
-        while (version := httpx.post(f"{url}/one_to_one", json=REQUEST).json()["version"]) == served[0]:
+        while (version := post(f"{url}/one_to_one", json=REQUEST).json()["version"]) == served[0]:
             assert time.monotonic() < deadline, "it did not take the new version up"
         served.append(version)
     root = Path(machine.podman("volume", "inspect", "store", "--format", "{{.Mountpoint}}"))

@@ -18,6 +18,7 @@ import psutil  # type: ignore[import-untyped]
 import pytest
 
 from loadtests.target import why_not_ready
+from tests.asking import PATIENCE, get, post
 from tests.collector import Collector, collecting
 from tests.e2e.conftest import serving
 
@@ -26,7 +27,6 @@ TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 MARK = "7353135"
 """In everything that a user sends of its own."""
 DRAIN_SECONDS = 2.0
-PATIENCE = 60.0
 
 
 @dataclass
@@ -70,7 +70,7 @@ def until(what: Callable[[], bool], seconds: float = PATIENCE) -> None:
 
 
 def gauge(service: Service, name: str) -> float:
-    (found,) = re.findall(rf"^{name} (\S+)$", httpx.get(f"{service.url}/metrics").text, re.MULTILINE)
+    (found,) = re.findall(rf"^{name} (\S+)$", get(f"{service.url}/metrics").text, re.MULTILINE)
     return float(found)
 
 
@@ -80,7 +80,7 @@ def lines(service: Service) -> list[dict[str, object]]:
 
 def test_it_says_that_both_workers_are_ready(service: Service) -> None:
     until(lambda: gauge(service, "unroll_ready_workers") == 2)
-    text = httpx.get(f"{service.url}/metrics").text
+    text = get(f"{service.url}/metrics").text
     assert re.search(r'^unroll_build_info{bentoml="[\d.]+",commit="unknown",version="unreleased"} 1.0$', text, re.MULTILINE)
     until(lambda: gauge(service, "unroll_resident_bytes") > 200e6)
     assert gauge(service, "unroll_open_files") > 20
@@ -89,7 +89,7 @@ def test_it_says_that_both_workers_are_ready(service: Service) -> None:
 
 def test_a_request_whose_caller_is_traced_is_followed_down_to_the_model(service: Service) -> None:
     headers = {"traceparent": f"00-{TRACE}-{PARENT}-01"}
-    assert httpx.post(f"{service.url}/many_to_many", json=REQUEST, headers=headers).status_code == 200
+    assert post(f"{service.url}/many_to_many", json=REQUEST, headers=headers).status_code == 200
     spans = service.collector.wait_for(lambda spans: sum(span.trace_id.hex() == TRACE for span in spans) >= 4)
     by_name = {span.name: span for span in spans if span.trace_id.hex() == TRACE}
     assert set(by_name) == {"POST /many_to_many", "queue", "batch", "model"}
@@ -113,7 +113,7 @@ def test_log_lines_are_json_with_ids_and_without_what_users_send(service: Servic
         f"{MARK}{{",
     ]
     private = {"authorization": f"Bearer {MARK}", "x-api-key": MARK, "cookie": MARK, "x-request-timeout-ms": "1000"}
-    with httpx.Client(base_url=service.url, headers=private) as client:
+    with httpx.Client(base_url=service.url, headers=private, timeout=PATIENCE) as client:
         statuses = [client.post(f"/many_to_many?key={MARK}", content=body, headers=JSON).status_code for body in bodies]
         for path in ("/", "/docs.json", f"/{MARK}", f"/models/{MARK}", "/livez", "/metrics"):
             client.get(f"{path}?key={MARK}")
@@ -148,7 +148,7 @@ def test_a_killed_worker_is_replaced_and_nobody_else_notices(service: Service) -
                 ask(connection)
         connection.close()
     for _ in range(20):
-        assert httpx.post(f"{service.url}/many_to_many", json=REQUEST).status_code == 200
+        assert post(f"{service.url}/many_to_many", json=REQUEST).status_code == 200
     until(lambda: gauge(service, "unroll_ready_workers") == 2)
     assert len(service.workers) == 2
     assert other in service.workers

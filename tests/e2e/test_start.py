@@ -6,10 +6,10 @@ import shutil
 import subprocess
 from pathlib import Path
 
-import httpx
 import pytest
 
 from contract.store import ModelStore
+from tests.asking import get, post
 from tests.conftest import ROOT, environment
 from tests.e2e.conftest import BENTOML, serving
 
@@ -37,8 +37,8 @@ def test_a_damaged_newest_version_is_refused_and_the_one_before_it_served(home: 
     (half / "manifest.json").unlink()
     (tmp_path / "models" / "many_to_many" / "aliases.json").unlink()
     with serving(tmp_path) as url:
-        answer = httpx.post(f"{url}/many_to_many", json=REQUEST).json()
-        refused = httpx.get(f"{url}/models").json()["refused"]
+        answer = post(f"{url}/many_to_many", json=REQUEST).json()
+        refused = get(f"{url}/models").json()["refused"]
     assert answer["version"] == good
     assert {r["version"]: r["reason"].split(":")[0] for r in refused} == {
         "99999999-damaged": "manifest.json is that of many_to_many",
@@ -82,7 +82,7 @@ def test_a_bento_answers_the_same_elsewhere_and_holds_no_training(home: Path, ur
     (tmp_path / "empty").mkdir()
     with serving(tmp_path / "elsewhere", tag, tmp_path / "empty") as elsewhere:
         for topology in ("one_to_one", "many_to_one", "many_to_many"):
-            here, there = (httpx.post(f"{at}/{topology}", json=REQUEST).json() for at in (url, elsewhere))
+            here, there = (post(f"{at}/{topology}", json=REQUEST).json() for at in (url, elsewhere))
             assert here == there
 
 
@@ -118,7 +118,7 @@ def test_workers_share_the_work_and_metrics_are_summed(home: Path, monkeypatch: 
     monkeypatch.setenv("UNROLL_ALLOW_OPEN", "true")
     with serving(home, host="0.0.0.0") as url:
         for _ in range(20):  # a new connection each, so that both workers get some
-            assert httpx.post(f"{url}/many_to_many", json=REQUEST).status_code == 200
-        metrics = httpx.get(f"{url}/metrics").text
+            assert post(f"{url}/many_to_many", json=REQUEST).status_code == 200
+        metrics = get(f"{url}/metrics").text
     (counted,) = re.findall(r'unroll_requests_total{outcome="ok",route="/many_to_many"} (\d+)', metrics)
     assert int(counted) == 20

@@ -19,13 +19,13 @@ import uvloop
 from benchmarks.client import OpenLoop, Outcome
 from benchmarks.payloads import rows_body, rows_items
 from benchmarks.servers import check
+from tests.asking import PATIENCE, get, post
 
 WORKERS = 2
 PATH = "/many_to_many"
 JSON = {"content-type": "application/json"}
 ROWS = 3
 RATE = 100.0
-PATIENCE = 60.0
 
 
 @dataclass
@@ -43,7 +43,7 @@ class Service:
         return [child for child in self.supervisor.children() if "_bentoml_impl.worker.service" in child.cmdline()]
 
     def gauge(self, name: str) -> float:
-        (found,) = re.findall(rf"^{name} (\S+)$", httpx.get(f"{self.url}/metrics", timeout=PATIENCE).text, re.MULTILINE)
+        (found,) = re.findall(rf"^{name} (\S+)$", get(f"{self.url}/metrics").text, re.MULTILINE)
         return float(found)
 
     def whole(self) -> bool:
@@ -55,7 +55,7 @@ class Service:
     @property
     def answer(self) -> bytes:
         """What the load must be answered, checked to echo."""
-        answer = httpx.post(f"{self.url}{PATH}", content=rows_body(ROWS), headers=JSON, timeout=PATIENCE).content
+        answer = post(f"{self.url}{PATH}", content=rows_body(ROWS), headers=JSON).content
         check(answer, [item for row in rows_items(ROWS) for item in row])
         return answer
 

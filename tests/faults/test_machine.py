@@ -11,9 +11,9 @@ from email.utils import parsedate_to_datetime
 from itertools import repeat
 from pathlib import Path
 
-import httpx
 import pytest
 
+from tests.asking import get, post
 from tests.conftest import ROOT
 from tests.faults.conftest import Report, two_workers
 from tests.faults.service import JSON, PATH, WORKERS, Service, nobody_notices, under_load, until
@@ -76,8 +76,8 @@ def test_with_a_full_disk_it_serves_on(service: Service, disk: tuple[Path, bool]
         with filled(folder):
             load.goes_on()
             for path, body in ((PATH, b"{"), (PATH, b"[]"), ("/nowhere", b"")):  # counted under names that are new
-                assert httpx.post(f"{service.url}{path}", content=body, headers=JSON).status_code in (404, 422, 400)
-            assert len(httpx.get(f"{service.url}/models").json()["workers"]) == WORKERS
+                assert post(f"{service.url}{path}", content=body, headers=JSON).status_code in (404, 422, 400)
+            assert len(get(f"{service.url}/models").json()["workers"]) == WORKERS
             load.goes_on()
         until(service.whole)
         load.goes_on()
@@ -93,7 +93,7 @@ def test_without_its_store_it_serves_what_it_has(service: Service, report: Repor
         with under_load(service) as load:
             load.begin_fault()
             load.goes_on(200)
-            assert len(httpx.get(f"{service.url}/models").json()["models"]) == 3
+            assert len(get(f"{service.url}/models").json()["models"]) == 3
             away.rename(models)
             load.goes_on()
     finally:
@@ -163,7 +163,7 @@ def test_the_time_of_day_may_jump(shaken: tuple[Service, Path], report: Report) 
 
 def days_ahead(service: Service) -> float:
     """Of the service's clock, by the dates of its answers."""
-    date = parsedate_to_datetime(httpx.get(f"{service.url}/livez").headers["date"])
+    date = parsedate_to_datetime(get(f"{service.url}/livez").headers["date"])
     return (date - datetime.now(UTC)).total_seconds() / 86400
 
 

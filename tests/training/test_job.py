@@ -128,6 +128,19 @@ def test_one_at_a_time_and_after_ctrl_c_to_the_same_weights(tmp_path: Path) -> N
     assert "goes on after step" in (folder / "log.txt").read_text()
 
 
+def test_ctrl_c_within_the_gate_publishes_nothing_and_the_gate_is_passed_again(tmp_path: Path) -> None:
+    with start(tmp_path, "run", "--topology", "many_to_many", "--seed", "1") as process:
+        read_until(process, "parameters off the arithmetic")
+        process.send_signal(signal.SIGINT)
+        shown, _ = process.communicate()
+    assert process.returncode == 130
+    assert "Nothing of it was published" in shown
+    (folder,) = folders(tmp_path / "runs")
+    assert read(folder).shown == "interrupted"
+    assert ModelStore(tmp_path / "models").versions("many_to_many") == []
+    assert resume(folder) == 0
+
+
 def test_two_runs_at_once_do_not_disturb_each_other(tmp_path: Path) -> None:
     arguments = ["--topology", "one_to_one", "--recipe", "tutorial", "--seed"]
     both = [start(tmp_path, "run", *arguments, seed) for seed in ("26", "1")]
