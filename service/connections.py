@@ -80,7 +80,6 @@ class Connection(Refusing):
     def connection_lost(self, exc: Exception | None) -> None:
         self._owes_nothing()
         self._cancel_write_stall()
-        self._unset_keepalive_if_required()  # uvicorn lets it run where the connection broke
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -156,7 +155,7 @@ class Connection(Refusing):
             cycle.more_body = False
             self._owes_nothing()
             if cycle.keep_alive and not self.transport.is_closing():
-                self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
+                self.idles()
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
@@ -165,11 +164,6 @@ class Connection(Refusing):
             self._unset_keepalive_if_required()  # the connection is not idle
         if cycle.more_body or not cycle.keep_alive:
             self._unfinished()
-
-    def timeout_keep_alive_handler(self) -> None:
-        if self.transport.get_write_buffer_size():
-            self.transport.abort()  # closing would wait for the client to read
-        super().timeout_keep_alive_handler()
 
     def pause_writing(self) -> None:
         """The client has not read what was written."""

@@ -9,8 +9,7 @@ import logging
 from functools import partial
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-
+from service.idling import Idling
 from service.routes import CLOSE
 from service.shedding import Refusal, Shedding
 
@@ -27,7 +26,7 @@ class Refused:
         self.refusal, self.more_body = refusal, more_body
 
 
-class Refusing(HttpToolsProtocol):
+class Refusing(Idling):
     """What `Connection` builds on. `shedding` is None where nothing is refused here."""
 
     def __init__(self, shedding: Shedding | None, **uvicorns: Any) -> None:

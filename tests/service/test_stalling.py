@@ -52,6 +52,18 @@ def test_an_idle_connection_is_closed() -> None:
     run(client, idle=0)
 
 
+def test_a_connection_idles_anew_after_each_request() -> None:
+    async def client(connect: Connect) -> None:
+        reader, writer = await connect()
+        for _ in range(3):
+            writer.write(GET)
+            assert (await answer(reader)).plain == (200, b"")
+            await asyncio.sleep(0.6)
+        assert await reader.read() == b""
+
+    run(client, idle=1)
+
+
 async def slow_to_get(scope: Scope, receive: Receive, send: Send) -> None:
     """Longer than an idle connection is kept in these tests; a POST is answered before its body is read."""
     if scope["path"] == "/slow":
