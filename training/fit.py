@@ -24,7 +24,7 @@ from training.recipes import Plan
 from training.scaling import Scaling
 
 CHUNK = 500
-"""Steps per call: about 0.1 s, so that progress is seen and Ctrl-C is heard."""
+"""Steps per call: about 0.1 s, so that progress is seen and Ctrl-C is heeded."""
 UNROLL_UP_TO = 16
 """Longest rows over which the LSTM is traced without a loop of its own: a step takes a third of the time."""
 

@@ -1,4 +1,4 @@
-"""Ctrl-C between two steps of training, never within one.
+"""Ctrl-C where a job can stop, and nowhere else.
 
 Python raises KeyboardInterrupt wherever the main thread happens to be, which in training is mostly native code and its
 callbacks: there it is dropped with no more than a line on standard error and the run goes on, or the code that it unwinds
@@ -9,30 +9,32 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Final
 
-SAID: Final = b"\nEnds after this step; Ctrl-C again: at once.\n"
+SAID: Final = b"\nStops as soon as it safely can; Ctrl-C again: at once, wherever it is.\n"
 _asked: Final = threading.Event()
 
 
 @contextmanager
 def heard() -> Iterator[None]:
-    """A Ctrl-C in this block makes the next `check` raise KeyboardInterrupt; another raises it at once, wherever that is."""
+    """A Ctrl-C in this block makes the next `check` raise KeyboardInterrupt; another raises it as soon as Python runs again,
+    whatever becomes of the code that it meets."""
     if threading.current_thread() is not threading.main_thread():  # signals are its business alone
         yield
         return
+    _asked.clear()
     before = signal.signal(signal.SIGINT, _hear)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
         _asked.clear()
+        signal.signal(signal.SIGINT, before)
 
 
 def check() -> None:
-    """Raise KeyboardInterrupt if there was a Ctrl-C. To be called at least every few seconds."""
+    """Raise KeyboardInterrupt if there was a Ctrl-C. To be called every few seconds, as far as native code allows."""
     if _asked.is_set():
         raise KeyboardInterrupt
 
@@ -41,4 +43,5 @@ def _hear(_signal: int, _frame: FrameType | None) -> None:
     if _asked.is_set():
         raise KeyboardInterrupt
     _asked.set()
-    os.write(2, SAID)  # what sys.stderr is in the midst of cannot be known here
+    with suppress(OSError):  # whoever read it may have ended of the same Ctrl-C
+        os.write(2, SAID)  # what sys.stderr is in the midst of cannot be known here

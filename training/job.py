@@ -65,6 +65,7 @@ def _in_turn(begun: Iterable[Run]) -> int:
                 with run, console.logged(run.folder / "log.txt"):
                     outcomes.append(carry_out(run))
                 under_way = None
+                interrupts.check()  # before the next has begun
     except KeyboardInterrupt:
         console.show_stopped("Interrupted", under_way)
         return 130
@@ -79,7 +80,6 @@ def _in_turn(begun: Iterable[Run]) -> int:
 
 def carry_out(run: Run) -> console.Outcome:
     """Do what is left of a run, up to its end. Raises OSError or BrokenVersion where store or record fail."""
-    interrupts.check()  # heard while the run before was published
     plan, store = run.plan.again(run.folder), ModelStore(run.plan.store)
     volume = _volume(store, create=not (run.folder / "metrics.jsonl").exists())
     store.check_ready(plan.name)  # now rather than after training

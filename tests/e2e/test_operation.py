@@ -199,7 +199,7 @@ def test_told_to_end_it_answers_on_closes_connections_finishes_and_is_out(servic
     statuses = set()
     with suppress(httpx.ConnectError, httpx.ReadError, httpx.RemoteProtocolError):
         while True:  # until it stops listening
-            statuses.add(httpx.post(f"{service.url}/many_to_many", json=REQUEST, timeout=5).status_code)
+            statuses.add(post(f"{service.url}/many_to_many", json=REQUEST).status_code)
     assert statuses == {200}
     assert service.supervisor.is_running()  # the slow one is not done
     until(lambda: refused(address))

@@ -14,6 +14,7 @@ from contract.files import hash_files
 from contract.manifest import GoldenPair
 from contract.store import MANIFEST, ModelStore, new_version
 from service.graph import Weights
+from tests.asking import get
 from tests.e2e.conftest import serving
 from training.models import build, export
 
@@ -69,7 +70,7 @@ def until(true: Callable[[], Any]) -> None:
 
 
 def models(service: Service) -> dict[str, Any]:
-    answer: dict[str, Any] = httpx.get(f"{service.url}/models", timeout=30).json()
+    answer: dict[str, Any] = get(f"{service.url}/models").json()
     return answer
 
 

@@ -1,9 +1,13 @@
 """Clients that stop, over real sockets: whose connections end, and whose do not."""
 
 import asyncio
+from collections.abc import Callable
+from contextvars import Context
+from typing import Any
 
 import pytest
 from starlette.types import Receive, Scope, Send
+from uvicorn.server import ServerState
 
 from tests.service.wire import GET, LIMITS, Connect, answer, hasty, run
 
@@ -52,16 +56,87 @@ def test_an_idle_connection_is_closed() -> None:
     run(client, idle=0)
 
 
-def test_a_connection_idles_anew_after_each_request() -> None:
+class Later:
+    """The event loop, with its clock as it will be; `timers` are those that it was asked for."""
+
+    def __init__(self, seconds: float) -> None:
+        self._loop, self._seconds = asyncio.get_running_loop(), seconds
+        self.timers: list[float] = []
+
+    def time(self) -> float:
+        return self._loop.time() + self._seconds
+
+    def call_later(self, seconds: float, callback: Callable[[], None], context: Context) -> asyncio.TimerHandle:
+        self.timers.append(seconds)
+        return self._loop.call_later(seconds, callback, context=context)
+
+
+def only(state: ServerState) -> Any:
+    (connection,) = state.connections
+    return connection
+
+
+def test_one_timer_looks_since_when_a_connection_idles() -> None:
+    state = ServerState()
+
     async def client(connect: Connect) -> None:
         reader, writer = await connect()
-        for _ in range(3):
+        timers = []
+        for _ in range(2):
             writer.write(GET)
             assert (await answer(reader)).plain == (200, b"")
-            await asyncio.sleep(0.6)
+            connection = only(state)
+            timers.append(connection.timeout_keep_alive_task)
+        assert timers[0] is timers[1]
+        later = connection.loop = Later(600)
+        connection.timeout_keep_alive_handler()
+        assert later.timers == [pytest.approx(400, abs=30)]
+        connection.loop = Later(1001)
+        connection.timeout_keep_alive_handler()
         assert await reader.read() == b""
 
-    run(client, idle=1)
+    run(client, idle=1000, state=state)
+
+
+def test_the_timer_ends_with_the_connection() -> None:
+    state = ServerState()
+
+    async def client(connect: Connect) -> None:
+        reader, writer = await connect()
+        writer.write(GET)
+        assert (await answer(reader)).plain == (200, b"")
+        connection = only(state)
+        writer.transport.abort()
+        while state.connections:
+            await asyncio.sleep(0)
+        assert connection.timeout_keep_alive_task.cancelled()
+
+    run(client, state=state)
+
+
+def test_an_idle_connection_whose_answer_is_not_read_is_not_waited_for() -> None:
+    state = ServerState()
+    answered = asyncio.Event()
+
+    async def talkative(_scope: Scope, _receive: Receive, send: Send) -> None:
+        size = 64 * 2**20
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % size)]})
+        await send({"type": "http.response.body", "body": bytes(size)})
+        answered.set()
+
+    async def client(connect: Connect) -> None:
+        reader, writer = await connect()
+        writer.transport.pause_reading()  # type: ignore[attr-defined]
+        writer.write(GET)
+        await answered.wait()
+        connection = only(state)
+        connection.loop = Later(1001)
+        connection.timeout_keep_alive_handler()
+        while state.connections:
+            await asyncio.sleep(0)
+        assert reader is not None
+
+    run(client, talkative, idle=1000, state=state)
 
 
 async def slow_to_get(scope: Scope, receive: Receive, send: Send) -> None:

@@ -18,6 +18,17 @@ def test_a_ctrl_c_is_raised_at_the_next_look_and_not_before(capfd: pytest.Captur
     assert signal.getsignal(signal.SIGINT) is before
 
 
+def test_that_nobody_is_told_of_it_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(_descriptor: int, _data: bytes) -> int:
+        raise BrokenPipeError
+
+    with heard():
+        monkeypatch.setattr("training.interrupts.os.write", gone)
+        signal.raise_signal(signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            check()
+
+
 def test_the_second_is_raised_at_once() -> None:
     with heard():
         signal.raise_signal(signal.SIGINT)
