@@ -160,10 +160,12 @@ class Connection(Refusing):
     def on_response_complete(self) -> None:
         super().on_response_complete()
         cycle = self.cycle
-        if cycle.more_body or self._in_head:
-            self._unset_keepalive_if_required()  # the connection is not idle
         if cycle.more_body or not cycle.keep_alive:
             self._unfinished()
+
+    def idles(self) -> None:
+        if not self.cycle.more_body and not self._in_head:
+            super().idles()
 
     def pause_writing(self) -> None:
         """The client has not read what was written."""

@@ -31,7 +31,7 @@ HOLD_SECONDS: Final = 0.002
 """How long a 429 is held back, in seconds. Clients that ask again at once would otherwise keep the event loop busy with
 refusing them: 16 of them took 85 % of the goodput."""
 PER_SECOND: Final = 10_000
-"""So many 429s a second are held no longer than that; a quarter of the event loop. What is more waits its turn.
+"""So many 429s a second are held no longer than that; they take a quarter of the event loop. What is more waits its turn.
 Without it 256 clients that asked again at once left a tenth of the goodput, and a thousand a fiftieth; now about two thirds."""
 MOST_HOLD_SECONDS: Final = 0.25
 """But not for longer than that: a crowd that opens a connection for each request must not have taken them all meanwhile."""

@@ -1,5 +1,7 @@
-"""Requests of a test to a real service. httpx itself gives up after 5 s, for which a machine shared with others may stall."""
+"""How a test asks a real service. httpx itself gives up after 5 s, for which a machine shared with others may stall."""
 
+import time
+from collections.abc import Callable
 from functools import partial
 from typing import Final
 
@@ -8,3 +10,11 @@ import httpx
 PATIENCE: Final = 60.0  # seconds
 get = partial(httpx.get, timeout=PATIENCE)
 post = partial(httpx.post, timeout=PATIENCE)
+
+
+def until(true: Callable[[], object], seconds: float = PATIENCE) -> None:
+    """Ask again and again until it is so: these processes announce nothing."""
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, "it never came"
+        time.sleep(0.01)

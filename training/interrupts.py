@@ -14,7 +14,12 @@ from types import FrameType
 from typing import Final
 
 SAID: Final = b"\nStops as soon as it safely can; Ctrl-C again: at once, wherever it is.\n"
-_asked: Final = threading.Event()
+
+
+class _CtrlC:
+    """Whether there was one. No Event: a handler that interrupts who holds its lock would wait for it for ever."""
+
+    heard = False
 
 
 @contextmanager
@@ -24,24 +29,23 @@ def heard() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():  # signals are its business alone
         yield
         return
-    _asked.clear()
+    _CtrlC.heard = False
     before = signal.signal(signal.SIGINT, _hear)
     try:
         yield
     finally:
-        _asked.clear()
+        _CtrlC.heard = False
         signal.signal(signal.SIGINT, before)
 
 
 def check() -> None:
     """Raise KeyboardInterrupt if there was a Ctrl-C. To be called every few seconds, as far as native code allows."""
-    if _asked.is_set():
+    if _CtrlC.heard:
         raise KeyboardInterrupt
 
 
 def _hear(_signal: int, _frame: FrameType | None) -> None:
-    if _asked.is_set():
-        raise KeyboardInterrupt
-    _asked.set()
+    check()
+    _CtrlC.heard = True
     with suppress(OSError):  # whoever read it may have ended of the same Ctrl-C
         os.write(2, SAID)  # what sys.stderr is in the midst of cannot be known here

@@ -7,7 +7,7 @@ import re
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ import psutil  # type: ignore[import-untyped]
 import pytest
 
 from loadtests.target import why_not_ready
-from tests.asking import PATIENCE, get, post
+from tests.asking import PATIENCE, get, post, until
 from tests.collector import Collector, collecting
 from tests.e2e.conftest import serving
 
@@ -59,14 +59,6 @@ def service(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Se
         with serving(own) as url:
             (supervisor,) = [c for c in psutil.Process().children() if str(urlsplit(url).port) in c.cmdline()]
             yield Service(url, own / "service.log", collector, supervisor)
-
-
-def until(what: Callable[[], bool], seconds: float = PATIENCE) -> None:
-    """Wait until `what`: these processes announce nothing."""
-    deadline = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def gauge(service: Service, name: str) -> float:

@@ -4,6 +4,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,13 +15,13 @@ from contract.files import hash_files
 from contract.manifest import GoldenPair
 from contract.store import MANIFEST, ModelStore, new_version
 from service.graph import Weights
-from tests.asking import get
+from tests import asking
 from tests.e2e.conftest import serving
 from training.models import build, export
 
 NAME = "many_to_many"
 ROW = [0.0, 0.2, 0.4, 0.6, 0.8]
-PATIENCE = 30.0  # seconds for a change to reach both workers of a machine that has other things to do
+until = partial(asking.until, seconds=30)  # for a change to reach both workers of a machine that has other things to do
 
 
 class Service(NamedTuple):
@@ -62,15 +63,8 @@ def client(service: Service) -> Iterator[httpx.Client]:
         yield http
 
 
-def until(true: Callable[[], Any]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not true():
-        assert time.monotonic() < deadline, "it never came"
-        time.sleep(0.02)
-
-
 def models(service: Service) -> dict[str, Any]:
-    answer: dict[str, Any] = get(f"{service.url}/models").json()
+    answer: dict[str, Any] = asking.get(f"{service.url}/models").json()
     return answer
 
 

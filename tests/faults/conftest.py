@@ -9,8 +9,9 @@ from urllib.parse import urlsplit
 import psutil  # type: ignore[import-untyped]
 import pytest
 
+from tests.asking import until
 from tests.e2e.conftest import serving
-from tests.faults.service import WORKERS, Load, Service, until
+from tests.faults.service import WORKERS, Load, Service
 
 DISK_MB = 48
 Report = Callable[..., None]

@@ -5,7 +5,7 @@ import re
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,7 @@ import uvloop
 from benchmarks.client import OpenLoop, Outcome
 from benchmarks.payloads import rows_body, rows_items
 from benchmarks.servers import check
-from tests.asking import PATIENCE, get, post
+from tests.asking import PATIENCE, get, post, until
 
 WORKERS = 2
 PATH = "/many_to_many"
@@ -156,14 +156,6 @@ def under_load(service: Service) -> Iterator[Load]:
         yield load
     finally:
         load.stop()
-
-
-def until(what: Callable[[], bool], seconds: float = PATIENCE) -> None:
-    """Wait until `what`: these processes announce nothing."""
-    deadline = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def nobody_notices(load: Load) -> None:

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.asking import get, post
+from tests.asking import get, post, until
 from tests.conftest import ROOT
 from tests.faults.conftest import Report, two_workers
-from tests.faults.service import JSON, PATH, WORKERS, Service, nobody_notices, under_load, until
+from tests.faults.service import JSON, PATH, WORKERS, Service, nobody_notices, under_load
 
 
 @contextmanager

@@ -5,9 +5,9 @@ import signal
 import time
 
 from loadtests.target import why_not_ready
-from tests.asking import PATIENCE
+from tests.asking import PATIENCE, until
 from tests.faults.conftest import Report
-from tests.faults.service import Service, under_load, until
+from tests.faults.service import Service, under_load
 
 
 def test_a_killed_worker_loses_the_requests_that_it_ran_and_is_replaced(service: Service, report: Report) -> None:

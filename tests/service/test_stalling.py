@@ -114,14 +114,19 @@ def test_the_timer_ends_with_the_connection() -> None:
     run(client, state=state)
 
 
+async def send_much(send: Send) -> None:
+    """More than anybody takes without reading."""
+    size = 64 * 2**20
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % size)]})
+    await send({"type": "http.response.body", "body": bytes(size)})
+
+
 def test_an_idle_connection_whose_answer_is_not_read_is_not_waited_for() -> None:
     state = ServerState()
     answered = asyncio.Event()
 
     async def talkative(_scope: Scope, _receive: Receive, send: Send) -> None:
-        size = 64 * 2**20
-        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % size)]})
-        await send({"type": "http.response.body", "body": bytes(size)})
+        await send_much(send)
         answered.set()
 
     async def client(connect: Connect) -> None:
@@ -181,9 +186,7 @@ def test_a_client_that_does_not_read_its_answer_is_hung_up_on() -> None:
 
     async def talkative(_scope: Scope, receive: Receive, send: Send) -> None:
         await receive()
-        size = 64 * 2**20
-        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % size)]})
-        await send({"type": "http.response.body", "body": bytes(size)})
+        await send_much(send)
         assert (await receive())["type"] == "http.disconnect"
         ended.set()
 
