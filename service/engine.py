@@ -60,10 +60,9 @@ class Engine:
         self, models: Models, bars: Bars, aside: Callable[[int], AbstractContextManager[None]] = lambda _: nullcontext()
     ) -> None:
         self._models, self._bars, self._aside = models, bars, aside
-        self._executor = ThreadPoolExecutor(thread_name_prefix="model")
         self._store_thread = ThreadPoolExecutor(1, thread_name_prefix="store")
         self._switching = Switching()
-        self._comparer = Comparer(self._executor, bars.tolerance)
+        self._comparer = Comparer(ThreadPoolExecutor(1, thread_name_prefix="compare"), bars.tolerance)
         self._batchers: dict[LoadedModel, Batcher] = {}
 
     async def predict(
@@ -157,5 +156,7 @@ class Engine:
             there = set(self._models.models)
             self._batchers = {known: batcher for known, batcher in self._batchers.items() if known in there or batcher.busy}
             labels = (model.manifest.name, model.manifest.version)
-            batcher = Batcher(model, self._executor, self._switching, MOST, labels, self._shadow)
+            # Its own, which ends with it: runs that alternate between two threads find colder caches and busier cores.
+            thread = ThreadPoolExecutor(1, thread_name_prefix="model")
+            batcher = Batcher(model, thread, self._switching, MOST, labels, self._shadow)
             return self._batchers.setdefault(model, batcher)

@@ -88,7 +88,7 @@ def ask(choice: Choice, times: int = 1, caller: Caller | None = None) -> tuple[l
         echoes = [await engine.predict("many_to_many", ROW, caller or Caller()) for _ in range(times)]
         while engine._comparer._busy or engine._comparer._queue:
             await asyncio.sleep(0)
-        await asyncio.get_running_loop().run_in_executor(None, engine._executor.shutdown)
+        await asyncio.get_running_loop().run_in_executor(None, engine._store_thread.shutdown)
         return echoes
 
     return asyncio.run(one_after_another()), models
@@ -272,3 +272,36 @@ def test_batchers_of_versions_that_left_memory_are_let_go_of() -> None:
         assert list(engine._batchers) == [new]
 
     asyncio.run(swapped())
+
+
+class Slow(FakeRuntime):
+    """Runs in a thread, and notes which."""
+
+    def __init__(self) -> None:
+        super().__init__("many_to_many")
+        self.expected_seconds, self.threads = 1.0, list[threading.Thread]()
+
+    def predict(self, inputs: Floats) -> Floats:
+        self.threads.append(threading.current_thread())
+        return super().predict(inputs)
+
+
+def test_a_version_has_a_thread_of_its_own_that_ends_when_it_leaves_memory() -> None:
+    old, new = Slow(), Slow()
+    models = FakeModels({"many_to_many": LoadedModel(make_manifest("many_to_many"), old)})
+
+    async def swapped() -> None:
+        engine = Engine(models, BARS)
+        for _ in range(3):
+            await engine.predict("many_to_many", ROW, Caller())
+        models._models["many_to_many"] = LoadedModel(make_manifest("many_to_many"), new)
+        await engine.predict("many_to_many", ROW, Caller())
+        thread = old.threads[0]
+        await asyncio.get_running_loop().run_in_executor(None, thread.join, 10.0)
+        assert not thread.is_alive()
+        assert new.threads[0].is_alive()
+
+    asyncio.run(swapped())
+    assert len(set(old.threads)) == 1
+    assert threading.current_thread() not in {*old.threads, *new.threads}
+    assert set(old.threads).isdisjoint(new.threads)
