@@ -10,9 +10,10 @@ import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Executor
+from itertools import chain
 from typing import Any, NamedTuple, Protocol
 
-from contract.topologies import Rows
+from contract.topologies import Floats, Rows
 from service import metrics
 from service.caller import Caller, CallerGone
 from service.errors import DeadlineExceeded
@@ -32,7 +33,11 @@ PATIENCE = 25e-3
 
 
 class Model(Protocol):
-    def run(self, rows: Rows) -> Answer: ...
+    """`compute` is called in a thread where it takes long, `answer` on the event loop."""
+
+    def compute(self, rows: Rows) -> Floats: ...
+
+    def answer(self, rows: Rows, values: Floats) -> Answer: ...
 
     def seconds(self, rows: Rows) -> float: ...
 
@@ -44,6 +49,14 @@ one; and of requests that shared a run whoever is told keeps nothing: their memo
 ones'."""
 
 
+class _Waiting(NamedTuple):
+    rows: Rows
+    answer: "asyncio.Future[Answer]"
+    caller: Caller
+    since: float
+    watch: Any
+
+
 class _Outcomes(NamedTuple):
     """Of a batch."""
 
@@ -51,12 +64,8 @@ class _Outcomes(NamedTuple):
     whole: Answer | None = None  # where all of it ran together
 
 
-class _Waiting(NamedTuple):
-    rows: Rows
-    answer: "asyncio.Future[Answer]"
-    caller: Caller
-    since: float
-    watch: Any
+Computed = Floats | list[Floats | Exception]
+"""What the model made of a batch, (items,); or, where that failed, of each request."""
 
 
 class Batcher:
@@ -124,7 +133,7 @@ class Batcher:
         traced = [(waiting.caller.trace, waiting.since) for waiting in batch if waiting.caller.trace is not None]
         trace = BatchTrace(traced, len(rows.lengths), self._labels) if traced else None
         if self._model.seconds(rows) <= INLINE_SECONDS:
-            outcomes = self._run(batch, rows, trace)
+            outcomes = self._outcomes(batch, rows, self._run(batch, rows, trace))
             self._deliver(batch, outcomes.each)
             self._wake(loop)
             self._watched(batch, rows, outcomes)
@@ -146,12 +155,13 @@ class Batcher:
         self._items.inc(items)
 
     def _after(
-        self, loop: asyncio.AbstractEventLoop, batch: list[_Waiting], rows: Rows, done: "asyncio.Future[_Outcomes]"
+        self, loop: asyncio.AbstractEventLoop, batch: list[_Waiting], rows: Rows, done: "asyncio.Future[Computed]"
     ) -> None:
         self._turn(loop, 0)  # before the answers are rendered, which would leave the model waiting; company has come meanwhile
         self._switching.run_ended()
         error = RuntimeError("the run was cancelled") if done.cancelled() else done.exception()
-        outcomes = _Outcomes([error] * len(batch)) if isinstance(error, Exception) else done.result()
+        computed: Computed = [error] * len(batch) if isinstance(error, Exception) else done.result()
+        outcomes = self._outcomes(batch, rows, computed)
         self._deliver_by_turns(loop, batch, outcomes.each)
         self._watched(batch, rows, outcomes)
 
@@ -185,21 +195,38 @@ class Batcher:
                 items += len(waiting.rows.values)
         return batch
 
-    def _run(self, batch: list[_Waiting], rows: Rows, trace: BatchTrace | None) -> _Outcomes:
+    def _run(self, batch: list[_Waiting], rows: Rows, trace: BatchTrace | None) -> Computed:
         with trace or UNTRACED:
-            return self._outcomes(batch, rows, trace)
+            return self._compute(batch, rows, trace)
 
-    def _outcomes(self, batch: list[_Waiting], rows: Rows, trace: BatchTrace | None) -> _Outcomes:
-        """An outcome for each: when the batch fails, each runs alone, so that a bad one fails alone."""
+    def _compute(self, batch: list[_Waiting], rows: Rows, trace: BatchTrace | None) -> Computed:
+        """When the batch fails, each runs alone, so that a bad one fails alone."""
         try:
             with self._ran.time(), trace.model() if trace else UNTRACED:
-                whole = self._model.run(rows)
+                return self._model.compute(rows)
         except Exception as error:
             if len(batch) == 1:
-                return _Outcomes([error])
+                return [error]
             logger.warning("a batch of %d failed with %s; each of it runs alone", len(batch), type(error).__name__)
-            return _Outcomes([self._outcomes([waiting], waiting.rows, trace).each[0] for waiting in batch])
-        return _Outcomes([*whole.split([waiting.rows for waiting in batch])], whole)
+            each = [self._compute([waiting], waiting.rows, trace) for waiting in batch]
+            return [*chain.from_iterable(values if isinstance(values, list) else [values] for values in each)]
+
+    def _outcomes(self, batch: list[_Waiting], rows: Rows, computed: Computed) -> _Outcomes:
+        """On the event loop: in the model's thread each look at the values took Python's lock from it once more."""
+        if not isinstance(computed, list):
+            whole = self._answer(rows, computed)
+            if isinstance(whole, Answer):
+                return _Outcomes([*whole.split([waiting.rows for waiting in batch])], whole)
+            computed = [*Rows(computed, [len(waiting.rows.values) for waiting in batch]).split()]
+        return _Outcomes([self._answer(waiting.rows, values) for waiting, values in zip(batch, computed, strict=True)])
+
+    def _answer(self, rows: Rows, values: Floats | Exception) -> Answer | Exception:
+        if isinstance(values, Exception):
+            return values
+        try:
+            return self._model.answer(rows, values)
+        except Exception as error:
+            return error
 
     def _watched(self, batch: list[_Waiting], rows: Rows, outcomes: _Outcomes) -> None:
         """Of a batch that has been answered, tell who watches."""

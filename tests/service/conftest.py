@@ -1,5 +1,8 @@
 """A runtime of twenty lines to stand in for TensorFlow: it echoes, and remembers the shapes that it was shown."""
 
+import sys
+from collections.abc import Iterator
+
 import pytest
 
 from contract.topologies import TOPOLOGIES, Floats, Topology, TopologyName
@@ -79,3 +82,11 @@ def models() -> dict[str, LoadedModel]:
     """One of each topology; many_to_one in lengths 3 and 5."""
     wanted: list[tuple[TopologyName, int]] = [("one_to_one", 5), ("many_to_one", 3), ("many_to_one", 5), ("many_to_many", 5)]
     return {TOPOLOGIES[name].model_name(length): fake_model(name, length) for name, length in wanted}
+
+
+@pytest.fixture(autouse=True)
+def _switch_interval() -> Iterator[None]:
+    """It is the process', and batchers change it."""
+    before = sys.getswitchinterval()
+    yield
+    sys.setswitchinterval(before)

@@ -1,62 +1,18 @@
 import asyncio
-import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from threading import Event, get_ident
+from threading import get_ident
 
 import numpy as np
 import pytest
 
 from contract.topologies import Rows
-from service.batching import TURN_ITEMS, Batcher
+from service.batching import Batcher
 from service.caller import Caller, CallerGone
 from service.errors import DeadlineExceeded
 from service.model import Answer
-from service.switching import LOOP_SECONDS, RUN_SECONDS, Switching
-
-POISON = -1.0
-
-
-class Model:
-    """Doubles; fails on poison; notes what it was given, and in which thread."""
-
-    def __init__(self, seconds: float = 0.0) -> None:
-        self.expected, self.batches, self.threads = seconds, [], []  # type: ignore[var-annotated]
-        self.started, self.free = Event(), Event()
-        self.free.set()
-
-    def run(self, rows: Rows) -> Answer:
-        self.started.set()
-        self.free.wait(10)
-        self.batches.append(rows.lengths)
-        self.threads.append(get_ident())
-        if POISON in rows.values:
-            raise ValueError("poisoned")
-        return Answer(rows.values * 2, [True] * len(rows.lengths))
-
-    def seconds(self, rows: Rows) -> float:
-        return self.expected
-
-
-@pytest.fixture(autouse=True)
-def _switch_interval() -> Iterator[None]:
-    """It is the process'."""
-    before = sys.getswitchinterval()
-    yield
-    sys.setswitchinterval(before)
-
-
-def row(*values: float) -> Rows:
-    return Rows.of([values])
-
-
-def batched(model: Model, scenario: Callable[[Batcher], Awaitable[None]], most_items: int = 100) -> None:
-    async def main() -> None:
-        await scenario(Batcher(model, executor, Switching(), most_items, ("model", "version")))
-
-    with ThreadPoolExecutor(2) as executor:
-        asyncio.run(main())
+from service.switching import Switching
+from tests.service.batches import NO_ANSWER, POISON, Model, batched, row
 
 
 def test_what_arrived_together_runs_together_in_order() -> None:
@@ -118,84 +74,6 @@ def test_a_batch_is_cut_at_its_bound_first_come_first_served() -> None:
     assert model.batches == [[4, 3], [2], [20], [1]]
 
 
-def test_a_long_run_leaves_the_event_loop_free_and_gathers_company_meanwhile() -> None:
-    model = Model(seconds=1.0)
-    model.free.clear()
-
-    async def scenario(batcher: Batcher) -> None:
-        first = asyncio.ensure_future(batcher.run(row(1.0), Caller()))
-        assert await asyncio.to_thread(model.started.wait, 10)  # the loop turns while the model runs
-        others = [asyncio.ensure_future(batcher.run(row(float(n)), Caller())) for n in (2, 3)]
-        await asyncio.sleep(0)
-        model.free.set()
-        answers = await asyncio.gather(first, *others)
-        assert [answer.values.tolist() for answer in answers] == [[2], [4], [6]]
-
-    batched(model, scenario)
-    assert model.batches == [[1], [1, 1]]
-    assert get_ident() not in model.threads
-
-
-def test_threads_get_pythons_lock_sooner_while_any_of_them_runs_a_model_and_only_then() -> None:
-    async def main() -> None:
-        switching, models = Switching(), [Model(seconds=1.0), Model(seconds=1.0)]
-        runs = []
-        for model in models:
-            model.free.clear()
-            batcher = Batcher(model, executor, switching, 100, ("model", "version"))
-            runs.append(asyncio.ensure_future(batcher.run(row(POISON), Caller())))
-            assert await asyncio.to_thread(model.started.wait, 10)
-        for model, run, after in zip(models, runs, (RUN_SECONDS, LOOP_SECONDS), strict=True):
-            assert sys.getswitchinterval() == pytest.approx(RUN_SECONDS)
-            model.free.set()
-            with pytest.raises(ValueError, match="poisoned"):
-                await run
-            await asyncio.sleep(0)
-            assert sys.getswitchinterval() == pytest.approx(after)
-
-    with ThreadPoolExecutor(2) as executor:
-        asyncio.run(main())
-
-
-def test_the_next_run_has_begun_before_the_answers_of_the_last_are_looked_at() -> None:
-    model = Model(seconds=1.0)
-    model.free.clear()
-
-    async def scenario(batcher: Batcher) -> None:
-        first = asyncio.ensure_future(batcher.run(row(1.0), Caller()))
-        assert await asyncio.to_thread(model.started.wait, 10)
-        others = [asyncio.ensure_future(batcher.run(row(float(n)), Caller())) for n in (2, 3)]
-        await asyncio.sleep(0)
-        model.started.clear()
-        model.free.set()
-        await first
-        assert model.started.wait(10)  # the loop stands still meanwhile, as it does while an answer is rendered
-        await asyncio.gather(*others)
-
-    batched(model, scenario)
-
-
-def test_large_answers_are_delivered_a_few_in_each_turn_of_the_loop() -> None:
-    model = Model(seconds=1.0)
-    large = Rows.of([[1.0] * (TURN_ITEMS // 2)])
-    turns: list[int] = []
-
-    async def scenario(batcher: Batcher) -> None:
-        async def ask(rows: Rows) -> None:
-            await batcher.run(rows, Caller())
-            turns.append(turn)
-
-        asked = asyncio.gather(*(ask(rows) for rows in [large] * 4 + [row(1.0)] * 3))
-        turn = 0
-        while not asked.done():
-            turn += 1
-            await asyncio.sleep(0)
-
-    batched(model, scenario, most_items=4 * TURN_ITEMS)
-    assert [turns.count(turn) for turn in sorted(set(turns))] == [2, 2, 3]
-    assert len(model.batches) == 1
-
-
 def test_a_bad_request_fails_alone() -> None:
     model = Model()
 
@@ -208,6 +86,24 @@ def test_a_bad_request_fails_alone() -> None:
 
     batched(model, scenario)
     assert model.batches == [[1, 1, 1], [1], [1], [1], [1]]
+
+
+@pytest.mark.parametrize("seconds", [0.0, 1.0], ids=["on the loop", "in a thread"])
+def test_a_request_to_which_there_is_no_answer_fails_alone_and_none_is_run_again_for_it(seconds: float) -> None:
+    model = Model(seconds)
+
+    async def scenario(batcher: Batcher) -> None:
+        requests = [Rows.of([[1.0], [5.0]]), row(NO_ANSWER / 2), row(3.0, 4.0)]
+        outcomes = await asyncio.gather(*(batcher.run(rows, Caller()) for rows in requests), return_exceptions=True)
+        assert [o.values.tolist() for o in outcomes if isinstance(o, Answer)] == [[2, 10], [6, 8]]
+        assert isinstance(outcomes[1], ValueError)
+        with pytest.raises(ValueError, match="no answer"):
+            await batcher.run(row(NO_ANSWER / 2), Caller())
+
+    batched(model, scenario)
+    assert model.batches == [[1, 1, 1, 2], [1]]
+    assert set(model.looked_at_by) == {get_ident()}  # wherever it was computed
+    assert (get_ident() in model.threads) == (seconds == 0.0)
 
 
 def test_a_caller_past_the_deadline_is_told_so_and_never_run() -> None:
@@ -261,25 +157,6 @@ def test_values_of_a_batch_are_not_shared() -> None:
         assert np.concatenate([one.values, other.values]).tolist() == [2, 4, 6]
 
     batched(Model(), scenario)
-
-
-def test_when_a_run_cannot_even_start_nobody_waits_for_ever() -> None:
-    model = Model(seconds=1.0)
-
-    async def scenario(batcher: Batcher) -> None:
-        executor.shutdown()
-        with pytest.raises(RuntimeError, match="shutdown"):
-            await batcher.run(row(1.0), Caller())
-        assert sys.getswitchinterval() == pytest.approx(LOOP_SECONDS)
-        model.expected = 0.0
-        assert (await batcher.run(row(2.0), Caller())).values.tolist() == [4]
-
-    executor = ThreadPoolExecutor(1)
-    asyncio.run(_with(executor, model, scenario))
-
-
-async def _with(executor: ThreadPoolExecutor, model: Model, scenario: Callable[[Batcher], Awaitable[None]]) -> None:
-    await scenario(Batcher(model, executor, Switching(), 100, ("model", "version")))
 
 
 def test_a_caller_that_cannot_be_asked_is_taken_to_be_there(

@@ -13,7 +13,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from opentelemetry.proto.trace.v1.trace_pb2 import Status as SentStatus
 from opentelemetry.sdk.trace import ReadableSpan
 
-from contract.topologies import Rows
+from contract.topologies import Floats, Rows
 from service.batching import Batcher
 from service.caller import Caller
 from service.model import Answer
@@ -27,10 +27,13 @@ SECRET = 0.123456789
 
 
 class Model:
-    def run(self, rows: Rows) -> Answer:
+    def compute(self, rows: Rows) -> Floats:
         if rows.values.max() > 1:
             raise ValueError(f"cannot take {rows.values}")
-        return Answer(rows.values, [True] * len(rows.lengths))
+        return rows.values
+
+    def answer(self, rows: Rows, values: Floats) -> Answer:
+        return Answer(values, [True] * len(rows.lengths))
 
     def seconds(self, rows: Rows) -> float:
         return 1.0 if len(rows.values) > 3 else 0.0  # so that some run in a thread
