@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, Protocol
 from contract.topologies import Floats, Rows
 from service import metrics
 from service.caller import Caller, CallerGone
-from service.errors import DeadlineExceeded
+from service.errors import DeadlineExceeded, UnrollError
 from service.model import Answer
 from service.switching import Switching
 from service.tracing import UNTRACED, BatchTrace
@@ -61,7 +61,7 @@ class _Outcomes(NamedTuple):
     """Of a batch."""
 
     each: list[Answer | Exception]  # a request
-    whole: Answer | None = None  # where all of it ran together
+    whole: Answer | None = None  # where all of it was answered together
 
 
 Computed = Floats | list[Floats | Exception]
@@ -106,7 +106,10 @@ class Batcher:
             self._turn(loop, 0)  # two turns of the loop sooner
         else:
             self._wake(loop)
-        return await waiting.answer
+        try:
+            return await waiting.answer
+        finally:
+            del waiting  # an error refers to this frame: it, and all that it came with, would stay until the collector comes
 
     def _wake(self, loop: asyncio.AbstractEventLoop) -> None:
         if not self._awake and self._queue:
@@ -157,11 +160,14 @@ class Batcher:
     def _after(
         self, loop: asyncio.AbstractEventLoop, batch: list[_Waiting], rows: Rows, done: "asyncio.Future[Computed]"
     ) -> None:
-        self._turn(loop, 0)  # before the answers are rendered, which would leave the model waiting; company has come meanwhile
+        # Before the answers are looked at and rendered, which would leave the model waiting; company has come meanwhile.
+        self._turn(loop, 0)
         self._switching.run_ended()
         error = RuntimeError("the run was cancelled") if done.cancelled() else done.exception()
-        computed: Computed = [error] * len(batch) if isinstance(error, Exception) else done.result()
-        outcomes = self._outcomes(batch, rows, computed)
+        try:
+            outcomes = self._outcomes(batch, rows, [error] * len(batch) if isinstance(error, Exception) else done.result())
+        except Exception as fault:  # as in `_turn`
+            outcomes = _Outcomes([fault] * len(batch))
         self._deliver_by_turns(loop, batch, outcomes.each)
         self._watched(batch, rows, outcomes)
 
@@ -217,6 +223,8 @@ class Batcher:
             whole = self._answer(rows, computed)
             if isinstance(whole, Answer):
                 return _Outcomes([*whole.split([waiting.rows for waiting in batch])], whole)
+            if len(batch) == 1:
+                return _Outcomes([whole])
             computed = [*Rows(computed, [len(waiting.rows.values) for waiting in batch]).split()]
         return _Outcomes([self._answer(waiting.rows, values) for waiting, values in zip(batch, computed, strict=True)])
 
@@ -225,6 +233,8 @@ class Batcher:
             return values
         try:
             return self._model.answer(rows, values)
+        except UnrollError as error:
+            return error.with_traceback(None)  # which refers to everything that its batch had
         except Exception as error:
             return error
 

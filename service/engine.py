@@ -62,7 +62,7 @@ class Engine:
         self._models, self._bars, self._aside = models, bars, aside
         self._store_thread = ThreadPoolExecutor(1, thread_name_prefix="store")
         self._switching = Switching()
-        self._comparer = Comparer(ThreadPoolExecutor(1, thread_name_prefix="compare"), bars.tolerance)
+        self._comparer = Comparer(ThreadPoolExecutor(1, thread_name_prefix="model-compare"), bars.tolerance)
         self._batchers: dict[LoadedModel, Batcher] = {}
 
     async def predict(

@@ -20,7 +20,7 @@ LOGGERS: Final = (None, "bentoml", "uvicorn.error", "circus")
 """That BentoML gives its handler, and lets pass what they have printed on to the next."""
 HANDLER: Final = "tracehandler"
 MODEL_THREADS: Final = "model"
-"""How the names of threads begin that run models for requests."""
+"""How the names of threads begin that run models on what was asked."""
 _Error = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 
 

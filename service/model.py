@@ -68,7 +68,7 @@ class LoadedModel:
         return TooFarOut(detail, expected=expected, received=received)
 
     def seconds(self, rows: Rows) -> float:
-        """How long `run` is expected to take."""
+        """How long `compute` is expected to take."""
         time = self._time(rows.longest, FINE_TIMES if rows.uniform else TIMES)
         samples = len(rows.values) if self.manifest.topology == "one_to_one" else len(rows.lengths)
         if rows.longest > TIMES[-1] and self.manifest.topology == "many_to_many":

@@ -7,6 +7,7 @@ from threading import Event, get_ident
 
 from contract.topologies import Floats, Rows
 from service.batching import Batcher
+from service.errors import NotFinite
 from service.model import Answer
 from service.switching import Switching
 
@@ -35,7 +36,7 @@ class Model:
     def answer(self, rows: Rows, values: Floats) -> Answer:
         self.looked_at_by.append(get_ident())
         if NO_ANSWER in values:
-            raise ValueError("no answer")
+            raise NotFinite("no answer")
         return Answer(values, [True] * len(rows.lengths))
 
     def seconds(self, rows: Rows) -> float:

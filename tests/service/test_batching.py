@@ -1,5 +1,7 @@
 import asyncio
+import gc
 import time
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from threading import get_ident
 
@@ -9,7 +11,7 @@ import pytest
 from contract.topologies import Rows
 from service.batching import Batcher
 from service.caller import Caller, CallerGone
-from service.errors import DeadlineExceeded
+from service.errors import DeadlineExceeded, NotFinite
 from service.model import Answer
 from service.switching import Switching
 from tests.service.batches import NO_ANSWER, POISON, Model, batched, row
@@ -41,12 +43,14 @@ def test_of_a_batch_that_one_watches_it_is_told_at_once_and_of_others_one_by_one
         await asyncio.gather(batcher.run(one, Caller(), "a"), batcher.run(two, Caller(), "a"))
         await asyncio.gather(batcher.run(one, Caller(), "a"), batcher.run(two, Caller()))
         await asyncio.gather(batcher.run(row(POISON), Caller(), "a"), batcher.run(two, Caller(), "a"), return_exceptions=True)
+        unanswered = row(NO_ANSWER / 2)
+        await asyncio.gather(batcher.run(unanswered, Caller(), "a"), batcher.run(two, Caller(), "a"), return_exceptions=True)
         await batcher.run(two, Caller())
 
     with ThreadPoolExecutor(1) as executor:
         asyncio.run(main())
     alone = ("a", [4], [8], [1], 1)
-    assert told == [("a", [1, 2, 3, 4], [2, 4, 6, 8], [2, 1], 2), ("a", [1, 2, 3], [2, 4, 6], [2], 1), alone]
+    assert told == [("a", [1, 2, 3, 4], [2, 4, 6, 8], [2, 1], 2), ("a", [1, 2, 3], [2, 4, 6], [2], 1), alone, alone]
 
 
 def test_a_request_that_is_alone_does_not_wait_for_the_next_turn() -> None:
@@ -78,14 +82,18 @@ def test_a_bad_request_fails_alone() -> None:
     model = Model()
 
     async def scenario(batcher: Batcher) -> None:
-        requests = [row(1.0), row(POISON), row(3.0)]
+        requests = [row(1.0), row(POISON), row(NO_ANSWER / 2), row(3.0)]
         outcomes = await asyncio.gather(*(batcher.run(rows, Caller()) for rows in requests), return_exceptions=True)
-        assert [o.values.tolist() for o in outcomes if isinstance(o, Answer)] == [[2], [6]]
-        assert isinstance(outcomes[1], ValueError)
+        assert [str(o) if isinstance(o, BaseException) else o.values.tolist() for o in outcomes] == [
+            [2],
+            "poisoned",
+            "no answer",
+            [6],
+        ]
         assert (await batcher.run(row(4.0), Caller())).values.tolist() == [8]
 
     batched(model, scenario)
-    assert model.batches == [[1, 1, 1], [1], [1], [1], [1]]
+    assert model.batches == [[1, 1, 1, 1], [1], [1], [1], [1], [1]]
 
 
 @pytest.mark.parametrize("seconds", [0.0, 1.0], ids=["on the loop", "in a thread"])
@@ -96,14 +104,34 @@ def test_a_request_to_which_there_is_no_answer_fails_alone_and_none_is_run_again
         requests = [Rows.of([[1.0], [5.0]]), row(NO_ANSWER / 2), row(3.0, 4.0)]
         outcomes = await asyncio.gather(*(batcher.run(rows, Caller()) for rows in requests), return_exceptions=True)
         assert [o.values.tolist() for o in outcomes if isinstance(o, Answer)] == [[2, 10], [6, 8]]
-        assert isinstance(outcomes[1], ValueError)
-        with pytest.raises(ValueError, match="no answer"):
+        assert isinstance(outcomes[1], NotFinite)
+        with pytest.raises(NotFinite, match="no answer"):
             await batcher.run(row(NO_ANSWER / 2), Caller())
 
     batched(model, scenario)
     assert model.batches == [[1, 1, 1, 2], [1]]
-    assert set(model.looked_at_by) == {get_ident()}  # wherever it was computed
+    assert model.looked_at_by == [get_ident()] * (1 + 3 + 1)  # wherever it was computed: together, each, and the lone one
     assert (get_ident() in model.threads) == (seconds == 0.0)
+
+
+@pytest.mark.parametrize("seconds", [0.0, 1.0], ids=["on the loop", "in a thread"])
+def test_a_request_at_fault_leaves_nothing_to_the_collector(seconds: float) -> None:
+    async def scenario(batcher: Batcher) -> None:
+        requests = [row(1.0), row(NO_ANSWER / 2), row(3.0)]
+        values = [weakref.ref(rows.values) for rows in requests]
+        gc.collect()
+        gc.disable()
+        try:
+            results = asyncio.gather(*(batcher.run(rows, Caller()) for rows in requests), return_exceptions=True)
+            del requests
+            assert isinstance((await results)[1], NotFinite)
+            del results
+            await asyncio.sleep(0)
+            assert [kept() for kept in values] == [None] * 3
+        finally:
+            gc.enable()
+
+    batched(Model(seconds), scenario)
 
 
 def test_a_caller_past_the_deadline_is_told_so_and_never_run() -> None:

@@ -8,9 +8,10 @@ from threading import get_ident
 
 import pytest
 
-from contract.topologies import Rows
+from contract.topologies import Floats, Rows
 from service.batching import TURN_ITEMS, Batcher
 from service.caller import Caller
+from service.model import Answer
 from service.switching import LOOP_SECONDS, RUN_SECONDS, Switching
 from tests.service.batches import POISON, Model, batched, row
 
@@ -54,8 +55,16 @@ def test_threads_get_pythons_lock_sooner_while_any_of_them_runs_a_model_and_only
         asyncio.run(main())
 
 
+class Waits(Model):
+    """Looks at what was computed when the next run has begun."""
+
+    def answer(self, rows: Rows, values: Floats) -> Answer:
+        assert self.started.wait(10)  # the loop stands still meanwhile
+        return super().answer(rows, values)
+
+
 def test_the_next_run_has_begun_before_the_answers_of_the_last_are_looked_at() -> None:
-    model = Model(seconds=1.0)
+    model = Waits(seconds=1.0)
     model.free.clear()
 
     async def scenario(batcher: Batcher) -> None:
@@ -65,9 +74,7 @@ def test_the_next_run_has_begun_before_the_answers_of_the_last_are_looked_at() -
         await asyncio.sleep(0)
         model.started.clear()
         model.free.set()
-        await first
-        assert model.started.wait(10)  # the loop stands still meanwhile, as it does while an answer is rendered
-        await asyncio.gather(*others)
+        await asyncio.gather(first, *others)
 
     batched(model, scenario)
 
@@ -91,6 +98,19 @@ def test_large_answers_are_delivered_a_few_in_each_turn_of_the_loop() -> None:
     batched(model, scenario, most_items=4 * TURN_ITEMS)
     assert [turns.count(turn) for turn in sorted(set(turns))] == [2, 2, 3]
     assert len(model.batches) == 1
+
+
+def test_whatever_goes_wrong_after_a_run_nobody_waits_for_ever() -> None:
+    class Nothing(Model):
+        def answer(self, rows: Rows, values: Floats) -> Answer:
+            return Answer(values, None)  # type: ignore[arg-type]  # which cannot be split
+
+    async def scenario(batcher: Batcher) -> None:
+        runs = [batcher.run(row(n), Caller()) for n in (1.0, 2.0)]
+        outcomes = await asyncio.wait_for(asyncio.gather(*runs, return_exceptions=True), 10)
+        assert [type(outcome) for outcome in outcomes] == [TypeError, TypeError]
+
+    batched(Nothing(seconds=1.0), scenario)
 
 
 def test_when_a_run_cannot_even_start_nobody_waits_for_ever() -> None:

@@ -12,6 +12,7 @@ from contract.topologies import Floats, Rows, Topology
 from service.caller import Caller
 from service.engine import Echo, Engine
 from service.errors import DeadlineExceeded, UnknownVersion
+from service.logs import MODEL_THREADS
 from service.model import LoadedModel
 from service.served import Choice
 from tests.conftest import make_manifest
@@ -106,6 +107,8 @@ def test_a_version_has_a_thread_of_its_own_that_ends_when_it_leaves_memory() -> 
         engine = Engine(models, BARS)
         for _ in range(3):
             await engine.predict("many_to_many", ROW, Caller())
+        with pytest.raises(DeadlineExceeded):  # nothing of it keeps the version
+            await engine.predict("many_to_many", ROW, Caller(deadline=0.0))
         models._models["many_to_many"] = LoadedModel(make_manifest("many_to_many"), new)
         await engine.predict("many_to_many", ROW, Caller())
         thread = old.threads[0]
@@ -115,5 +118,6 @@ def test_a_version_has_a_thread_of_its_own_that_ends_when_it_leaves_memory() -> 
 
     asyncio.run(swapped())
     assert len(set(old.threads)) == 1
+    assert old.threads[0].name.startswith(MODEL_THREADS)  # where an error's text is not logged
     assert threading.current_thread() not in {*old.threads, *new.threads}
     assert set(old.threads).isdisjoint(new.threads)
