@@ -18,8 +18,10 @@ TILE: Final = 32
 ROWS: Final = (2, 8, 32, 64, 128, 256, 512, 1024, 2048, 4096)
 """Below a tile padding costs next to nothing, so steps are wide; above, it at most doubles the work."""
 TIMES: Final = (8, 16, 32, 64, 128, 256, 512, 1024)
-"""For rows of different lengths: few, so that they share calls. Longer rows run in pieces of the longest, with the state
-carried over."""
+"""For rows of different lengths: few, so that they share calls. Longer rows run alone."""
+LONG: Final = 2**13
+"""Items of such a row that one call takes, in about 2 ms, the state being carried over to the next; of fewer it computes no
+more than these."""
 FINE_TIMES: Final = (*range(1, 9), *(eighth * 2**octave for octave in range(7) for eighth in range(9, 17)))
 """For rows of one length: exact up to 16, then eight an octave, so that padding is an eighth at most."""
 LONE: Final = 64

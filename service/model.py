@@ -15,7 +15,8 @@ from service.errors import NotFinite, TooFarOut
 from service.runtime import Runtime
 
 INLINE_FLOOR = 1e-3
-"""Seconds that a piece of a long row is taken to last at least: before it is compiled it lasts ten times that."""
+"""Seconds that as many items of a long row as the longest time has are taken to last at least: before that is compiled they
+last ten times that."""
 
 
 class Answer(NamedTuple):
@@ -72,8 +73,8 @@ class LoadedModel:
         time = self._time(rows.longest, FINE_TIMES if rows.uniform else TIMES)
         samples = len(rows.values) if self.manifest.topology == "one_to_one" else len(rows.lengths)
         if rows.longest > TIMES[-1] and self.manifest.topology == "many_to_many":
-            pieces = sum(-(-length // TIMES[-1]) for length in rows.lengths if length > TIMES[-1])
-            return pieces * max(self.runtime.seconds(1, TIMES[-1]), INLINE_FLOOR)
+            times = sum(-(-length // TIMES[-1]) for length in rows.lengths if length > TIMES[-1])
+            return times * max(self.runtime.seconds(1, TIMES[-1]), INLINE_FLOOR)
         most = most_rows(time)
         return -(-samples // most) * self.runtime.seconds(min(samples, most), time)
 

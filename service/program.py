@@ -22,7 +22,7 @@ import numpy as np
 
 from contract.topologies import Floats, Topology
 from service import memory, metrics
-from service.buckets import ROWS, TILE, TIMES, Bucket, bucket_for
+from service.buckets import LONG, ROWS, TILE, TIMES, Bucket, bucket_for
 from service.graph import Call, Weights, tensorflow
 
 logger = logging.getLogger(__name__)
@@ -100,13 +100,13 @@ class Program:
             return self._run_uncompiled(weights, row[None, :, None])[0, :, 0]
         h = c = np.zeros((1, self._units), np.float32)
         values = np.empty_like(row)
-        for start in range(0, len(row), TIMES[-1]):
-            piece = row[start : start + TIMES[-1]]
-            inputs = np.zeros((1, TIMES[-1], 1), np.float32)
+        for start in range(0, len(row), LONG):
+            piece = row[start : start + LONG]
+            inputs = np.zeros((1, LONG, 1), np.float32)
             inputs[0, : len(piece), 0] = piece
-            outputs, h, c = self._long(weights, inputs, h, c)
+            outputs, h, c = self._long(weights, inputs, np.full(1, len(piece), np.float32), h, c)
             weights.calls.inc()
-            weights.computed.inc(TIMES[-1])
+            weights.computed.inc(len(piece))
             values[start : start + len(piece)] = outputs[0, : len(piece), 0]
         return values
 
@@ -197,21 +197,21 @@ class Program:
         self._compiled[bucket] = self._timed_call(tile_by_tile, (bucket.rows, bucket.time, 1))
 
     def _compile_long(self) -> None:
-        """A piece of the longest time with the state before and after it, step by step from the `step` signature."""
+        """A piece with the state before and after it, step by step from the `step` signature; `items` of it, (1,), are real."""
         tf, units = tensorflow(), self._units
 
-        def piece(inputs: Any, h: Any, c: Any) -> Any:
-            outputs = tf.TensorArray(tf.float32, TIMES[-1], element_shape=(1, 1))
+        def piece(inputs: Any, items: Any, h: Any, c: Any) -> Any:
+            last, outputs = tf.cast(items[0], tf.int32), tf.TensorArray(tf.float32, LONG, element_shape=(1, 1))
 
             def step(time_: Any, h: Any, c: Any, outputs: Any) -> Any:
                 answer = self._step(item=inputs[:, time_], h=h, c=c)
                 return time_ + 1, answer["h"], answer["c"], outputs.write(time_, answer["item"])
 
             state = (tf.constant(0), h, c, outputs)
-            _, h, c, outputs = tf.while_loop(lambda time_, *_: time_ < TIMES[-1], step, state)
+            _, h, c, outputs = tf.while_loop(lambda time_, *_: time_ < last, step, state)
             return tf.transpose(outputs.stack(), (1, 0, 2)), h, c  # (1, time, 1)
 
-        self._long = self._timed_call(piece, (1, TIMES[-1], 1), (1, units), (1, units))
+        self._long = self._timed_call(piece, (1, LONG, 1), (1,), (1, units), (1, units))
 
     def _timed_call(self, function: Callable[..., Any], *shapes: tuple[int, ...]) -> Call:
         """`function` compiled for float32 arrays of these shapes, and run once."""

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from contract.store import ModelStore
 from contract.topologies import TOPOLOGIES, Floats, Rows, TopologyName
-from service.buckets import LONE, TILE, Bucket
+from service.buckets import LONE, LONG, TILE, TIMES, Bucket
 from service.errors import TooFarOut
 from service.model import LoadedModel
 from service.program import OFTEN
@@ -87,11 +87,25 @@ def test_a_poisoned_row_changes_no_other(models: dict[TopologyName, LoadedModel]
 
 def test_a_row_beyond_the_longest_time_carries_its_state_over(home: Path, models: dict[TopologyName, LoadedModel]) -> None:
     model = models["many_to_many"]
-    row = np.random.default_rng(4).random(3000, np.float32)
+    row = np.random.default_rng(4).random(2 * LONG + 100, np.float32)
     expected = signature(home, model, row[None, :, None])[0, :, 0]
     for _ in range(2):
         np.testing.assert_allclose(model.run(Rows.of([row])).values, expected, rtol=0, atol=1e-6)
         settled(model)
+    for length in (TIMES[-1] + 1, LONG - 1, LONG, LONG + 1, 2 * LONG):  # the same, wherever it is cut
+        assert np.array_equal(model.run(Rows.of([row[:length]])).values, model.run(Rows.of([row])).values[:length])
+
+
+def test_of_a_row_beyond_the_longest_time_no_more_is_computed_than_there_is(models: dict[TopologyName, LoadedModel]) -> None:
+    model = models["many_to_many"]
+    assert isinstance(model.runtime, SavedModel)
+    computed = model.runtime._weights.computed._value
+    row = np.zeros(LONG + 100, np.float32)
+    model.run(Rows.of([row]))
+    settled(model)
+    before = computed.get()
+    model.run(Rows.of([row]))
+    assert computed.get() - before == len(row)
 
 
 def test_a_wide_model_is_computed_in_whole_tiles_where_fewer_rows_differ(tmp_path: Path) -> None:
