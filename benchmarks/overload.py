@@ -1,8 +1,9 @@
 """What the service does when it is offered more than it can do: 0.8, 2 and 5 times its capacity, open loop.
 
-    python -m benchmarks.overload [--seconds 30] [--rows 1000]
+    python -m benchmarks.overload [--seconds 30] [--rows 1000] [--items 5]
 
-The default request has 1,000 rows. Of requests with a single row no Python client on the same two cores can offer five
+The default request has 1,000 rows: the event loop, which reads and writes their JSON, is then what limits. Of a single row of
+10,000 items it is the model. Of requests with a single row no Python client on the same two cores can offer five
 times what the service answers: the client would be what is overloaded; `late` shows by how much it fell behind.
 Capacity is the closed-loop rate of good answers that wrk gets with the best number of connections, of 2 to 16: each has several
 short turns, whose median counts, for the best single turn is a moment's luck and no rate that lasts. A shared machine changes
@@ -27,7 +28,7 @@ from benchmarks import machine, wrk
 from benchmarks.arrivals import constant
 from benchmarks.client import OpenLoop, Outcome
 from benchmarks.commands import interruptible, model_folder
-from benchmarks.payloads import rows_body, rows_items
+from benchmarks.payloads import ITEMS, rows_body, rows_items
 from benchmarks.servers import Server, ask, check, running
 from benchmarks.targets import unroll
 
@@ -40,21 +41,21 @@ CAPACITY_ROUNDS = 3
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=30, help="at each rate (default: %(default)s)")
-    parser.add_argument("--rows", type=int, default=1000, help="in each request, of five items (default: %(default)s)")
+    parser.add_argument("--rows", type=int, default=1000, help="in each request (default: %(default)s)")
+    parser.add_argument("--items", type=int, default=ITEMS, help="in each row (default: %(default)s)")
     options = parser.parse_args(arguments)
-    return interruptible("benchmarks.overload", lambda: measure(options.seconds, options.rows))
+    return interruptible("benchmarks.overload", lambda: measure(options.seconds, options.rows, options.items))
 
 
-def measure(seconds: float, rows: int) -> int:
+def measure(seconds: float, rows: int, items: int) -> int:
     target = unroll()
     with tempfile.TemporaryDirectory(prefix="bench-") as folder, running(target, model_folder(), Path(folder)) as server:
-        body = rows_body(rows)
-        _, expected = ask(server.port, "POST", target.path, body)
-        check(expected, [item for row in rows_items(rows) for item in row])
-        _warm_up(server, body, expected, Path(folder))
+        body = rows_body(rows, items)
+        expected = _warm_up(server, body, Path(folder))
+        check(expected, [item for row in rows_items(rows, items) for item in row])
         turn = max(1.0, seconds / 20)
         capacity = _capacity(server, Path(folder), turn)
-        print(f"{rows} rows a request; capacity {capacity:.0f} requests/s", file=sys.stderr)
+        print(f"{rows} rows of {items} items a request; capacity {capacity:.0f} requests/s", file=sys.stderr)
         phases = []
         for factor in FACTORS:
             before = machine.memory(server.pid)
@@ -64,16 +65,21 @@ def measure(seconds: float, rows: int) -> int:
             phases.append({"factor": factor, **figures, "rss_mb": memory, "capacity_rps": (capacity + after) / 2})
             capacity = after
             print(line(phases[-1]), file=sys.stderr)
-    print(json.dumps({"rows": rows, "seconds": seconds, "phases": phases}))
+    print(json.dumps({"rows": rows, "items": items, "seconds": seconds, "phases": phases}))
     return 0
 
 
-def _warm_up(server: Server, body: bytes, expected: bytes, folder: Path) -> None:
+def _warm_up(server: Server, body: bytes, folder: Path) -> bytes:
+    """The answer to expect: the compiled call's, which may differ in its last digit from what answered before it was there."""
     (folder / "body").write_bytes(body)
+    for connections in (*CAPACITY_CONNECTIONS, 1):  # what these bring is compiled on the way; the last finds nobody waiting
+        wrk.run(server.url, connections, 2, folder / "body")
+    _, expected = ask(server.port, "POST", server.target.path, body)
     (folder / "expected").write_bytes(expected)
-    for connections in CAPACITY_CONNECTIONS:  # what these bring is compiled on the way
-        checked = wrk.run(server.url, connections, 2, folder / "body", folder / "expected")
+    for connections in CAPACITY_CONNECTIONS:
+        checked = wrk.run(server.url, connections, 1, folder / "body", folder / "expected")
         print(f"{connections} connections: {checked.wrong} of {checked.checked} answers wrong", file=sys.stderr)
+    return expected
 
 
 def _capacity(server: Server, folder: Path, seconds: float) -> float:

@@ -1,4 +1,4 @@
-"""Requests of many rows: five items each, whole ten-thousandths in [0, 1), the same every time."""
+"""Requests of many items: whole ten-thousandths in [0, 1), the same every time."""
 
 import json
 
@@ -9,10 +9,10 @@ from loadtests.payloads import GRID
 ITEMS = 5
 
 
-def rows_items(rows: int) -> list[list[float]]:
-    grid = np.random.default_rng(0).integers(0, GRID, (rows, ITEMS))
+def rows_items(rows: int, items: int = ITEMS) -> list[list[float]]:
+    grid = np.random.default_rng(0).integers(0, GRID, (rows, items))
     return [[int(item) / GRID for item in row] for row in grid]
 
 
-def rows_body(rows: int) -> bytes:
-    return json.dumps({"sequences": rows_items(rows)}).encode()
+def rows_body(rows: int, items: int = ITEMS) -> bytes:
+    return json.dumps({"sequences": rows_items(rows, items)}).encode()

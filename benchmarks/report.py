@@ -1,8 +1,9 @@
 """Results as a page: RESULTS.md."""
 
 from collections.abc import Sequence
+from typing import Any
 
-from benchmarks.results import Results, verdicts
+from benchmarks.results import Results, request_of, verdicts
 from benchmarks.targets import ECHO
 from benchmarks.wrk import Load
 
@@ -114,10 +115,13 @@ def _start(results: Results) -> str:
 
 
 def _overload(results: Results) -> str:
-    if not results.overload:
-        return ""
+    parts = [_overloaded(measured) for measured in results.overload]
+    return "\n\n".join(["## Overload", *parts]) if parts else ""
+
+
+def _overloaded(measured: dict[str, Any]) -> str:
     rows = []
-    for phase in results.overload["phases"]:
+    for phase in measured["phases"]:
         counts = [f"{phase[name]:,}" for name in ("accepted", "shed", "other", "unsent")]
         times = [
             "-" if phase[name] is None else f"{phase[name]:.1f}" for name in ("p50_ms", "p99_ms", "shed_p99_ms", "late_p99_ms")
@@ -127,8 +131,8 @@ def _overload(results: Results) -> str:
     columns = ["times capacity", "capacity/s", "offered/s", "good/s", "200", "429", "other", "unsent", "p50 ms", "p99 ms"]
     columns += ["429 p99 ms", "late p99 ms", "MB"]
     return (
-        f"## Overload\n\n{table(columns, rows)}\n\nOpen loop, {results.overload['seconds']:g} s each, "
-        f"{results.overload['rows']:,} rows a request; capacity is the mean of just before and just after. Latency counts "
+        f"{table(columns, rows)}\n\nOpen loop, {measured['seconds']:g} s each, "
+        f"{request_of(measured)} a request; capacity is the mean of just before and just after. Latency counts "
         "from when a request was due. `late`: how far the client itself\nfell behind; `unsent`: no connection was free."
     )
 

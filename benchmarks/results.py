@@ -32,7 +32,7 @@ class Results:
     large: dict[int, Load] = field(default_factory=dict)  # requests of 1,000 rows to ours, by connections
     starts: list[float] = field(default_factory=list)  # seconds of ours until /readyz
     engine: dict[str, Any] | None = None  # the JSON line of benchmarks.engine
-    overload: dict[str, Any] | None = None  # that of benchmarks.overload
+    overload: list[dict[str, Any]] = field(default_factory=list)  # those of benchmarks.overload
 
     def as_json(self) -> dict[str, Any]:
         return {**asdict(self), "must_show": [asdict(verdict) for verdict in verdicts(self)]}
@@ -119,12 +119,14 @@ def _large(results: Results) -> list[Verdict]:
 
 
 def _overload(results: Results) -> list[Verdict]:
-    if not results.overload:
-        return []
-    base, *phases = results.overload["phases"]
+    return [verdict for measured in results.overload for verdict in _overloaded(measured)]
+
+
+def _overloaded(measured: dict[str, Any]) -> list[Verdict]:
+    base, *phases = measured["phases"]
     found = []
     for phase in phases:
-        at = f"offered {phase['factor']:g} times capacity: "
+        at = f"offered {phase['factor']:g} times capacity, {request_of(measured)}: "
         odd = sum(phase[name] for name in ("other", "unsent", "unanswered", "wrong", "without_retry_after"))
         grown = phase["rss_mb"][1] - phase["rss_mb"][0]
         found += [
@@ -139,6 +141,12 @@ def _overload(results: Results) -> list[Verdict]:
             shed = phase["shed_p99_ms"]
             found.append(Verdict(at + "p99 of a 429", "under 20 ms", f"{shed:.1f} ms", shed < 20))
     return found
+
+
+def request_of(measured: dict[str, Any]) -> str:
+    """What was asked of `benchmarks.overload`."""
+    rows, items = measured["rows"], measured["items"]
+    return f"{rows:,} row{'s' * (rows > 1)} of {items:,} items"
 
 
 def _start(results: Results) -> list[Verdict]:

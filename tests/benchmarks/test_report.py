@@ -46,7 +46,10 @@ def results() -> Results:
     found.large = {4: load(600)}
     rows = {"json_in_ms": 0.3, "model_ms": 0.9, "json_out_ms": 0.1}
     found.engine = {"threads": 1, "shapes": [shape(5, 1, 0.1), shape(50, 64, 2.0), shape(1000, 1, 0.2)], "rows": rows}
-    found.overload = {"rows": 1000, "seconds": 5.0, "phases": [phase(0.8), phase(2), phase(5)]}
+    found.overload = [
+        {"rows": rows, "items": items, "seconds": 5.0, "phases": [phase(0.8), phase(2), phase(5)]}
+        for rows, items in ((1000, 5), (1, 10_000))
+    ]
     return found
 
 
@@ -62,8 +65,8 @@ def test_a_good_run_shows_everything(results: Results) -> None:
         (lambda r: r.servers.update(unroll=server("ours", 30_000, p50=4.0)), "1 connection, p50"),
         (lambda r: r.sustained["unroll"].update({64: load(1, 1.0, 5.0)}), "p99 against p50 after load"),
         (lambda r: r.engine["shapes"].append(shape(1000, 1, 1.0)), "length 1000, batch 1"),
-        (lambda r: r.overload["phases"].append(phase(5, without_retry_after=1)), "Retry-After"),
-        (lambda r: r.overload["phases"].append(phase(5, goodput_rps=440.0)), "goodput"),
+        (lambda r: r.overload[0]["phases"].append(phase(5, without_retry_after=1)), "1,000 rows of 5 items: answers"),
+        (lambda r: r.overload[1]["phases"].append(phase(5, goodput_rps=440.0)), "1 row of 10,000 items: goodput"),
         (lambda r: r.starts.append(6.5), "ready"),
     ],
 )
