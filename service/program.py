@@ -22,13 +22,13 @@ import numpy as np
 
 from contract.topologies import Floats, Topology
 from service import memory, metrics
-from service.buckets import LONG, ROWS, TILE, TIMES, Bucket, bucket_for
+from service.buckets import LONG, ROWS, TILE, TIMES, Bucket, bucket_for, tiles
 from service.graph import Call, Weights, tensorflow
 
 logger = logging.getLogger(__name__)
 USUAL_ROWS = (2, 32)
 """Compiled before a model is served: a lone request, and a tile, of which larger calls can be made meanwhile."""
-NEXT_ROWS = (64, 128)
+NEXT_ROWS = (128,)
 """Compiled right after, in the background; and the usual ones for rows of different lengths."""
 
 OFTEN = 16
@@ -63,7 +63,7 @@ class Program:
         self._asked: Counter[Bucket] = Counter()  # what is not compiled yet
         self._serving = False
         self._compiler = ThreadPoolExecutor(1, thread_name_prefix="compile")
-        self._took: dict[Bucket, float] = {}  # seconds, smoothed
+        self._took: dict[Bucket, float] = {}  # seconds a tile, smoothed
         self._least = ROWS[0]
         self._warm_up(1 if topology.name == "one_to_one" else length, ragged=topology.return_sequences)
 
@@ -90,7 +90,7 @@ class Program:
                 self._padded(weights, inputs[start : start + size], Bucket(size, time_)) for start in range(0, rows, size)
             ]
             outputs = pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
-        took = time.perf_counter() - begun
+        took = (time.perf_counter() - begun) / tiles(rows)
         self._took[bucket] = 0.8 * self._took.get(bucket, took) + 0.2 * took
         return outputs
 
@@ -111,8 +111,8 @@ class Program:
         return values
 
     def seconds(self, rows: int, time: int) -> float:
-        bucket = bucket_for(rows, time, self._least)
-        return self._took.get(bucket, 1e-4 + 1e-7 * bucket.items)
+        took = self._took.get(bucket_for(rows, time, self._least))
+        return 1e-4 + 1e-7 * rows * time if took is None else tiles(rows) * took
 
     def serve(self) -> None:
         if self._serving:
@@ -139,9 +139,13 @@ class Program:
         rows = len(inputs)
         if rows < bucket.rows:
             inputs = np.concatenate([inputs, np.zeros((bucket.rows - rows, bucket.time, 1), np.float32)])
-        (outputs,) = self._compiled[bucket](weights, inputs)
+        if bucket.rows <= TILE:
+            (outputs,) = self._compiled[bucket](weights, inputs)
+            weights.computed.inc(bucket.items)
+        else:
+            (outputs,) = self._compiled[bucket](weights, inputs, np.full(1, tiles(rows), np.float32))
+            weights.computed.inc(tiles(rows) * TILE * bucket.time)
         weights.calls.inc()
-        weights.computed.inc(bucket.items)
         return outputs[:rows]
 
     def _run_uncompiled(self, weights: Weights, inputs: Floats) -> Floats:
@@ -185,16 +189,25 @@ class Program:
             self._compile(bucket)
 
     def _compile(self, bucket: Bucket) -> None:
-        tf, tiles = tensorflow(), max(1, bucket.rows // TILE)
+        tf, shape = tensorflow(), (bucket.rows, bucket.time, 1)
 
-        def tile_by_tile(inputs: Any) -> Any:
-            if tiles == 1:
-                return self._only(self._signature(sequences=inputs))
-            tiled = tf.reshape(inputs, (tiles, TILE, bucket.time, 1))
-            outputs = tf.map_fn(lambda tile: self._only(self._signature(sequences=tile)), tiled)
-            return tf.reshape(outputs, tf.concat([[bucket.rows], tf.shape(outputs)[2:]], 0))
+        def whole(inputs: Any) -> Any:
+            return self._only(self._signature(sequences=inputs))
 
-        self._compiled[bucket] = self._timed_call(tile_by_tile, (bucket.rows, bucket.time, 1))
+        def tile_by_tile(inputs: Any, number: Any) -> Any:
+            tiled = tf.reshape(inputs, (-1, TILE, bucket.time, 1))
+            last, outputs = tf.cast(number[0], tf.int32), tf.TensorArray(tf.float32, bucket.rows // TILE)
+
+            def step(tile: Any, outputs: Any) -> Any:
+                return tile + 1, outputs.write(tile, whole(tiled[tile]))
+
+            _, outputs = tf.while_loop(lambda tile, _: tile < last, step, (tf.constant(0), outputs))
+            return outputs.concat()
+
+        if bucket.rows <= TILE:
+            self._compiled[bucket] = self._timed_call(whole, shape)
+        else:
+            self._compiled[bucket] = self._timed_call(tile_by_tile, shape, (1,))
 
     def _compile_long(self) -> None:
         """A piece with the state before and after it, step by step from the `step` signature; `items` of it, (1,), are real."""

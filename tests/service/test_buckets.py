@@ -1,6 +1,6 @@
 import pytest
 
-from service.buckets import FINE_TIMES, LONE, MOST, ROWS, TILE, TIMES, Bucket, bucket_for, most_rows, time_bucket
+from service.buckets import FINE_TIMES, LONE, MOST, ROWS, TILE, TIMES, Bucket, bucket_for, most_rows, tiles, time_bucket
 
 
 @pytest.mark.parametrize(("length", "time"), [(1, 8), (8, 8), (9, 16), (1000, 1024), (1024, 1024), (5000, 1024)])
@@ -17,8 +17,9 @@ def test_rows_of_one_length_are_padded_by_an_eighth_at_most() -> None:
 
 @pytest.mark.parametrize("time", [1, 5, *TIMES])
 def test_a_call_never_takes_longer_than_its_turn(time: int) -> None:
-    assert most_rows(time) * time <= MOST
-    assert most_rows(time) in ROWS
+    assert 0 < most_rows(time) * time <= MOST
+    assert most_rows(time) % TILE == 0
+    assert most_rows(time) <= ROWS[-1]
 
 
 @pytest.mark.parametrize(
@@ -27,7 +28,7 @@ def test_a_call_never_takes_longer_than_its_turn(time: int) -> None:
         (1, 8, Bucket(2, 8)),
         (2, 8, Bucket(2, 8)),
         (3, 8, Bucket(8, 8)),
-        (33, 8, Bucket(64, 8)),
+        (33, 8, Bucket(128, 8)),
         (1, LONE, Bucket(2, LONE)),
         (1, 2 * LONE, Bucket(1, 2 * LONE)),
         (2, 2 * LONE, Bucket(2, 2 * LONE)),
@@ -41,7 +42,8 @@ def test_wide_models_never_have_fewer_rows_than_a_tile() -> None:
     assert bucket_for(1, 8, least=TILE) == Bucket(TILE, 8)
 
 
-def test_padding_is_bounded() -> None:
-    for rows in range(TILE, ROWS[-1] + 1):
-        assert bucket_for(rows, 8).rows < 2 * rows + 1
+def test_room_is_bounded_and_whole_tiles() -> None:
+    for rows in range(TILE, most_rows(1) + 1):
+        assert bucket_for(rows, 1).rows <= 4 * rows
+        assert 0 <= tiles(rows) * TILE - rows < TILE
     assert all(rows % TILE == 0 for rows in ROWS if rows > TILE)

@@ -108,6 +108,23 @@ def test_of_a_row_beyond_the_longest_time_no_more_is_computed_than_there_is(mode
     assert computed.get() - before == len(row)
 
 
+@pytest.mark.parametrize(("rows", "computed_rows"), [(1, 2), (20, 32), (33, 64), (1100, 1120)])
+def test_of_a_large_batch_no_more_is_computed_than_whole_tiles(
+    models: dict[TopologyName, LoadedModel], rows: int, computed_rows: int
+) -> None:
+    model = models["many_to_one"]
+    assert isinstance(model.runtime, SavedModel)
+    asked = Rows.of(list(np.random.default_rng(7).random((rows, 5), np.float32)))
+    for _ in range(OFTEN):
+        model.run(asked)
+    settled(model)
+    computed = model.runtime._weights.computed._value
+    before, calls = computed.get(), model.runtime._weights.calls._value.get()
+    model.run(asked)
+    assert computed.get() - before == 5 * computed_rows
+    assert model.runtime._weights.calls._value.get() - calls == 1
+
+
 def test_a_wide_model_is_computed_in_whole_tiles_where_fewer_rows_differ(tmp_path: Path) -> None:
     topology = TOPOLOGIES["many_to_one"]
     export(build(topology, 40, 20, seed=1), topology, tmp_path / "saved")
@@ -138,4 +155,4 @@ def test_time_is_expected_to_be_what_it_was(models: dict[TopologyName, LoadedMod
     runtime = models["many_to_many"].runtime
     runtime.predict(np.zeros((2, 8, 1), np.float32))
     assert 0 < runtime.seconds(2, 8) < 1
-    assert runtime.seconds(4096, 16) > runtime.seconds(32, 16)
+    assert runtime.seconds(4096, 16) > runtime.seconds(2100, 16) > runtime.seconds(32, 16)
