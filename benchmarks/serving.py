@@ -3,8 +3,8 @@
     python -m benchmarks.serving [--quick]
 
 Needs `wrk`, and the peers that `python -m benchmarks.setup` installed; what is missing is left out, and said so. Rewrites
-RESULTS.md and results.svg in --output, and ends with one JSON line. Takes about a quarter of an hour; --quick, which
-leaves out the minute of load and shortens the rest, about five minutes.
+RESULTS.md and results.svg in --output, and ends with one JSON line. Takes about twenty minutes; --quick, which
+leaves out the minute of load and shortens the rest, about seven.
 """
 
 import argparse
@@ -180,7 +180,7 @@ def _part(name: str, ours: Target, model: Path, results: Results, *arguments: st
             process.wait()
             raise
     if process.returncode != 0:
-        results.left_out[name] = f"it ended with {process.returncode}"
+        results.left_out[" ".join((name, *arguments))] = f"it ended with {process.returncode}"
         return None
     found: dict[str, Any] = json.loads(output.splitlines()[-1])
     return found

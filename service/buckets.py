@@ -53,8 +53,9 @@ def tiles(rows: int) -> int:
 
 @cache
 def most_rows(time: int) -> int:
-    """How many rows of that time one call may have: whole tiles."""
-    return MOST // time // TILE * TILE
+    """How many rows of that time one call may have: whole tiles, or what of one is still in turn."""
+    most = MOST // time
+    return most // TILE * TILE if most >= TILE else max(rows for rows in ROWS if rows <= max(most, ROWS[0]))
 
 
 def bucket_for(rows: int, time: int, least: int = ROWS[0]) -> Bucket:

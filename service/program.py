@@ -32,8 +32,9 @@ NEXT_ROWS = (128,)
 """Compiled right after, in the background; and the usual ones for rows of different lengths."""
 
 OFTEN = 16
-"""Times that a shape is asked for before it is compiled where smaller or larger calls will do: they cost a few hundredths more,
-and compiling costs half a second of a processor, which a moment's hiccup, and the one large batch after it, is not worth."""
+"""Times that a shape is asked for before it is compiled where a larger call, or fewer smaller ones, will do: they cost
+a few hundredths more, and compiling costs half a second of a processor, which a moment's hiccup, and the one large batch after
+it, is not worth."""
 
 
 def _log_failure(compiling: "Future[None]") -> None:
@@ -73,7 +74,7 @@ class Program:
 
     def compile(self, buckets: frozenset[Bucket]) -> bool:
         """Compile these here and now: those that the version before is asked for. Whether any was not compiled yet."""
-        missing = buckets - self._compiled.keys()
+        missing = {bucket_for(*bucket, self._least) for bucket in buckets} - self._compiled.keys()
         for bucket in missing:
             self._compile_once(bucket)
         return bool(missing)
@@ -111,8 +112,9 @@ class Program:
         return values
 
     def seconds(self, rows: int, time: int) -> float:
-        took = self._took.get(bucket_for(rows, time, self._least))
-        return 1e-4 + 1e-7 * rows * time if took is None else tiles(rows) * took
+        bucket = bucket_for(rows, time, self._least)
+        took = self._took.get(bucket)
+        return 1e-4 + 1e-7 * min(tiles(rows) * TILE, bucket.rows) * time if took is None else tiles(rows) * took
 
     def serve(self) -> None:
         if self._serving:
@@ -131,7 +133,7 @@ class Program:
             return bucket.rows
         sizes = sorted(there.rows for there in tuple(self._compiled) if there.time == bucket.time and there.rows > 1)
         self._asked[bucket] += 1
-        if not sizes or self._asked[bucket] >= OFTEN:
+        if not sizes or self._asked[bucket] >= OFTEN or bucket.rows > OFTEN * sizes[-1]:
             self._compile_soon(bucket, partial(self._compile_once, bucket))
         return next((size for size in sizes if size >= bucket.rows), sizes[-1] if sizes else None)
 
@@ -227,10 +229,10 @@ class Program:
         self._long = self._timed_call(piece, (1, LONG, 1), (1,), (1, units), (1, units))
 
     def _timed_call(self, function: Callable[..., Any], *shapes: tuple[int, ...]) -> Call:
-        """`function` compiled for float32 arrays of these shapes, and run once."""
+        """`function` compiled for float32 arrays of these shapes, and run once, on ones: a loop takes one step."""
         begun = time.perf_counter()
         call = self._call(function, *shapes, jit=True)
-        call(self._weights, *(np.zeros(shape, np.float32) for shape in shapes))
+        call(self._weights, *(np.ones(shape, np.float32) for shape in shapes))
         memory.trim()
         self._compilations.inc()
         self._compile_seconds.inc(time.perf_counter() - begun)

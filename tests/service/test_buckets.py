@@ -15,11 +15,16 @@ def test_rows_of_one_length_are_padded_by_an_eighth_at_most() -> None:
     assert time_bucket(5000, FINE_TIMES) == TIMES[-1]
 
 
-@pytest.mark.parametrize("time", [1, 5, *TIMES])
+@pytest.mark.parametrize("time", FINE_TIMES)
 def test_a_call_never_takes_longer_than_its_turn(time: int) -> None:
     assert 0 < most_rows(time) * time <= MOST
     assert most_rows(time) % TILE == 0
     assert most_rows(time) <= ROWS[-1]
+
+
+@pytest.mark.parametrize(("time", "rows"), [(2048, TILE), (2049, 8), (8192, 8), (8193, 2), (MOST, 2)])
+def test_of_a_model_for_very_long_rows_a_call_has_less_than_a_tile(time: int, rows: int) -> None:
+    assert most_rows(time) == rows
 
 
 @pytest.mark.parametrize(

@@ -142,7 +142,7 @@ def test_a_program_goes_with_the_last_version_that_uses_it(exported: Exported) -
 
 def test_a_program_of_another_kind_is_compiled_for_what_the_one_before_was_compiled_for(exported: Exported) -> None:
     topology = TOPOLOGIES["one_to_one"]
-    wanted = frozenset([Bucket(256, 1)])
+    wanted = frozenset([Bucket(512, 1)])
     before = Program(exported("one_to_one"), topology, 5, ("one_to_one", "1"))
     before.compile(wanted)
     assert wanted <= before.compiled

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from contract.store import ModelStore
 from contract.topologies import TOPOLOGIES, Floats, Rows, TopologyName
-from service.buckets import LONE, LONG, TILE, TIMES, Bucket
+from service.buckets import LONE, LONG, TILE, TIMES, Bucket, bucket_for
 from service.errors import TooFarOut
 from service.model import LoadedModel
 from service.program import OFTEN
@@ -115,14 +115,14 @@ def test_of_a_large_batch_no_more_is_computed_than_whole_tiles(
     model = models["many_to_one"]
     assert isinstance(model.runtime, SavedModel)
     asked = Rows.of(list(np.random.default_rng(7).random((rows, 5), np.float32)))
-    for _ in range(OFTEN):
-        model.run(asked)
+    answers = [model.run(asked).values for _ in range(OFTEN)]
     settled(model)
     computed = model.runtime._weights.computed._value
     before, calls = computed.get(), model.runtime._weights.calls._value.get()
-    model.run(asked)
+    answers.append(model.run(asked).values)
     assert computed.get() - before == 5 * computed_rows
     assert model.runtime._weights.calls._value.get() - calls == 1
+    assert all(np.array_equal(answer, answers[0]) for answer in answers)  # in pieces, and whole
 
 
 def test_a_wide_model_is_computed_in_whole_tiles_where_fewer_rows_differ(tmp_path: Path) -> None:
@@ -151,8 +151,22 @@ def test_a_shape_that_others_can_stand_in_for_is_compiled_when_it_is_asked_for_o
     assert all(answer == answers[0] for answer in answers)  # in pieces, and whole
 
 
+def test_a_shape_much_larger_than_what_could_stand_in_for_it_is_compiled_at_once(home: Path) -> None:
+    store = ModelStore(home / "models")
+    version = store.versions("one_to_one")[-1]
+    runtime = SavedModels().load(store.path("one_to_one", version), TOPOLOGIES["one_to_one"], 1, ("large", "1"))
+    runtime.serve()
+    runtime.settle()  # shapes of up to 128 rows are there
+    for rows, compiled in ((2048, False), (2049, True)):
+        runtime.predict(np.zeros((rows, 1, 1), np.float32))
+        runtime.settle()
+        assert (bucket_for(rows, 1) in runtime.program.compiled) == compiled
+
+
 def test_time_is_expected_to_be_what_it_was(models: dict[TopologyName, LoadedModel]) -> None:
     runtime = models["many_to_many"].runtime
     runtime.predict(np.zeros((2, 8, 1), np.float32))
     assert 0 < runtime.seconds(2, 8) < 1
     assert runtime.seconds(4096, 16) > runtime.seconds(2100, 16) > runtime.seconds(32, 16)
+    runtime.predict(np.zeros((2 * TILE, 8, 1), np.float32))
+    assert runtime.seconds(4 * TILE, 8) == pytest.approx(2 * runtime.seconds(2 * TILE, 8))
