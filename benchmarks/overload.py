@@ -28,7 +28,7 @@ from benchmarks import machine, wrk
 from benchmarks.arrivals import constant
 from benchmarks.client import OpenLoop, Outcome
 from benchmarks.commands import interruptible, model_folder
-from benchmarks.payloads import ITEMS, rows_body, rows_items
+from benchmarks.payloads import ITEMS, of_rows, rows_body, rows_items
 from benchmarks.servers import Server, ask, check, running
 from benchmarks.targets import unroll
 
@@ -55,7 +55,7 @@ def measure(seconds: float, rows: int, items: int) -> int:
         check(expected, [item for row in rows_items(rows, items) for item in row])
         turn = max(1.0, seconds / 20)
         capacity = _capacity(server, Path(folder), turn)
-        print(f"{rows} rows of {items} items a request; capacity {capacity:.0f} requests/s", file=sys.stderr)
+        print(f"{of_rows(rows, items)} a request; capacity {capacity:.0f} requests/s", file=sys.stderr)
         phases = []
         for factor in FACTORS:
             before = machine.memory(server.pid)

@@ -16,3 +16,8 @@ def rows_items(rows: int, items: int = ITEMS) -> list[list[float]]:
 
 def rows_body(rows: int, items: int = ITEMS) -> bytes:
     return json.dumps({"sequences": rows_items(rows, items)}).encode()
+
+
+def of_rows(rows: int, items: int = ITEMS) -> str:
+    """What such a request has, in words."""
+    return f"{rows:,} row{'s' * (rows > 1)} of {items:,} items"

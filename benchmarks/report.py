@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from benchmarks.results import Results, request_of, verdicts
+from benchmarks.payloads import of_rows
+from benchmarks.results import Results, verdicts
 from benchmarks.targets import ECHO
 from benchmarks.wrk import Load
 
@@ -120,7 +121,7 @@ def _overload(results: Results) -> str:
 
 
 def _overloaded(measured: dict[str, Any]) -> str:
-    rows = []
+    request, rows = of_rows(measured["rows"], measured["items"]), []
     for phase in measured["phases"]:
         counts = [f"{phase[name]:,}" for name in ("accepted", "shed", "other", "unsent")]
         times = [
@@ -132,7 +133,7 @@ def _overloaded(measured: dict[str, Any]) -> str:
     columns += ["429 p99 ms", "late p99 ms", "MB"]
     return (
         f"{table(columns, rows)}\n\nOpen loop, {measured['seconds']:g} s each, "
-        f"{request_of(measured)} a request; capacity is the mean of just before and just after. Latency counts "
+        f"{request} a request; capacity is the mean of just before and just after. Latency counts "
         "from when a request was due. `late`: how far the client itself\nfell behind; `unsent`: no connection was free."
     )
 

@@ -3,6 +3,7 @@
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from benchmarks.payloads import of_rows
 from benchmarks.targets import ECHO, OURS
 from benchmarks.wrk import Load
 
@@ -123,10 +124,10 @@ def _overload(results: Results) -> list[Verdict]:
 
 
 def _overloaded(measured: dict[str, Any]) -> list[Verdict]:
-    base, *phases = measured["phases"]
+    (base, *phases), request = measured["phases"], of_rows(measured["rows"], measured["items"])
     found = []
     for phase in phases:
-        at = f"offered {phase['factor']:g} times capacity, {request_of(measured)}: "
+        at = f"offered {phase['factor']:g} times capacity, {request}: "
         odd = sum(phase[name] for name in ("other", "unsent", "unanswered", "wrong", "without_retry_after"))
         grown = phase["rss_mb"][1] - phase["rss_mb"][0]
         found += [
@@ -141,12 +142,6 @@ def _overloaded(measured: dict[str, Any]) -> list[Verdict]:
             shed = phase["shed_p99_ms"]
             found.append(Verdict(at + "p99 of a 429", "under 20 ms", f"{shed:.1f} ms", shed < 20))
     return found
-
-
-def request_of(measured: dict[str, Any]) -> str:
-    """What was asked of `benchmarks.overload`."""
-    rows, items = measured["rows"], measured["items"]
-    return f"{rows:,} row{'s' * (rows > 1)} of {items:,} items"
 
 
 def _start(results: Results) -> list[Verdict]:

@@ -10,7 +10,6 @@ import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Executor
-from itertools import chain
 from typing import Any, NamedTuple, Protocol
 
 from contract.topologies import Floats, Rows
@@ -202,20 +201,22 @@ class Batcher:
         return batch
 
     def _run(self, batch: list[_Waiting], rows: Rows, trace: BatchTrace | None) -> Computed:
-        with trace or UNTRACED:
-            return self._compute(batch, rows, trace)
-
-    def _compute(self, batch: list[_Waiting], rows: Rows, trace: BatchTrace | None) -> Computed:
         """When the batch fails, each runs alone, so that a bad one fails alone."""
+        with trace or UNTRACED:
+            together = self._compute(rows, trace)
+            if not isinstance(together, Exception):
+                return together
+            if len(batch) == 1:
+                return [together]
+            logger.warning("a batch of %d failed with %s; each of it runs alone", len(batch), type(together).__name__)
+            return [self._compute(waiting.rows, trace) for waiting in batch]
+
+    def _compute(self, rows: Rows, trace: BatchTrace | None) -> Floats | Exception:
         try:
             with self._ran.time(), trace.model() if trace else UNTRACED:
                 return self._model.compute(rows)
         except Exception as error:
-            if len(batch) == 1:
-                return [error]
-            logger.warning("a batch of %d failed with %s; each of it runs alone", len(batch), type(error).__name__)
-            each = [self._compute([waiting], waiting.rows, trace) for waiting in batch]
-            return [*chain.from_iterable(values if isinstance(values, list) else [values] for values in each)]
+            return error
 
     def _outcomes(self, batch: list[_Waiting], rows: Rows, computed: Computed) -> _Outcomes:
         """On the event loop: in the model's thread each look at the values took Python's lock from it once more."""

@@ -28,7 +28,7 @@ FINE_TIMES: Final = (*range(1, 9), *(eighth * 2**octave for octave in range(7) f
 LONE: Final = 64
 """A row alone in a call, and longer than this, is not padded to two."""
 MOST: Final = 2**16
-"""Items in one call, padding included: about 7 ms, after which others get their turn."""
+"""Items that one call computes, padding included: about 7 ms, after which others get their turn."""
 
 
 class Bucket(NamedTuple):
@@ -36,8 +36,13 @@ class Bucket(NamedTuple):
     time: int
 
     @property
-    def items(self) -> int:
-        return self.rows * self.time
+    def tiled(self) -> bool:
+        """Whether a call of it is a loop over tiles."""
+        return self.rows > TILE
+
+    def computed(self, rows: int) -> int:
+        """The items that a call of it computes for so many rows."""
+        return min(tiles(rows) * TILE, self.rows) * self.time
 
 
 def time_bucket(length: int, times: tuple[int, ...] = TIMES) -> int:

@@ -114,7 +114,7 @@ class Program:
     def seconds(self, rows: int, time: int) -> float:
         bucket = bucket_for(rows, time, self._least)
         took = self._took.get(bucket)
-        return 1e-4 + 1e-7 * min(tiles(rows) * TILE, bucket.rows) * time if took is None else tiles(rows) * took
+        return 1e-4 + 1e-7 * bucket.computed(rows) if took is None else tiles(rows) * took
 
     def serve(self) -> None:
         if self._serving:
@@ -141,13 +141,10 @@ class Program:
         rows = len(inputs)
         if rows < bucket.rows:
             inputs = np.concatenate([inputs, np.zeros((bucket.rows - rows, bucket.time, 1), np.float32)])
-        if bucket.rows <= TILE:
-            (outputs,) = self._compiled[bucket](weights, inputs)
-            weights.computed.inc(bucket.items)
-        else:
-            (outputs,) = self._compiled[bucket](weights, inputs, np.full(1, tiles(rows), np.float32))
-            weights.computed.inc(tiles(rows) * TILE * bucket.time)
+        number = [np.full(1, tiles(rows), np.float32)] if bucket.tiled else []
+        (outputs,) = self._compiled[bucket](weights, inputs, *number)
         weights.calls.inc()
+        weights.computed.inc(bucket.computed(rows))
         return outputs[:rows]
 
     def _run_uncompiled(self, weights: Weights, inputs: Floats) -> Floats:
@@ -206,10 +203,8 @@ class Program:
             _, outputs = tf.while_loop(lambda tile, _: tile < last, step, (tf.constant(0), outputs))
             return outputs.concat()
 
-        if bucket.rows <= TILE:
-            self._compiled[bucket] = self._timed_call(whole, shape)
-        else:
-            self._compiled[bucket] = self._timed_call(tile_by_tile, shape, (1,))
+        call = self._timed_call(tile_by_tile, shape, (1,)) if bucket.tiled else self._timed_call(whole, shape)
+        self._compiled[bucket] = call
 
     def _compile_long(self) -> None:
         """A piece with the state before and after it, step by step from the `step` signature; `items` of it, (1,), are real."""
