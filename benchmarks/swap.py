@@ -66,11 +66,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def promote_all(prepared: Path, store: ModelStore, url: str, workers: int, interval: float) -> int:
-    """The other process: publishes and promotes what is prepared, one after another, and writes a line for each."""
-    import training.publish  # noqa: F401, PLC0415 - takes a second of a core, and whoever publishes twenty does it once
+    """The other process: publishes and promotes what is prepared, one after another, and writes a line for each.
+
+    What it takes of a core once, however many it publishes, is before and after: a second for its imports, 0.2 s for a first
+    version (BentoML imports more when it writes one), 0.2 s for its end.
+    """
     from training.wait import wait_until_served  # noqa: PLC0415
 
-    folders = sorted(prepared.iterdir())[1:]  # the first is served already
+    first, *folders = sorted(prepared.iterdir())  # the first is served already
+    with tempfile.TemporaryDirectory(prefix="bench-") as rehearsal:
+        versions.publish(ModelStore(Path(rehearsal)), first)
     print("ready", flush=True)
     sys.stdin.readline()
     for folder in folders:
@@ -81,6 +86,8 @@ def promote_all(prepared: Path, store: ModelStore, url: str, workers: int, inter
         assert wait_until_served(url, MODEL, {PRODUCTION: version}, timeout=60) == workers
         print(json.dumps(Promotion(folder.name, version, begun, moved, time.monotonic())), flush=True)
         time.sleep(interval)
+    print("done", flush=True)
+    sys.stdin.read()
     return 0
 
 
@@ -158,6 +165,8 @@ async def _with_swaps(
 
     async def follow(lines: asyncio.StreamReader) -> None:
         async for line in lines:
+            if line == b"done\n":
+                return
             promotions.append(Promotion(*json.loads(line)))
             if len(promotions) in (20, options.swaps):
                 memory[len(promotions)] = max(machine.memory(server.pid))
@@ -165,6 +174,7 @@ async def _with_swaps(
     following = asyncio.ensure_future(follow(promoter.stdout))
     outcomes = await _offer(server, body, takewhile(lambda _: not following.done(), (number / rate for number in count())))
     await following
+    promoter.stdin.close()
     if await promoter.wait() != 0:
         raise SystemExit("benchmarks.swap: the promoting process failed")
     return outcomes, promotions, memory
