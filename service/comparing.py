@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 WAITING: Final = 8 * MOST
 """Items that may wait to be compared; what comes beyond is counted and left out: a shadow that is slower than the traffic
 must not grow a queue."""
-PAUSE: Final = 0.05
+PAUSE: Final = 0.2
 """Seconds in which what is to be compared gathers, unless a whole call has come together before."""
 
 
