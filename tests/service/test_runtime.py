@@ -1,5 +1,6 @@
 """The compiled shapes of really trained models: the same numbers as the signature, whoever shares the call."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -24,11 +25,20 @@ def models(home: Path) -> dict[TopologyName, LoadedModel]:
     return {model.manifest.topology: model for model in registry.models}
 
 
-def signature(home: Path, model: LoadedModel, inputs: Floats) -> Floats:
-    folder = ModelStore(home / "models").path(model.manifest.name, model.manifest.version)
-    loaded = tf.saved_model.load(str(folder))
-    (outputs,) = loaded.signatures["serving_default"](sequences=tf.constant(inputs)).values()
-    return np.asarray(outputs)
+@pytest.fixture(scope="module")
+def signatures(home: Path, models: dict[TopologyName, LoadedModel]) -> dict[TopologyName, Callable[[Floats], Floats]]:
+    """What TensorFlow itself answers."""
+    return {name: signature(ModelStore(home / "models"), model) for name, model in models.items()}
+
+
+def signature(store: ModelStore, model: LoadedModel) -> Callable[[Floats], Floats]:
+    loaded = tf.saved_model.load(str(store.path(model.manifest.name, model.manifest.version)))
+
+    def answer(inputs: Floats) -> Floats:
+        (outputs,) = loaded.signatures["serving_default"](sequences=tf.constant(inputs)).values()
+        return np.asarray(outputs)
+
+    return answer
 
 
 def settled(model: LoadedModel) -> LoadedModel:
@@ -40,11 +50,14 @@ def settled(model: LoadedModel) -> LoadedModel:
 @pytest.mark.parametrize("name", TOPOLOGIES)
 @pytest.mark.parametrize("rows", [1, 2, 31, 33, 200])
 def test_compiled_answers_are_those_of_the_signature(
-    home: Path, models: dict[TopologyName, LoadedModel], name: TopologyName, rows: int
+    models: dict[TopologyName, LoadedModel],
+    signatures: dict[TopologyName, Callable[[Floats], Floats]],
+    name: TopologyName,
+    rows: int,
 ) -> None:
     model, topology = models[name], TOPOLOGIES[name]
     asked = Rows.of(list(np.random.default_rng(rows).random((rows, 5), np.float32)))
-    expected = topology.from_model(signature(home, model, topology.to_model(asked)), asked)
+    expected = topology.from_model(signatures[name](topology.to_model(asked)), asked)
     for _ in range(2):  # while its shape is being compiled, and after
         np.testing.assert_allclose(model.run(asked).values, expected, rtol=0, atol=5e-6)
         settled(model)
@@ -85,10 +98,12 @@ def test_a_poisoned_row_changes_no_other(models: dict[TopologyName, LoadedModel]
         assert poisoned[number].tolist() == clean[number].tolist()
 
 
-def test_a_row_beyond_the_longest_time_carries_its_state_over(home: Path, models: dict[TopologyName, LoadedModel]) -> None:
+def test_a_row_beyond_the_longest_time_carries_its_state_over(
+    models: dict[TopologyName, LoadedModel], signatures: dict[TopologyName, Callable[[Floats], Floats]]
+) -> None:
     model = models["many_to_many"]
     row = np.random.default_rng(4).random(2 * LONG + 100, np.float32)
-    expected = signature(home, model, row[None, :, None])[0, :, 0]
+    expected = signatures["many_to_many"](row[None, :, None])[0, :, 0]
     for _ in range(2):
         np.testing.assert_allclose(model.run(Rows.of([row])).values, expected, rtol=0, atol=1e-6)
         settled(model)
