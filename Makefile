@@ -123,6 +123,6 @@ lock: $(DEV_READY)  ## pin requirements/ anew from pyproject.toml
 	printf 'tensorflow[and-cuda]\n' | $(BIN)/pip-compile -q --strip-extras --no-annotate --no-header --no-emit-index-url --no-emit-find-links --no-emit-trusted-host -c requirements/dev.txt -o - - 2>/dev/null | grep '^nvidia-.*-cu12' > requirements/gpu.txt
 
 clean:  ## remove what make made, the models included
-	rm -rf .venv .venv-tools .bentoml runs reports .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-tools .venv-bench .bentoml dist runs reports .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 .PHONY: help setup serve train retrain test test-image test-faults lint audit format load load-ui bento image image-train tools chart bench bench-setup bench-training capacity soak faults lock clean

@@ -122,7 +122,7 @@ class Unroll:
         self._native = Native(Engine(registry, bars, admission.aside), settings.max_rows, settings.max_items)
         workers = Workers()
         pages = ModelPages(registry, workers)
-        transport.add(*self._native.routes, *pages.routes, *Admin(store, guard).routes)
+        transport.add(*self._native.routes, *pages.routes, *Admin(store, guard, admission.aside).routes)
         guard.start(settings.reread_seconds)
         # BentoML turns uvicorn's access log off, but not the work of putting its lines together.
         logging.getLogger("uvicorn.access").propagate = False
@@ -132,6 +132,7 @@ class Unroll:
         def look() -> None:
             registry.refresh()
             pages.tell()
+            metrics.reserve()  # for what the files have grown by with new versions' labels
 
         pages.tell()
         watcher = Watcher(settings.models_dir, settings.watch_seconds, look)

@@ -15,13 +15,15 @@ from service.batching import Batcher
 from service.buckets import MOST
 from service.caller import Caller, CallerGone
 from service.comparing import Comparer
-from service.errors import DeadlineExceeded, InvalidShape
+from service.errors import DeadlineExceeded, InvalidShape, TooFarOut
 from service.model import Answer, LoadedModel
 from service.served import Choice
 from service.switching import Switching
 from service.trials import Bars, Trial
 
 logger = logging.getLogger(__name__)
+BLAMELESS: Final = (DeadlineExceeded, CallerGone, TooFarOut)
+"""What the version that an alias names does not count as an error of its own: its caller's doing, or the load's."""
 JUDGE_SECONDS: Final = 0.02
 """How often a canary's figures are held against its bars."""
 
@@ -86,7 +88,7 @@ class Engine:
             return await self._predict_with_canary(choice, canary, rows, caller)
         try:
             values, in_domain = await self._batcher(model).run(rows, caller, shadow)
-        except (DeadlineExceeded, CallerGone):
+        except BLAMELESS:
             raise
         except Exception:
             if shadow is not None:
@@ -125,7 +127,7 @@ class Engine:
             try:
                 with canary.timed("baseline"):
                     answer = await self._batcher(answering).run(rows, caller, choice.shadow)
-            except (DeadlineExceeded, CallerGone):
+            except BLAMELESS:
                 raise
             except Exception:
                 canary.failed("baseline")

@@ -113,6 +113,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except ValidationError as error:
         fault = error.errors(include_url=False)[0]
         parser.error(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}; received {fault['input']!r}")
+    except (OverflowError, ValueError):  # of dates
+        parser.error(f"days: expected a number of days before the year 10000; received {asked.days}")
     sys.stderr.write(f"The key, shown this once: {key}\n")
     sys.stdout.write(line(kept) + "\n")
 

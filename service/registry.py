@@ -70,7 +70,7 @@ class Registry:
     def refresh(self) -> None:
         """Bring memory in step with the store. What cannot be read or fails a check changes nothing that is served."""
         with self._lock:
-            for name in sorted({*self._store.names(), *self._served}):
+            for name in sorted({*self._store.names(), *self._served, *(name for name, _ in self._refusals)}):
                 self._refresh_name(name)
             metrics.refused_versions.set(len(self._refusals))
 
@@ -138,9 +138,11 @@ class Registry:
         return [Refusal(name, version, reason) for (name, version), (_, reason) in self._refusals.copy().items()]
 
     def _refresh_name(self, name: str) -> None:
-        aliases = self._readable_aliases(name)
         before = self._served.get(name)
         on_disk = self._store.versions(name)
+        if before is not None and not on_disk:  # a volume that is gone for a while: its aliases are, too
+            return
+        aliases = self._readable_aliases(name)
         self._forget_refusals(name, {*on_disk, *(version for alias in aliases.values() for version in alias.named)})
         loaded: dict[str, LoadedModel | None] = dict(before.versions) if before else {}  # None: tried in vain
 
@@ -217,7 +219,11 @@ class Registry:
     def _loaded(self, name: str, version: str, before: LoadedModel | None) -> LoadedModel | None:
         """The version, verified and ready to serve; None where a check fails, which is done again once its files change, or at
         the next look where the fault is not the files'."""
-        files = state(self._store.path(name, version))
+        try:
+            files = state(self._store.path(name, version))
+        except OSError as error:  # a network volume that hangs: nothing is known of the version
+            self._refuse(name, version, None, str(error))
+            return None
         if self._refusals.get((name, version), (None,))[0] == (files,):
             return None
         begun = time.monotonic()

@@ -33,6 +33,9 @@ from service.tracing import RequestTrace
 logger = logging.getLogger(__name__)
 GONE = 499
 """What stands for the status of a request whose client went away, in logs and traces; nobody is sent it."""
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE"})
+OTHER = "_OTHER"
+"""What logs and traces call every other method, as OpenTelemetry does: their names are bounded."""
 DRAIN_BYTES = 16 * 2**20
 """How much of a refused body is read and dropped after the answer, so that a client still sending gets to read it."""
 DRAIN_SECONDS = 5.0
@@ -85,7 +88,7 @@ class Transport:
         for route in routes:
             match, child = route.matches(scope)
             if match is Match.PARTIAL and isinstance(route, StarletteRoute):
-                return _wrong_method(scope, ", ".join(route.methods or ()))
+                return self._kept_out(scope) or _wrong_method(scope, ", ".join(route.methods or ()))
             if match is Match.FULL:
                 if not isinstance(route, Mount) or not isinstance(route.app, StaticFiles):
                     return None
@@ -101,7 +104,8 @@ class Transport:
         begun = time.perf_counter()
         headers = dict(scope["headers"])
         identity = self._identity(headers)
-        trace = self._observer.begin(headers, route.method, route.path, identity[1])
+        method = scope["method"] if scope["method"] in METHODS else OTHER
+        trace = self._observer.begin(headers, method, route.path, identity[1])
         status, outcome = UnrollError.status, UnrollError.slug
         try:
             response = await self._handle(route, path, scope, headers, receive, trace)
@@ -129,7 +133,7 @@ class Transport:
             await _send(response, identity, send)
             route.seconds.observe(time.perf_counter() - begun)
         if trace is not None or outcome is not OK or self._observer.samples:
-            self._observer.end(trace, route.method, route.path, status, outcome, time.perf_counter() - begun)
+            self._observer.end(trace, method, route.path, status, outcome, time.perf_counter() - begun)
 
     async def _handle(
         self,
@@ -151,7 +155,8 @@ class Transport:
         if announced is not None and announced > self._limits.body_bytes:  # before a byte of it is read
             raise self._too_large(f"{announced}")
         check_content_type(headers)
-        self._admission.enter(announced)
+        if route.scope == "predict":  # what an admin asks for is needed most when too much waits
+            self._admission.enter(announced)
         message = _at_once(receive)  # nearly always all of it
         if message is not None and message["type"] == "http.request" and not message.get("more_body", False):
             body = message.get("body", b"")

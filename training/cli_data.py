@@ -60,13 +60,11 @@ def data() -> None:
 def check_command(file: str, length: int | None, as_json: bool, **how: Any) -> None:
     """Say what is in FILE (CSV, Parquet, NPZ; - is CSV on standard input), how it would be split, and what is wrong with it.
 
-    Exit code 0: it can be trained on; 1: it cannot; 2: usage.
+    Exit code 0: it can be trained on; 1: it cannot; 2: usage; 130: Ctrl-C.
     """
-    from training.dataset_check import check  # noqa: PLC0415 - Arrow, which `--help` need not wait for
-
     source = Source(file, length=length, **source_values(how))
     try:
-        report, dataset = check(source)
+        report, dataset = _check(source)
     except DataRefused as refused:
         if as_json:
             faults = [fault._asdict() for fault in refused.faults]
@@ -83,10 +81,8 @@ def check_command(file: str, length: int | None, as_json: bool, **how: Any) -> N
 
 def load(source: Source) -> Dataset:
     """For `run`: what to train on, its warnings said. Where there are faults they are printed, and the exit code is 1."""
-    from training.dataset_check import check  # noqa: PLC0415 - as above
-
     try:
-        report, dataset = check(source)
+        report, dataset = _check(source)
     except DataRefused as refused:
         show_faults(refused.faults, refused.total)
         sys.exit(1)
@@ -94,6 +90,15 @@ def load(source: Source) -> Dataset:
     if dataset is None:
         sys.exit(1)
     return dataset
+
+
+def _check(source: Source) -> tuple[Any, Dataset | None]:
+    from training.dataset_check import check  # noqa: PLC0415 - Arrow, which `--help` need not wait for
+
+    try:
+        return check(source)
+    except KeyboardInterrupt:  # ten million rows take a while
+        raise SystemExit(130) from None
 
 
 def _plain(report: Any) -> dict[str, Any]:

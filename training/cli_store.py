@@ -1,11 +1,11 @@
 """The command line of the store: look at versions, move aliases, take versions out. No TensorFlow, so it answers at once."""
 
-import re
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
 import click
+import httpx
 from pydantic import TypeAdapter
 
 from contract.aliases import PRODUCTION, Alias
@@ -40,7 +40,11 @@ def _tag(_context: click.Context, _parameter: click.Parameter, given: str) -> tu
 
 
 def _url(_context: click.Context, _parameter: click.Parameter, given: str | None) -> str | None:
-    if given is not None and not re.match(r"https?://[^/]", given):
+    try:
+        address = None if given is None else httpx.URL(given)
+    except httpx.InvalidURL:
+        address = httpx.URL()
+    if address is not None and not (address.scheme in ("http", "https") and address.host and (address.port or 1) < 2**16):
         raise click.BadParameter(f"expected an address such as http://127.0.0.1:3000; received {given!r}")
     return given
 

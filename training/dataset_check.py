@@ -63,7 +63,7 @@ class Report:
 
 
 def check(source: Source) -> tuple[Report, Dataset | None]:
-    """The report, and what to train on where there is no fault. Raises DataRefused for a file of another kind, and OSError."""
+    """The report, and what to train on where there is no fault. Raises DataRefused as `read`."""
     found = read(source)
     report = _counted(source, found)
     faults = found.faults

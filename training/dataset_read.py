@@ -50,9 +50,12 @@ class Read(NamedTuple):
 
 
 def read(source: Source) -> Read:
-    """Raises DataRefused for a file of another kind, and OSError. Bad cells are in `faults`."""
+    """Raises DataRefused for a file of another kind, and one that cannot be read. Bad cells are in `faults`."""
     readers = {".npz": _read_npz, ".parquet": _read_parquet, ".pq": _read_parquet}
-    return readers.get(Path(source.path).suffix.lower(), _read_csv)(source)
+    try:
+        return readers.get(Path(source.path).suffix.lower(), _read_csv)(source)
+    except OSError as error:  # Arrow's too, of a damaged page of Parquet
+        refuse(source, f"cannot be read: {error.strerror or error}")
 
 
 def refuse(source: Source, reason: str) -> NoReturn:

@@ -5,13 +5,19 @@ These routes do not exist until such a key does (`service/guard.py`). The store 
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from contextvars import copy_context
+from functools import partial
+from math import isfinite
 from typing import Final, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from contract.store import BrokenVersion, ModelStore
-from service.errors import InvalidRequest, NotJSON, Unchangeable, UnknownRoute
+from service.errors import DeadlineExceeded, InvalidRequest, NotJSON, Unchangeable, UnknownRoute
 from service.guard import Guard
 from service.protocols.native import render_error
 from service.routes import Request, Response, Route
@@ -23,8 +29,11 @@ FIELDS: Final = ("name", "expires", "rate", "burst")
 
 
 class Admin:
-    def __init__(self, store: ModelStore, guard: Guard) -> None:
-        self._store, self._guard = store, guard
+    """`aside`: `Admission.aside`, for the store's time says nothing of the model's."""
+
+    def __init__(self, store: ModelStore, guard: Guard, aside: Callable[[int], AbstractContextManager[None]]) -> None:
+        self._store, self._guard, self._aside = store, guard, aside
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="admin")  # nobody else waits for who has the store's lock
 
     @property
     def routes(self) -> list[Route]:
@@ -62,24 +71,36 @@ class Admin:
         return Response(KeyList(keys=keys).model_dump_json().encode())
 
     async def _done(self, request: Request, what: Callable[[str], BaseModel]) -> Response:
-        """Beside the event loop: the store hashes files, and waits for its lock."""
+        """Beside the event loop: the store hashes files, and waits for its lock.
+
+        Raises UnknownRoute, Unchangeable or DeadlineExceeded.
+        """
         name = request.path["name"]
 
         def run() -> BaseModel:
             if name not in (names := self._store.names()):
                 raise UnknownRoute(f"no model {name[:100]} is in the store. There is: {', '.join(names)}.")
-            return what(name)
+            done = what(name)
+            if isinstance(done, Changed):  # here, for it may be done after its caller was answered 504
+                who = f"asked for with the key {request.key}"
+                logger.warning("%s of %s: %s -> %s, %s", done.alias, name, done.before, done.version, who)
+            return done
 
+        left = request.caller.deadline - time.monotonic()
+        work = self._thread.submit(copy_context().run, run)
+        asked = asyncio.wrap_future(work)
+        with self._aside(request.caller.size):
+            await asyncio.wait([asked], timeout=left if isfinite(left) else None)
+        if not asked.done():
+            asked.add_done_callback(partial(_log_failure, name))
+            yet = "it will not be done" if work.cancel() else f"it may be done yet: see GET /admin/models/{name[:100]}"
+            raise DeadlineExceeded(f"another process has the store's lock, or its disk is slow; {yet}.")
         try:
-            done = await asyncio.to_thread(run)
+            done = asked.result()
         except BrokenVersion as error:
             raise Unchangeable(f"{error}.") from error
         except OSError as error:  # a full disk, or a store that is mounted to be read only
             raise Unchangeable(f"the store cannot be written: {error.strerror or error}.") from error
-        if isinstance(done, Changed):
-            logger.warning(
-                "%s of %s: %s -> %s, asked for with the key %s", done.alias, name, done.before, done.version, request.key
-            )
         return Response(done.model_dump_json().encode())
 
     def _look(self, name: str) -> StoredModel:
@@ -88,6 +109,12 @@ class Admin:
     def _named(self, name: str, alias: str) -> str | None:
         there = self._store.aliases(name).get(alias)
         return there.version if there else None
+
+
+def _log_failure(name: str, late: "asyncio.Future[BaseModel]") -> None:
+    """Of what was done, or not, after its caller had been answered."""
+    if not late.cancelled() and (error := late.exception()) is not None:
+        logger.error("what was asked of %s failed after its deadline: %s", name, error)
 
 
 def _read(kind: type[Asked], body: bytes) -> Asked:

@@ -193,6 +193,15 @@ def test_what_the_version_in_place_fails_is_counted_and_raised() -> None:
     assert (choice.shadow.sides["baseline"].requests, choice.shadow.sides["baseline"].errors) == (1, 1)
 
 
+def test_rows_too_far_out_count_against_no_version() -> None:
+    choice = on_trial("shadow", FakeRuntime("many_to_many"))
+    assert choice.shadow is not None
+    object.__setattr__(choice.model, "runtime", NotANumber("many_to_many"))
+    with pytest.raises(TooFarOut):
+        asyncio.run(Engine(FakeModels({}, choice), BARS).predict("many_to_many", Rows.of([[3e38]]), Caller()))
+    assert choice.shadow.sides["baseline"].requests == 0
+
+
 def test_what_the_version_in_place_fails_counts_for_a_shadow_beside_a_canary_too() -> None:
     choice = on_trial("canary", NotANumber("many_to_many"))
     assert choice.canary is not None

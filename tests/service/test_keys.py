@@ -75,3 +75,7 @@ def test_the_command_says_what_it_cannot_take(capsys: pytest.CaptureFixture[str]
     with pytest.raises(SystemExit):
         keys.main(["new", "not a name"])
     assert "name: String should match pattern" in capsys.readouterr().err
+    for days in ("4000000", "nan"):
+        with pytest.raises(SystemExit):
+            keys.main(["new", "bob", "--days", days])
+        assert "days: expected a number of days before the year 10000; received" in capsys.readouterr().err

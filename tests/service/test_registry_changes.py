@@ -10,6 +10,7 @@ from weakref import ref
 import numpy as np
 import pytest
 
+from contract.files import state
 from contract.store import ModelStore
 from contract.topologies import Floats, Topology
 from service import metrics
@@ -159,8 +160,38 @@ def test_a_folder_that_is_removed_takes_nothing_from_memory_that_an_alias_names(
     assert default(registry) == second
     shutil.rmtree(store.root)
     registry.refresh()
-    assert default(registry) == second
-    assert answers(registry, first) is None
+    assert [answers(registry, wanted) for wanted in (None, "production", second, first)] == [second, second, second, first]
+
+
+def test_a_refusal_of_a_name_that_is_gone_is_forgotten(store: ModelStore, publish: Publish) -> None:
+    publish()
+    registry = loaded(store)
+    folder = store.path("many_to_one_8", "broken")
+    folder.mkdir(parents=True)
+    (folder.parent / "aliases.json").write_text("?")
+    registry.refresh()
+    assert {refusal.version for refusal in registry.refusals} == {"broken", "aliases"}
+    shutil.rmtree(folder.parent)
+    registry.refresh()
+    assert registry.refusals == []
+
+
+def test_files_that_cannot_be_looked_at_keep_no_other_from_being_served(
+    store: ModelStore, publish: Publish, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = publish().version, publish().version
+
+    def hangs(folder: Path) -> object:
+        if folder.name == second:
+            raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+        return state(folder)
+
+    with monkeypatch.context() as volume:
+        volume.setattr("service.registry.state", hangs)
+        registry = loaded(store)
+        assert (default(registry), [r.version for r in registry.refusals]) == (first, [second])
+    registry.refresh()
+    assert (default(registry), registry.refusals) == (second, [])
 
 
 def test_a_promotion_of_a_removed_version_is_refused_with_the_reason(store: ModelStore, publish: Publish) -> None:

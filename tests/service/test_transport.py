@@ -157,6 +157,19 @@ def test_beyond_what_may_wait_the_answer_is_429_with_the_body_unread() -> None:
     assert client.chunks_read == 0
 
 
+def test_what_an_admin_asks_for_is_let_in_whatever_waits(keys: tuple[Guard, dict[str, dict[str, str]]]) -> None:
+    guard, headers = keys
+    assert Client(guard=guard, admission=Full()).request("POST", "/echo", headers["predict"], [b"1"]).status == 429
+    assert Client(guard=guard, admission=Full()).request("POST", "/admin/x", headers["admin"], [b"1"]).status == 200
+
+
+@pytest.mark.parametrize(("method", "told"), [("GET", "GET"), ("DELETE", "DELETE"), ("SPY", "_OTHER")])
+def test_the_log_has_the_method_that_was_asked_with(caplog: pytest.LogCaptureFixture, method: str, told: str) -> None:
+    caplog.set_level("INFO")
+    assert Client().request(method, "/echo").status == 405
+    assert f"{told} /echo 405" in caplog.text
+
+
 class Full(Admission):
     def __init__(self) -> None:
         super().__init__(1, 1.0)
@@ -220,6 +233,8 @@ def test_the_applications_own_routes_need_a_key(keys: tuple[Guard, dict[str, dic
     assert Client(guard=guard).request("GET", path).problem["type"] == "urn:unroll:error:missing-key"
     assert Client(guard=guard).request("GET", path, headers["admin"]).status == 403
     assert Client(guard=guard).request("GET", path, headers[scope]).body == b"theirs"
+    assert Client(guard=guard).request("DELETE", path).status == 401  # and only then which methods there are
+    assert Client(guard=guard).request("DELETE", path, headers[scope]).status == 405
 
 
 def test_probes_and_what_does_not_exist_need_no_key(keys: tuple[Guard, dict[str, dict[str, str]]]) -> None:

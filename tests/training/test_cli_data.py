@@ -83,6 +83,15 @@ def test_faults_exit_1_as_text_and_as_json() -> None:
     assert (result.exit_code, json.loads(result.stdout)["faults_in_all"]) == (1, 1)
 
 
+@pytest.mark.parametrize("arguments", [["data", "check", "-"], ["run", "--data", "-"]])
+def test_ctrl_c_while_reading_is_130(monkeypatch: pytest.MonkeyPatch, arguments: list[str]) -> None:
+    def interrupted(_source: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("training.dataset_check.read", interrupted)
+    assert invoke(*arguments, text=csv()).exit_code == 130
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

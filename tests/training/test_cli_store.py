@@ -171,6 +171,8 @@ def test_a_model_without_an_alias_has_no_history(publish: Publish) -> None:
         ["promote", f"{NAME}:latest", "--alias", "Not A Word"],
         ["promote", f"{NAME}:latest", "--alias", "latest"],
         ["promote", f"{NAME}:latest", "--wait", "localhost"],
+        ["promote", f"{NAME}:latest", "--wait", "http://127.0.0.1:3OOO"],
+        ["promote", f"{NAME}:latest", "--wait", "http://127.0.0.1:70000"],
         ["promote", f"{NAME}:latest", "--alias", "candidate", "--shadow", "--wait", "http://localhost"],
         ["withdraw", NAME, "--alias", "candidate", "--wait", "http://localhost"],
         ["prune"],

@@ -213,5 +213,9 @@ def test_a_file_that_is_not_what_its_name_says_is_refused(tmp_path: Path) -> Non
     assert refusal(Source(written(tmp_path, "no zip", "my.npz"))).startswith("my.npz: cannot be read as NPZ: ")
     assert refusal(Source(written(tmp_path, "no magic", "my.parquet"))).startswith("my.parquet: cannot be read as Parquet: ")
     assert refusal(Source(written(tmp_path, b"\xff\xfe\x00bin\n1\n"))).startswith("my.csv: cannot be read as CSV: ")
+    pyarrow.parquet.write_table(pa.table({"value": np.arange(5000.0)}), tmp_path / "my.parquet", compression="none")
+    whole = (tmp_path / "my.parquet").read_bytes()
+    (tmp_path / "my.parquet").write_bytes(whole[:4] + b"\xff" * 100 + whole[104:])  # the first page's header
+    assert refusal(Source(str(tmp_path / "my.parquet"))).startswith("my.parquet: cannot be read: ")
     pyarrow.parquet.write_table(pa.table({"value": ["a", "b"]}), tmp_path / "my.parquet")
     assert refusal(Source(str(tmp_path / "my.parquet"))) == "my.parquet, column value: expected numbers; received string"

@@ -1,13 +1,17 @@
 import asyncio
 import json
+import time
+from contextlib import nullcontext
+from math import inf
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from contract.files import locked
 from contract.store import ModelStore
 from service.caller import Caller
-from service.errors import InvalidRequest, NotJSON, Unchangeable, UnknownRoute
+from service.errors import DeadlineExceeded, InvalidRequest, NotJSON, Unchangeable, UnknownRoute
 from service.guard import Guard
 from service.keys import line, new
 from service.protocols.admin import Admin
@@ -19,15 +23,15 @@ from tests.conftest import Publish
 @pytest.fixture
 def admin(store: ModelStore, tmp_path: Path) -> Admin:
     (tmp_path / "keys").write_text(line(new("root", ["admin"], None, 2.5, None)[1]))
-    return Admin(store, Guard(tmp_path / "keys", Rates(tmp_path)))
+    return Admin(store, Guard(tmp_path / "keys", Rates(tmp_path)), lambda _: nullcontext())
 
 
-def ask(admin: Admin, path: str, name: str = "one_to_one", body: Any = None) -> Any:
+def ask(admin: Admin, path: str, name: str = "one_to_one", body: Any = None, seconds: float = inf) -> Any:
     (route,) = [route for route in admin.routes if route.path == path]
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
 
     async def answer() -> Response:
-        return await route.handle(Request(content, Caller(), {"name": name}, "root"))
+        return await route.handle(Request(content, Caller(time.monotonic() + seconds), {"name": name}, "root"))
 
     return json.loads(asyncio.run(answer()).body)
 
@@ -87,6 +91,20 @@ def test_a_change_that_the_store_refuses_says_why(admin: Admin, store: ModelStor
     (store.root / "one_to_one" / ".lock").mkdir()
     with pytest.raises(Unchangeable, match="the store cannot be written: Is a directory"):
         ask(admin, ROLL_BACK, body={})
+
+
+def test_who_holds_the_stores_lock_keeps_nobody_waiting_past_the_deadline(
+    admin: Admin, store: ModelStore, publish: Publish, caplog: pytest.LogCaptureFixture
+) -> None:
+    first, second = publish().version, publish().version
+    with locked(store.root / "one_to_one"):
+        with pytest.raises(DeadlineExceeded, match="it may be done yet: see GET /admin/models/one_to_one"):
+            ask(admin, PROMOTE, body={"version": first}, seconds=0.01)
+        with pytest.raises(DeadlineExceeded, match="it will not be done"):
+            ask(admin, PROMOTE, body={"version": second}, seconds=0.01)
+    assert len(ask(admin, "/admin/models/{name}")["aliases"]["production"]["history"]) == 1  # once the one before is done
+    assert store.aliases("one_to_one")["production"].version == first
+    assert f"production of one_to_one: None -> {first}, asked for with the key root" in caplog.text
 
 
 @pytest.mark.parametrize("name", ["many_to_many", "..", "one_to_one/..", ""])
