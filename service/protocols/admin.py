@@ -7,7 +7,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from contextvars import copy_context
 from functools import partial
@@ -33,7 +33,8 @@ class Admin:
 
     def __init__(self, store: ModelStore, guard: Guard, aside: Callable[[int], AbstractContextManager[None]]) -> None:
         self._store, self._guard, self._aside = store, guard, aside
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="admin")  # nobody else waits for who has the store's lock
+        # Who waits for the store's lock keeps nobody else waiting, nor those who only look.
+        self._looking, self._changing = (ThreadPoolExecutor(1, thread_name_prefix=f"admin-{n}") for n in ("looks", "changes"))
 
     @property
     def routes(self) -> list[Route]:
@@ -45,7 +46,7 @@ class Admin:
         ]
 
     async def _stored(self, request: Request) -> Response:
-        return await self._done(request, self._look)
+        return await self._done(self._looking, request, self._look)
 
     async def _promote(self, request: Request) -> Response:
         asked = _read(Promotion, request.body)
@@ -55,7 +56,7 @@ class Admin:
             self._store.promote(name, asked.alias, asked.version)
             return Changed(model=name, alias=asked.alias, version=asked.version, before=before)
 
-        return await self._done(request, promote)
+        return await self._done(self._changing, request, promote)
 
     async def _roll_back(self, request: Request) -> Response:
         asked = _read(Rollback, request.body)
@@ -64,13 +65,13 @@ class Admin:
             before = self._named(name, asked.alias)
             return Changed(model=name, alias=asked.alias, version=self._store.rollback(name, asked.alias), before=before)
 
-        return await self._done(request, roll_back)
+        return await self._done(self._changing, request, roll_back)
 
     async def _keys(self, _request: Request) -> Response:
         keys = [KeyInfo(**key.model_dump(include=set(FIELDS)), scopes=sorted(key.scopes)) for key in self._guard.keys]
         return Response(KeyList(keys=keys).model_dump_json().encode())
 
-    async def _done(self, request: Request, what: Callable[[str], BaseModel]) -> Response:
+    async def _done(self, thread: Executor, request: Request, what: Callable[[str], BaseModel]) -> Response:
         """Beside the event loop: the store hashes files, and waits for its lock.
 
         Raises UnknownRoute, Unchangeable or DeadlineExceeded.
@@ -87,7 +88,7 @@ class Admin:
             return done
 
         left = request.caller.deadline - time.monotonic()
-        work = self._thread.submit(copy_context().run, run)
+        work = thread.submit(copy_context().run, run)
         asked = asyncio.wrap_future(work)
         with self._aside(request.caller.size):
             await asyncio.wait([asked], timeout=left if isfinite(left) else None)
