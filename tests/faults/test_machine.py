@@ -94,6 +94,8 @@ def test_without_its_store_it_serves_what_it_has(service: Service, report: Repor
             load.begin_fault()
             load.goes_on(200)
             assert len(get(f"{service.url}/models").json()["models"]) == 3
+            by_alias = {"sequences": [[0.1]], "model_version": "production"}
+            assert post(f"{service.url}/many_to_many", json=by_alias).status_code == 200
             away.rename(models)
             load.goes_on()
     finally:
