@@ -32,6 +32,7 @@ from service.rereading import Unusable
 from service.schemas import Prediction, PredictionRequest, RoutingKey, Sequences, Wanted
 from service.settings import Settings
 from service.switching import LOOP_SECONDS
+from service.tallies import tallies
 from service.tls import certificates_of
 from service.tracing import Tracing
 from service.transport import Limits, Outermost, Transport
@@ -137,7 +138,7 @@ class Unroll:
         pages.tell()
         watcher = Watcher(settings.models_dir, settings.watch_seconds, look)
         watcher.start()
-        self._leave = watcher.stop, workers.leave, tracing.stop
+        self._leave = watcher.stop, workers.leave, tracing.stop, tallies.tell
 
     @bentoml.on_shutdown
     def leave(self) -> None:

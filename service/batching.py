@@ -18,6 +18,7 @@ from service.caller import Caller, CallerGone
 from service.errors import DeadlineExceeded, UnrollError
 from service.model import Answer
 from service.switching import Switching
+from service.tallies import tallies
 from service.tracing import UNTRACED, BatchTrace
 
 logger = logging.getLogger(__name__)
@@ -131,7 +132,9 @@ class Batcher:
 
     def _start(self, batch: list[_Waiting], loop: asyncio.AbstractEventLoop) -> None:
         rows = Rows.end_to_end([waiting.rows for waiting in batch])
-        waited = time.monotonic() - batch[0].since
+        tallies.add(self._waited, time.monotonic() - batch[0].since)
+        tallies.add(self._rows, len(rows.lengths))
+        tallies.add(self._items, len(rows.values))
         traced = [(waiting.caller.trace, waiting.since) for waiting in batch if waiting.caller.trace is not None]
         trace = BatchTrace(traced, len(rows.lengths), self._labels) if traced else None
         if self._model.seconds(rows) <= INLINE_SECONDS:
@@ -139,9 +142,7 @@ class Batcher:
             self._deliver(batch, outcomes.each)
             self._wake(loop)
             self._watched(batch, rows, outcomes)
-            loop.call_soon(self._count, waited, len(rows.lengths), len(rows.values))  # once the answers have gone
             return
-        self._count(waited, len(rows.lengths), len(rows.values))
         self._switching.run_begins()  # before the thread is woken, and begins to wait for the lock
         try:
             run = loop.run_in_executor(self._executor, self._run, batch, rows, trace)
@@ -150,11 +151,6 @@ class Batcher:
             raise
         self._awake = True
         run.add_done_callback(lambda done: self._after(loop, batch, rows, done))
-
-    def _count(self, waited: float, rows: int, items: int) -> None:
-        self._waited.observe(waited)
-        self._rows.observe(rows)
-        self._items.inc(items)
 
     def _after(
         self, loop: asyncio.AbstractEventLoop, batch: list[_Waiting], rows: Rows, done: "asyncio.Future[Computed]"
@@ -212,11 +208,14 @@ class Batcher:
             return [self._compute(waiting.rows, trace) for waiting in batch]
 
     def _compute(self, rows: Rows, trace: BatchTrace | None) -> Floats | Exception:
+        begun = time.perf_counter()
         try:
-            with self._ran.time(), trace.model() if trace else UNTRACED:
+            with trace.model() if trace else UNTRACED:
                 return self._model.compute(rows)
         except Exception as error:
             return error
+        finally:
+            tallies.add(self._ran, time.perf_counter() - begun)
 
     def _outcomes(self, batch: list[_Waiting], rows: Rows, computed: Computed) -> _Outcomes:
         """On the event loop: in the model's thread each look at the values took Python's lock from it once more."""

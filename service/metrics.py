@@ -4,6 +4,9 @@ Labels are bounded: a route is one of ours or `other`, never a path that somebod
 """
 
 import os
+from bisect import bisect_left
+from collections import Counter as Multiset
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -20,12 +23,25 @@ FILE_BYTES: Final = 2**20
 prometheus_client starts with 64 kB, which grow with the third."""
 mmap_dict._INITIAL_MMAP_SIZE = FILE_BYTES  # noqa: SLF001 - there is no other way to set it
 
+
+class Distribution(Histogram):
+    """A histogram that can be told of many at once."""
+
+    def observe_all(self, amounts: Sequence[float]) -> None:
+        """As `observe` of each, with one write a bucket."""
+        self._sum.inc(sum(amounts))
+        for place, number in Multiset(bisect_left(self._upper_bounds, amount) for amount in amounts).items():
+            self._buckets[place].inc(number)
+
+
 requests = Counter("unroll_requests", "Requests answered, by route and outcome: ok, or the error's name.", ("route", "outcome"))
-request_seconds = Histogram("unroll_request_seconds", "From a request's headers to its answer.", ("route",), buckets=LATENCIES)
+request_seconds = Distribution(
+    "unroll_request_seconds", "From a request's headers to its answer.", ("route",), buckets=LATENCIES
+)
 shed = Counter("unroll_shed", "Requests refused because too much was waiting, by what there was too much of.", ("reason",))
-queue_seconds = Histogram("unroll_queue_seconds", "How long the first of a batch waited for it.", MODEL, buckets=LATENCIES)
-batch_rows = Histogram("unroll_batch_rows", "Rows that ran together.", MODEL, buckets=POWERS)
-model_seconds = Histogram("unroll_model_seconds", "How long a batch ran.", MODEL, buckets=LATENCIES)
+queue_seconds = Distribution("unroll_queue_seconds", "How long the first of a batch waited for it.", MODEL, buckets=LATENCIES)
+batch_rows = Distribution("unroll_batch_rows", "Rows that ran together.", MODEL, buckets=POWERS)
+model_seconds = Distribution("unroll_model_seconds", "How long a batch ran.", MODEL, buckets=LATENCIES)
 items = Counter("unroll_items", "Items that came in requests.", MODEL)
 computed_items = Counter("unroll_computed_items", "Items computed for them; the rest over unroll_items is padding.", MODEL)
 model_calls = Counter(

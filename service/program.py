@@ -24,6 +24,7 @@ from contract.topologies import Floats, Topology
 from service import memory, metrics
 from service.buckets import LONG, ROWS, TILE, TIMES, Bucket, bucket_for, tiles
 from service.graph import Call, Weights, tensorflow
+from service.tallies import tallies
 
 logger = logging.getLogger(__name__)
 USUAL_ROWS = (2, 32)
@@ -106,8 +107,8 @@ class Program:
             inputs = np.zeros((1, LONG, 1), np.float32)
             inputs[0, : len(piece), 0] = piece
             outputs, h, c = self._long(weights, inputs, np.full(1, len(piece), np.float32), h, c)
-            weights.calls.inc()
-            weights.computed.inc(len(piece))
+            tallies.add(weights.calls)
+            tallies.add(weights.computed, len(piece))
             values[start : start + len(piece)] = outputs[0, : len(piece), 0]
         return values
 
@@ -143,13 +144,13 @@ class Program:
             inputs = np.concatenate([inputs, np.zeros((bucket.rows - rows, bucket.time, 1), np.float32)])
         number = [np.full(1, tiles(rows), np.float32)] if bucket.tiled else []
         (outputs,) = self._compiled[bucket](weights, inputs, *number)
-        weights.calls.inc()
-        weights.computed.inc(bucket.computed(rows))
+        tallies.add(weights.calls)
+        tallies.add(weights.computed, bucket.computed(rows))
         return outputs[:rows]
 
     def _run_uncompiled(self, weights: Weights, inputs: Floats) -> Floats:
-        weights.uncompiled_calls.inc()
-        weights.computed.inc(inputs.size)
+        tallies.add(weights.uncompiled_calls)
+        tallies.add(weights.computed, inputs.size)
         (outputs,) = self._uncompiled(weights, inputs)
         return outputs
 

@@ -7,7 +7,7 @@ from re import Pattern
 from types import MappingProxyType
 from typing import Final, NamedTuple, Protocol
 
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter
 from starlette.routing import compile_path
 
 from service import metrics
@@ -59,7 +59,7 @@ class Route:
         return metrics.requests.labels(self.path, "ok")
 
     @cached_property
-    def seconds(self) -> Histogram:
+    def seconds(self) -> metrics.Distribution:
         return metrics.request_seconds.labels(self.path)
 
     def count(self, outcome: str) -> None:

@@ -28,6 +28,8 @@ from service.headers import RequestIds, announced_bytes, check_content_type, tim
 from service.observing import OK, Observer
 from service.routes import CLOSE, IN_HAND, ErrorRenderer, Request, Response, Route, Routes
 from service.shedding import Shedding
+from service.shortcuts import read_whole, write_whole
+from service.tallies import tallies
 from service.tracing import RequestTrace
 
 logger = logging.getLogger(__name__)
@@ -79,6 +81,7 @@ class Transport:
                 metrics.requests.labels("other", error.slug).inc()
                 await _send(self._render_error(error), self._identity(dict(scope["headers"])), send)
             else:
+                tallies.tell()  # `/metrics` is among what BentoML answers
                 await app(scope, receive, send)
 
         return outermost
@@ -129,9 +132,11 @@ class Transport:
             await _send(route.render_error(fault), identity, send)
         else:
             status, outcome = response.status, OK
-            route.answered.inc()
-            await _send(response, identity, send)
-            route.seconds.observe(time.perf_counter() - begun)
+            if not write_whole(response, identity, send):
+                await _send(response, identity, send)
+            tallies.add(route.answered)
+            tallies.add(route.seconds, time.perf_counter() - begun)
+        tallies.soon()
         if trace is not None or outcome is not OK or self._observer.samples:
             self._observer.end(trace, method, route.path, status, outcome, time.perf_counter() - begun)
 
@@ -157,25 +162,24 @@ class Transport:
         check_content_type(headers)
         if route.scope == "predict":  # what an admin asks for is needed most when too much waits
             self._admission.enter(announced)
-        message = _at_once(receive)  # nearly always all of it
-        if message is not None and message["type"] == "http.request" and not message.get("more_body", False):
-            body = message.get("body", b"")
-            if len(body) > self._limits.body_bytes:
-                raise self._too_large("more")
-            self._admission.hold(len(body))
+        body = read_whole(receive)  # as it nearly always is
+        if body is None:
+            body = await self._rest(_at_once(receive), receive)
+        elif len(body) > self._limits.body_bytes:
+            raise self._too_large("more")
         else:
-            body = await self._rest(message, receive)
+            self._admission.hold(len(body))
         size = len(body)
         self._admission.arrive(size)
         try:
             handled = route.handle(Request(body, Caller(deadline, gone, trace, _alone(scope), size), path, key))
-            del message, body  # whoever handles it lets it go once it is read, and the next body is read to where it was
+            del body  # whoever handles it lets it go once it is read, and the next body is read to where it was
             return await handled
         finally:
             self._admission.leave(size)
 
     async def _rest(self, message: Message | None, receive: Receive) -> bytes:
-        """A body of which no more than the first message is there. Raises BodyTooLarge, SlowBody or CallerGone."""
+        """A body that is perhaps to come, after what `message` has of it. Raises BodyTooLarge, SlowBody or CallerGone."""
         try:
             async with asyncio.timeout(self._limits.body_seconds):
                 return await self._read_on(message or await receive(), receive)

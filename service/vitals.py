@@ -8,6 +8,7 @@ import psutil  # type: ignore[import-untyped]
 
 from service import metrics
 from service.admission import Admission
+from service.tallies import tallies
 
 SECONDS: Final = 1.0
 
@@ -34,3 +35,4 @@ class Vitals:
         used = time.process_time()
         metrics.cpu_seconds.inc(used - self._cpu)
         self._cpu = used
+        tallies.tell()  # what shadows ran, after which there may be no request for a while

@@ -17,8 +17,13 @@ CONTINUE: Final = b"HTTP/1.1 100 "
 
 def written(response: Response, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
     """As it goes over the wire, `headers` before its own."""
-    lines = b"".join([b"%b: %b\r\n" % header for header in (*headers, *response.head)])
-    return STATUS_LINE[response.status] + lines + b"\r\n" + response.body
+    return head_written(response, headers) + response.body
+
+
+def head_written(response: Response, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """What of it comes before its body."""
+    lines = [b"%b: %b\r\n" % header for header in (*headers, *response.head)]
+    return b"".join((STATUS_LINE[response.status], *lines, b"\r\n"))
 
 
 class Together:
@@ -43,6 +48,10 @@ class Together:
             self._transport.write(data)
         else:
             self._head = data
+
+    def write_whole(self, head: bytes, body: bytes) -> None:
+        self._begun = True
+        self._transport.writelines((head, body))
 
     def is_closing(self) -> bool:
         return self._transport.is_closing()

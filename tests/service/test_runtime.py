@@ -15,6 +15,7 @@ from service.model import LoadedModel
 from service.program import OFTEN
 from service.registry import Registry
 from service.runtime import SavedModel, SavedModels
+from service.tallies import tallies
 from training.models import build, export
 
 
@@ -119,8 +120,10 @@ def test_of_a_row_beyond_the_longest_time_no_more_is_computed_than_there_is(mode
     row = np.zeros(LONG + 100, np.float32)
     model.run(Rows.of([row]))
     settled(model)
+    tallies.tell()
     before = computed.get()
     model.run(Rows.of([row]))
+    tallies.tell()
     assert computed.get() - before == len(row)
 
 
@@ -134,8 +137,10 @@ def test_of_a_large_batch_no_more_is_computed_than_whole_tiles(
     answers = [model.run(asked).values for _ in range(OFTEN)]
     settled(model)
     computed = model.runtime._weights.computed._value
+    tallies.tell()
     before, calls = computed.get(), model.runtime._weights.calls._value.get()
     answers.append(model.run(asked).values)
+    tallies.tell()
     assert computed.get() - before == 5 * computed_rows
     assert model.runtime._weights.calls._value.get() - calls == 1
     assert all(np.array_equal(answer, answers[0]) for answer in answers)  # in pieces, and whole

@@ -46,7 +46,8 @@ def run(
     state = state or ServerState()
 
     async def both() -> None:
-        config = uvicorn.Config(app, http=connections(limits, shedding, render_error), timeout_keep_alive=idle, ws="none")  # type: ignore[arg-type]
+        http: Any = connections(limits, shedding, render_error)
+        config = uvicorn.Config(app, http=http, timeout_keep_alive=idle, ws="none", access_log=False)
         config.load()
         make: Any = config.http_protocol_class
         server = await asyncio.get_running_loop().create_server(
