@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 import yaml
-from prometheus_client import Counter, Histogram
 from prometheus_client.metrics import MetricWrapperBase
 
 from service import errors, metrics
@@ -31,7 +30,7 @@ def produced() -> set[str]:
     names = set()
     for metric in vars(metrics).values():
         if isinstance(metric, MetricWrapperBase):
-            suffixes = {Counter: ["_total"], Histogram: ["_bucket", "_sum", "_count"]}.get(type(metric), [""])
+            suffixes = {"counter": ["_total"], "histogram": ["_bucket", "_sum", "_count"]}.get(metric._type, [""])
             names |= {metric._name + suffix for suffix in suffixes}
     return names
 
