@@ -30,7 +30,7 @@ def produced() -> set[str]:
     names = set()
     for metric in vars(metrics).values():
         if isinstance(metric, MetricWrapperBase):
-            suffixes = {"counter": ["_total"], "histogram": ["_bucket", "_sum", "_count"]}.get(metric._type, [""])
+            suffixes = {"counter": ["_total"], "histogram": ["_bucket", "_sum", "_count"]}.get(metric._type or "", [""])
             names |= {metric._name + suffix for suffix in suffixes}
     return names
 
