@@ -138,7 +138,7 @@ class Unroll:
         pages.tell()
         watcher = Watcher(settings.models_dir, settings.watch_seconds, look)
         watcher.start()
-        self._leave = watcher.stop, workers.leave, tracing.stop, tallies.tell
+        self._leave = tallies.tell, watcher.stop, workers.leave, tracing.stop
 
     @bentoml.on_shutdown
     def leave(self) -> None:

@@ -135,6 +135,7 @@ class Batcher:
         tallies.add(self._waited, time.monotonic() - batch[0].since)
         tallies.add(self._rows, len(rows.lengths))
         tallies.add(self._items, len(rows.values))
+        tallies.soon()  # a run may be long, and its caller inside the process
         traced = [(waiting.caller.trace, waiting.since) for waiting in batch if waiting.caller.trace is not None]
         trace = BatchTrace(traced, len(rows.lengths), self._labels) if traced else None
         if self._model.seconds(rows) <= INLINE_SECONDS:

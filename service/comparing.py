@@ -18,6 +18,7 @@ import numpy as np
 from contract.topologies import Rows
 from service.buckets import MOST
 from service.model import Answer, LoadedModel
+from service.tallies import tallies
 from service.trials import Trial
 
 logger = logging.getLogger(__name__)
@@ -100,6 +101,7 @@ class Comparer:
         self._busy = False
         if (error := done.exception()) is not None:
             logger.error("comparing failed", exc_info=error)
+        tallies.soon()  # of the run, after which there may be no request for a while
         self._wake()
 
     def _compare(self, batch: list[_Answered]) -> None:

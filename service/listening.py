@@ -65,7 +65,7 @@ def listen(
             "timeout_keep_alive": idle_seconds,
             "ws": "none",
             "headers": HTTPS_HEADERS if tls else HEADERS,
-            "proxy_headers": False,  # nobody asks who a client behind a proxy is
+            "proxy_headers": False,  # no route of ours asks who a client behind a proxy is
         }
         if tls:
             options["ssl_context_factory"] = ssl_context

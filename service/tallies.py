@@ -1,7 +1,8 @@
 """What is counted for every request and run, told to prometheus_client a few times a second.
 
-prometheus_client writes each count to a file that the workers share, at 3 to 5 us: the twelve of a request that runs alone
-took a sixth of its time (../benchmarks/LOG.md). Added up here, a count costs a tenth of that.
+Where there are workers prometheus_client keeps each number in a file of the worker's, mapped into memory: a lock, a look at the
+process id and a packing for each count, of which a request that runs alone has twelve, an eighth of its time
+(../benchmarks/LOG.md).
 """
 
 import asyncio
@@ -13,16 +14,16 @@ from prometheus_client import Counter
 from service.metrics import Distribution
 
 SECONDS: Final = 0.02
-"""After which other workers, whose `/metrics` shows the sum of all, see what was counted. A worker that is killed takes no more
-than that with it."""
+"""After which other workers, whose `/metrics` shows the sum of all, see what was counted for a request, its run or its
+shadow's. A worker that is killed takes what it has not told with it."""
 
 
 class Tallies:
-    """`add` may be called in any thread, `soon` on the event loop; one of them for a process, as there are metrics."""
+    """`add` may be called in any thread, the others on the event loop alone; there is one for a process, as of metrics."""
 
     def __init__(self) -> None:
         self._added: deque[tuple[Counter | Distribution, float]] = deque()  # which threads may share
-        self._due = False
+        self._telling: asyncio.AbstractEventLoop | None = None  # on which `tell` is due
 
     def add(self, metric: Counter | Distribution, amount: float = 1) -> None:
         """Of a counter this much more, or of a distribution one that was so large; told at the next `tell`."""
@@ -30,9 +31,10 @@ class Tallies:
 
     def soon(self) -> None:
         """`tell` within SECONDS."""
-        if not self._due:
-            self._due = True
-            asyncio.get_running_loop().call_later(SECONDS, self._tell_now)
+        loop = asyncio.get_running_loop()
+        if self._telling is not loop:  # and not one that ended before it was time, as inside a test's process
+            self._telling = loop
+            loop.call_later(SECONDS, self._tell_now)
 
     def tell(self) -> None:
         """What was added so far."""
@@ -47,7 +49,7 @@ class Tallies:
                 metric.inc(sum(added))
 
     def _tell_now(self) -> None:
-        self._due = False
+        self._telling = None
         self.tell()
 
 

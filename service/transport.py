@@ -132,9 +132,9 @@ class Transport:
             await _send(route.render_error(fault), identity, send)
         else:
             status, outcome = response.status, OK
+            tallies.add(route.answered)
             if not write_whole(response, identity, send):
                 await _send(response, identity, send)
-            tallies.add(route.answered)
             tallies.add(route.seconds, time.perf_counter() - begun)
         tallies.soon()
         if trace is not None or outcome is not OK or self._observer.samples:

@@ -28,6 +28,7 @@ class Vitals:
     def _look(self, loop: asyncio.AbstractEventLoop, due: float) -> None:
         loop.call_later(SECONDS, self._look, loop, time.monotonic() + SECONDS)  # also when the system denies what follows
         metrics.loop_lag_seconds.observe(max(0.0, time.monotonic() - due))
+        tallies.tell()  # what was counted beside requests, as of warming up
         metrics.waiting_requests.set(self._admission.waiting_requests)
         metrics.waiting_bytes.set(self._admission.waiting_bytes)
         metrics.resident_bytes.set(self._process.memory_info().rss)
@@ -35,4 +36,3 @@ class Vitals:
         used = time.process_time()
         metrics.cpu_seconds.inc(used - self._cpu)
         self._cpu = used
-        tallies.tell()  # what shadows ran, after which there may be no request for a while

@@ -65,7 +65,7 @@ MAY_IMPORT = {
     "service.pacing": set(),
     "service.watching": set(),
     "service.workers": set(),
-    "service.comparing": {"contract", "service.buckets", "service.model", "service.trials"},
+    "service.comparing": {"contract", "service.buckets", "service.model", "service.tallies", "service.trials"},
     "service.engine": {
         "contract",
         "service.batching",

@@ -73,3 +73,17 @@ def test_it_is_told_soon_and_soon_again(registry: CollectorRegistry) -> None:
                     await asyncio.sleep(0.001)
 
     asyncio.run(twice())
+
+
+def test_a_loop_that_ended_before_it_was_time_keeps_the_next_from_nothing(registry: CollectorRegistry) -> None:
+    counter, tallies = Counter("seen", "Help.", registry=registry), Tallies()
+
+    async def added(wait: bool) -> None:
+        tallies.add(counter)
+        tallies.soon()
+        async with asyncio.timeout(10):
+            while wait and registry.get_sample_value("seen_total") != 2:
+                await asyncio.sleep(0.001)
+
+    asyncio.run(added(wait=False))
+    asyncio.run(added(wait=True))

@@ -41,13 +41,14 @@ def run(
     idle: int = 60,
     shedding: Shedding | None = None,
     state: ServerState | None = None,
+    access_log: bool = False,
 ) -> None:
     """`client` talks to `app` behind connections of ours; it is given what opens one. `state`: where uvicorn keeps them."""
     state = state or ServerState()
 
     async def both() -> None:
         http: Any = connections(limits, shedding, render_error)
-        config = uvicorn.Config(app, http=http, timeout_keep_alive=idle, ws="none", access_log=False)
+        config = uvicorn.Config(app, http=http, timeout_keep_alive=idle, ws="none", access_log=access_log)
         config.load()
         make: Any = config.http_protocol_class
         server = await asyncio.get_running_loop().create_server(
