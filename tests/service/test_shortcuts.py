@@ -77,8 +77,8 @@ def test_an_answer_is_the_same_past_asgi_as_through_it() -> None:
     assert {b"x-request-id: 7", b"server: x", b"content-length: 3"} < set(answers[0][1])
 
 
-@pytest.mark.parametrize("samples", [False, True], ids=["past", "uvicorn logs"])
-def test_the_transport_takes_both_where_uvicorn_logs_nothing(monkeypatch: pytest.MonkeyPatch, samples: bool) -> None:
+@pytest.mark.parametrize("logs", [False, True], ids=["past", "uvicorn logs"])
+def test_the_transport_takes_both_where_uvicorn_logs_nothing(monkeypatch: pytest.MonkeyPatch, logs: bool) -> None:
     async def client(connect: Connect) -> None:
         reader, writer = await connect()
         writer.write(b"POST /plain HTTP/1.1\r\ncontent-length: 3\r\n\r\nabc")
@@ -98,9 +98,9 @@ def test_the_transport_takes_both_where_uvicorn_logs_nothing(monkeypatch: pytest
     counted = metrics.requests.labels("/plain", "ok")
     tallies.tell()
     before = counted._value.get()
-    wire.run(client, transport.around(Starlette(), []), access_log=samples)
+    wire.run(client, transport.around(Starlette(), []), access_log=logs)
     tallies.tell()
-    assert noted == ([] if samples else [b"abc"])
+    assert noted == ([] if logs else [b"abc"])
     assert counted._value.get() == before + 1
 
 
