@@ -25,8 +25,7 @@ def staging_folder(parent: Path) -> Iterator[Path]:
     """A folder of this writer's own below `parent`, locked while it lives; those whose writer died are swept away."""
     parent.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as stack:
-        with open(parent / ".lock", "w") as sweep:
-            fcntl.flock(sweep, fcntl.LOCK_EX)  # nobody sweeps between our mkdir and our lock
+        with _sweeping(parent):  # nobody sweeps between our mkdir and our lock
             for left in folders(parent):
                 if not _owned(left):
                     shutil.rmtree(left)
@@ -34,8 +33,11 @@ def staging_folder(parent: Path) -> Iterator[Path]:
             mine.mkdir()
             owner = stack.enter_context(open(mine / ".owner", "w"))
             fcntl.flock(owner, fcntl.LOCK_EX)
-        stack.callback(shutil.rmtree, mine)
-        yield mine
+        try:
+            yield mine
+        finally:
+            with _sweeping(parent):  # half removed, it looks like one whose writer died
+                shutil.rmtree(mine)
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
@@ -88,6 +90,14 @@ def sync_tree(folder: Path) -> None:
     for path in folder.rglob("*"):
         sync(path)
     sync(folder)
+
+
+@contextlib.contextmanager
+def _sweeping(parent: Path) -> Iterator[None]:
+    """Alone, of all processes, in making and removing staging folders."""
+    with open(parent / ".lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _owned(staging: Path) -> bool:

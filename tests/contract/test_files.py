@@ -1,3 +1,4 @@
+import fcntl
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,20 @@ def test_a_staging_folder_is_its_writers_own_and_goes_with_it(tmp_path: Path) ->
     with staging_folder(tmp_path) as one, staging_folder(tmp_path) as two:
         assert {path.name for path in tmp_path.iterdir()} == {one.name, two.name, ".lock"}
     assert {path.name for path in tmp_path.iterdir()} == {".lock"}
+
+
+def test_nobody_sweeps_while_a_staging_folder_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half removed, without its lock, it would be taken for a dead writer's and removed by two at once."""
+    removed = []
+
+    def remove(folder: Path) -> None:
+        with open(tmp_path / ".lock") as lock, pytest.raises(BlockingIOError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        removed.append(folder)
+
+    with staging_folder(tmp_path) as mine:
+        monkeypatch.setattr("contract.files.shutil.rmtree", remove)
+    assert removed == [mine]
 
 
 def test_hashes_are_of_every_file_but_one_at_the_top(tmp_path: Path) -> None:
