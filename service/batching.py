@@ -252,10 +252,10 @@ class Batcher:
     def _tell_of(tell: Tell, batch: list[_Waiting], rows: Rows, outcomes: _Outcomes) -> None:
         """At once where one watches all of it."""
         now, watch = time.monotonic(), batch[0].watch
-        if outcomes.whole is not None and all(waiting.watch is watch for waiting in batch):
+        seconds = [now - waiting.since for waiting in batch if waiting.watch is watch]
+        if outcomes.whole is not None and len(seconds) == len(batch):
             if watch is not None:
-                requests = [len(waiting.rows.lengths) for waiting in batch]
-                tell(watch, rows, outcomes.whole, requests, [now - waiting.since for waiting in batch])
+                tell(watch, rows, outcomes.whole, [len(waiting.rows.lengths) for waiting in batch], seconds)
             return
         for waiting, outcome in zip(batch, outcomes.each, strict=True):
             if waiting.watch is not None and isinstance(outcome, Answer):

@@ -1,23 +1,27 @@
 """Runs the other version on rows that have been answered, and compares. Beside the requests: never before, never instead.
 
-Nobody waits for it, so unlike the batcher it waits for company: each call of a model from a thread takes the lock of Python
-from the event loop several times, and a call for hundreds of requests costs little more than one for ten.
+Nobody waits for it, so unlike the batcher it waits for company: a call for hundreds of requests costs little more than one
+for ten. What it costs is the event loop's time (../benchmarks/LOG.md), so
+- in the thread there is the model's own call and nothing else: whatever NumPy is asked there gives Python's lock away, and
+  takes it from the event loop again, which costs the loop more than the asking;
+- what gathers is copied end to end: memory that is kept from each batch is cold when the next ones are given it.
 """
 
 import asyncio
 import logging
 import time
+from array import array
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator
 from concurrent.futures import Executor
-from itertools import chain
 from typing import Final, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
-from contract.topologies import Rows
+from contract.topologies import Floats, Rows
 from service.buckets import MOST
-from service.model import Answer, LoadedModel
+from service.model import Answer
 from service.tallies import tallies
 from service.trials import Trial
 
@@ -30,107 +34,149 @@ PAUSE: Final = 0.2
 
 
 class _Answered(NamedTuple):
-    """Requests that were answered together."""
+    """Requests of one trial, end to end, and how they were answered."""
 
     trial: Trial
-    other: LoadedModel  # the version that did not answer
     rows: Rows
-    answer: Answer
-    requests: Sequence[int]  # how many of the rows are each one's
-    seconds: Sequence[float]  # that each took, where that is still to be counted
+    values: Floats  # (items,), the answer
+    in_domain: npt.NDArray[np.bool_]  # (rows,)
+    requests: list[int]  # how many of the rows are each one's
+
+    def each(self) -> "Iterator[_Answered]":
+        """Every request by itself."""
+        item = row = 0
+        for part, count in zip(self.rows.parts(self.requests), self.requests, strict=True):
+            values = self.values[item : item + len(part.values)]
+            yield _Answered(self.trial, part, values, self.in_domain[row : row + count], [count])
+            item, row = item + len(part.values), row + count
+
+
+class _Ran(NamedTuple):
+    """What the other version made of them."""
+
+    answered: _Answered
+    values: Floats | Exception  # (items,)
+    seconds: float  # that the call took
+
+
+class _Gathering:
+    """Requests of one trial, as they come."""
+
+    def __init__(self, trial: Trial) -> None:
+        self.trial, self.items = trial, 0
+        self.seconds = array("d")  # that each request took, where that is still to be counted
+        self._rows, self._values, self._in_domain = bytearray(), bytearray(), bytearray()
+        self._lengths, self._requests = list[int](), list[int]()
+
+    def add(self, rows: Rows, answer: Answer, requests: list[int], seconds: list[float]) -> None:
+        self.items += len(rows.values)
+        self._rows += rows.values.data
+        self._values += answer.values.data
+        self._in_domain.extend(answer.in_domain)
+        self._lengths.extend(rows.lengths)
+        self._requests.extend(requests)
+        self.seconds.fromlist(seconds)
+
+    def answered(self) -> _Answered:
+        """All of them; from here on there are no more."""
+        rows = Rows(np.frombuffer(self._rows, np.float32), self._lengths)
+        values, in_domain = np.frombuffer(self._values, np.float32), np.frombuffer(self._in_domain, np.bool_)
+        return _Answered(self.trial, rows, values, in_domain, self._requests)
 
 
 class Comparer:
-    """`tolerance` is in widths of the domain."""
+    """`tolerance` is in widths of the domain. On the event loop."""
 
     def __init__(self, executor: Executor, tolerance: float) -> None:
         self._executor, self._tolerance = executor, tolerance
-        self._queue: deque[_Answered] = deque()
+        self._queue: deque[_Gathering] = deque()
         self._items = 0
         self._busy = False
-        self._gathering: asyncio.TimerHandle | None = None
+        self._pause: asyncio.TimerHandle | None = None
 
-    def offer(
-        self,
-        trial: Trial,
-        other: LoadedModel,
-        rows: Rows,
-        answer: Answer,
-        requests: Sequence[int],
-        seconds: Sequence[float] = (),
-    ) -> None:
-        """Compare when there is time to. `requests`: the number of rows of each; `seconds`: what each took, none where that has
+    def offer(self, trial: Trial, rows: Rows, answer: Answer, requests: list[int], seconds: list[float] | None = None) -> None:
+        """Compare when there is time to. `requests`: the number of rows of each; `seconds`: what each took, None where that has
         been counted."""
-        items = self._items + len(rows.values)
-        if items > WAITING:
+        seconds = seconds or []
+        items = len(rows.values)
+        if self._items + items > WAITING:
             trial.drop(len(requests))
             trial.answered_all("baseline", seconds)
             return
-        self._queue.append(_Answered(trial, other, rows, answer, requests, seconds))
-        self._items = items
+        self._items += items
+        self._gathering(trial, items).add(rows, answer, requests, seconds)
         self._wake()
+
+    def _gathering(self, trial: Trial, items: int) -> _Gathering:
+        """Where so many more fit into a call of the model."""
+        for gathering in self._queue:
+            if gathering.trial is trial and gathering.items + items <= MOST:
+                return gathering
+        self._queue.append(gathering := _Gathering(trial))
+        return gathering
 
     def _wake(self) -> None:
         if self._busy or not self._queue:
             return
         if self._items >= MOST:
             self._start()
-        elif self._gathering is None:
-            self._gathering = asyncio.get_running_loop().call_later(PAUSE, self._start)
+        elif self._pause is None:
+            self._pause = asyncio.get_running_loop().call_later(PAUSE, self._start)
 
     def _start(self) -> None:
-        if self._gathering is not None:
-            self._gathering.cancel()
-            self._gathering = None
-        run = asyncio.get_running_loop().run_in_executor(self._executor, self._compare, self._take())
+        if self._pause is not None:
+            self._pause.cancel()
+            self._pause = None
+        gathering = self._queue.popleft()
+        self._items -= gathering.items
+        gathering.trial.answered_all("baseline", gathering.seconds)
+        run = asyncio.get_running_loop().run_in_executor(self._executor, _run, gathering.answered())
         self._busy = True
         run.add_done_callback(self._after)
 
-    def _take(self) -> list[_Answered]:
-        """The next of one trial, as many as a call of the model takes."""
-        queue, batch, items = self._queue, list[_Answered](), 0
-        trial = queue[0].trial
-        while queue and queue[0].trial is trial and (not batch or items + len(queue[0].rows.values) <= MOST):
-            batch.append(queue.popleft())
-            items += len(batch[-1].rows.values)
-        self._items -= items
-        trial.answered_all("baseline", [*chain.from_iterable(answered.seconds for answered in batch)])
-        return batch
-
-    def _after(self, done: "asyncio.Future[None]") -> None:
+    def _after(self, done: "asyncio.Future[list[_Ran]]") -> None:
         self._busy = False
-        if (error := done.exception()) is not None:
-            logger.error("comparing failed", exc_info=error)
+        try:
+            for ran in done.result():
+                self._compare(*ran)
+        except Exception:  # a fault of ours: what comes next is to be compared
+            logger.exception("comparing failed")
         tallies.soon()  # of the run, after which there may be no request for a while
         self._wake()
 
-    def _compare(self, batch: list[_Answered]) -> None:
-        trial, other = batch[0].trial, batch[0].other
-        rows = Rows.end_to_end([answered.rows for answered in batch])
-        side = "candidate" if other is trial.candidate else "baseline"
-        begun = time.perf_counter()
-        try:
-            values = other.run(rows).values
-        except Exception as error:  # whatever the version on trial does: it must show in the figures, not end them
-            alone = [*chain.from_iterable(map(_requests, batch))]
-            if len(alone) > 1:  # each runs alone, so that a bad one fails alone
-                for answered in alone:
-                    self._compare([answered])
-                return
-            logger.warning("%s:%s failed while compared: %s", trial.name, other.manifest.version, type(error).__name__)
+    def _compare(self, answered: _Answered, values: Floats | Exception, seconds: float) -> None:
+        trial, rows, given, in_domain, requests = answered
+        side, version = trial.silent, trial.other.manifest.version
+        trial.comparing_seconds.inc(seconds)
+        if isinstance(values, Exception):  # whatever the version on trial does: it must show in the figures, not end them
+            logger.warning("%s:%s failed while compared: %s", trial.name, version, type(values).__name__)
             trial.failed(side)
             return
-        took = time.perf_counter() - begun
-        trial.comparing_seconds.inc(took)
+        failed = 0
+        if not (finite := np.isfinite(values)).all():  # no answer, as `LoadedModel.answer` has it
+            starts = np.cumsum([0, *requests[:-1]])
+            whole = np.logical_and.reduceat(np.logical_and.reduceat(finite, rows.starts), starts)  # (requests,)
+            failed = len(requests) - int(whole.sum())
+            logger.warning("%s:%s gave %d requests no finite answer while compared", trial.name, version, failed)
+            trial.failed(side, failed)
+            in_domain = in_domain & np.repeat(whole, requests)
         if trial.kind == "shadow":  # a canary's sides are timed where they answer
-            trial.answered(side, took, sum(len(answered.requests) for answered in batch))
-        given = np.concatenate([answered.answer.values for answered in batch])
-        in_domain = [*chain.from_iterable(answered.answer.in_domain for answered in batch)]
-        trial.compared(rows, Answer(given, in_domain), values, self._tolerance)
+            trial.answered(side, seconds, len(requests) - failed)
+        trial.compared(rows, given, values, in_domain, self._tolerance)
 
 
-def _requests(together: _Answered) -> list[_Answered]:
-    """Each by itself."""
-    parts = together.rows.parts(together.requests)
-    each = zip(parts, together.answer.split(parts), together.requests, strict=True)
-    return [together._replace(rows=rows, answer=answer, requests=[count]) for rows, answer, count in each]
+def _run(answered: _Answered) -> list[_Ran]:
+    """In the thread. When the call fails each request runs alone, so that a bad one fails alone."""
+    together = _call(answered)
+    if not isinstance(together.values, Exception) or len(answered.requests) == 1:
+        return [together]
+    return [*map(_call, answered.each())]
+
+
+def _call(answered: _Answered) -> _Ran:
+    begun = time.perf_counter()
+    try:
+        values: Floats | Exception = answered.trial.other.compute(answered.rows)
+    except Exception as error:
+        values = error
+    return _Ran(answered, values, time.perf_counter() - begun)

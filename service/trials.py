@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from contract.topologies import Floats, Rows
 from service import metrics
-from service.model import Answer, LoadedModel
+from service.model import LoadedModel
 
 Kind = Literal["canary", "shadow"]
 EDGES: Final[list[float]] = np.geomspace(20e-6, 20.0, 121).tolist()
@@ -56,9 +56,9 @@ class Side:
         self.requests += len(seconds)
         self.seconds += np.bincount(np.searchsorted(EDGES, seconds), minlength=len(self.seconds))
 
-    def failed(self) -> None:
-        self.requests += 1
-        self.errors += 1
+    def failed(self, requests: int) -> None:
+        self.requests += requests
+        self.errors += requests
 
     def state(self) -> dict[str, Any]:
         return {"requests": self.requests, "errors": self.errors, "seconds": self.seconds.tolist()}
@@ -72,6 +72,8 @@ class Trial:
     ) -> None:
         self.kind, self.alias, self.baseline, self.candidate = kind, alias, baseline, candidate
         self.percent, self.since = percent, since
+        # Who is run beside a request that has been answered, and is compared with the answer.
+        self.silent, self.other = ("candidate", candidate) if kind == "shadow" else ("baseline", baseline)
         self.sides = {"baseline": Side(), "candidate": Side()}
         self.rows, self.past, self.dropped = 0, 0, 0
         self.largest, self.total = 0.0, 0.0
@@ -124,15 +126,16 @@ class Trial:
         """Requests, and how long each took: many at once cost as much as a few one by one."""
         self.sides[side].answered_all(seconds)
 
-    def failed(self, side: str) -> None:
-        self.sides[side].failed()
+    def failed(self, side: str, requests: int = 1) -> None:
+        self.sides[side].failed(requests)
         if side == "candidate":
-            self._errors.inc()
+            self._errors.inc(requests)
 
-    def compared(self, rows: Rows, one: Answer, other: Floats, tolerance: float) -> None:
-        """How far two answers to the same rows are apart; rows outside the domain, of which nothing was promised, left out."""
-        by_row = np.maximum.reduceat(np.abs(one.values - other), rows.starts)  # (rows,)
-        differences = by_row[np.asarray(one.in_domain)]
+    def compared(self, rows: Rows, one: Floats, other: Floats, counts: npt.NDArray[np.bool_], tolerance: float) -> None:
+        """How far two answers to the same rows, (items,), are apart. `counts`, (rows,), leaves out rows outside the domain, of
+        which nothing was promised."""
+        by_row = np.maximum.reduceat(np.abs(one - other), rows.starts)  # (rows,)
+        differences = by_row[counts]
         if not len(differences):
             return
         domain = self.baseline.manifest.domain

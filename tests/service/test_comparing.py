@@ -31,11 +31,17 @@ class Held(Executor):
 
 
 class Poisonable(FakeRuntime):
-    """Answers NaN for a call in which any item is 0.5."""
+    """Answers NaN for an item that is 0.5, and raises for a call in which any is 0.75."""
 
     def predict(self, inputs: Floats) -> Floats:
         outputs = super().predict(inputs)
-        return outputs * np.float32(np.nan) if (inputs == 0.5).any() else outputs
+        if (inputs == 0.75).any():
+            raise RuntimeError("poisoned")
+        return np.where(inputs == 0.5, np.float32(np.nan), outputs)
+
+
+def poisonable() -> LoadedModel:
+    return LoadedModel(make_manifest("many_to_many"), Poisonable("many_to_many"))
 
 
 def a_trial(kind: Kind = "shadow", candidate: LoadedModel | None = None) -> Trial:
@@ -45,10 +51,7 @@ def a_trial(kind: Kind = "shadow", candidate: LoadedModel | None = None) -> Tria
 
 def offer(comparer: Comparer, trial: Trial, row: list[float], off: float = 0.0, seconds: float | None = None) -> None:
     rows = Rows.of([row])
-    other = trial.candidate if trial.kind == "shadow" else trial.baseline
-    comparer.offer(
-        trial, other, rows, Answer(rows.values + np.float32(off), [True]), [1], () if seconds is None else (seconds,)
-    )
+    comparer.offer(trial, rows, Answer(rows.values + np.float32(off), [True]), [1], None if seconds is None else [seconds])
 
 
 async def until_idle(comparer: Comparer) -> None:
@@ -79,7 +82,7 @@ def test_a_shadow_is_run_on_what_was_answered_and_its_differences_counted() -> N
 def test_what_waits_for_the_same_trial_runs_together() -> None:
     trial, other = a_trial(), a_trial()
     compared(*[(trial, [0.1], 0.0)] * 4, (other, [0.2], 0.0), *[(trial, [0.3], 0.0)] * 2)
-    assert [shape[0] for shape in shown(trial.candidate)] == [4, 2]
+    assert [shape[0] for shape in shown(trial.candidate)] == [6]
     assert [shape[0] for shape in shown(other.candidate)] == [1]
 
 
@@ -123,22 +126,29 @@ def test_a_canary_is_compared_with_the_version_in_place_whose_time_is_taken_else
     assert shown(trial.candidate) == []
 
 
-def test_a_row_that_fails_fails_alone() -> None:
-    bad = LoadedModel(make_manifest("many_to_many"), Poisonable("many_to_many"))
-    trial = a_trial(candidate=bad)
-    compared((trial, [0.1], 0.0), (trial, [0.2], 0.0), (trial, [0.5], 0.0), (trial, [0.3], 0.0))
+@pytest.mark.parametrize("bad", [0.5, 0.75])
+def test_a_row_that_fails_fails_alone(bad: float) -> None:
+    trial = a_trial(candidate=poisonable())
+    compared((trial, [0.1], 0.0), (trial, [0.2], 0.0), (trial, [0.1, bad], 0.25), (trial, [0.3], 0.0))
     side = trial.sides["candidate"]
-    assert (side.requests, side.errors, trial.rows, trial.past) == (4, 1, 3, 0)
+    assert (side.requests, side.errors, side.seconds.sum(), trial.rows, trial.past) == (4, 1, 3, 3, 0)
 
 
-def test_of_requests_that_were_answered_together_each_fails_alone() -> None:
+def test_a_version_that_has_no_answer_at_all_fails_for_every_request() -> None:
+    trial = Trial("canary", "production", poisonable(), fake_model("many_to_many"), 100.0, datetime(2026, 1, 1, tzinfo=UTC))
+    compared((trial, [0.5], 0.0), (trial, [0.5, 0.5], 0.0))
+    side = trial.sides["baseline"]
+    assert (side.requests, side.errors, trial.rows, trial.past) == (2, 2, 0, 0)
+
+
+@pytest.mark.parametrize("bad", [0.5, 0.75])
+def test_of_requests_that_were_answered_together_each_fails_alone(bad: float) -> None:
     async def together() -> None:
-        bad = LoadedModel(make_manifest("many_to_many"), Poisonable("many_to_many"))
-        trial, rows = a_trial(candidate=bad), Rows.of([[0.1], [0.2, 0.3], [0.5], [0.3]])
+        trial, rows = a_trial(candidate=poisonable()), Rows.of([[0.1], [0.2, 0.3], [bad], [0.3]])
         with ThreadPoolExecutor(1) as executor:
             comparer = Comparer(executor, tolerance=0.05)
             off = np.array([0.0, 0.0, 0.0, 0.0, 0.1], np.float32)
-            comparer.offer(trial, trial.candidate, rows, Answer(rows.values + off, [True] * 4), [2, 1, 1], [0.1, 0.2, 0.3])
+            comparer.offer(trial, rows, Answer(rows.values + off, [True] * 4), [2, 1, 1], [0.1, 0.2, 0.3])
             await until_idle(comparer)
         side = trial.sides["candidate"]
         assert (side.requests, side.errors, trial.rows, trial.past) == (3, 1, 3, 1)

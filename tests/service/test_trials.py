@@ -5,7 +5,6 @@ import pytest
 
 from contract.topologies import Rows
 from service import metrics
-from service.model import Answer
 from service.trials import EDGES, ENOUGH, ENOUGH_FOR_A_TAIL, Side, Trial, quantile
 from tests.service.conftest import BARS, fake_model
 
@@ -18,8 +17,8 @@ def canary() -> Trial:
 
 def compare(trial: Trial, rows: list[list[float]], off: list[float], in_domain: list[bool] | None = None) -> None:
     asked = Rows.of(rows)
-    answer = Answer(asked.values, in_domain or [True] * len(rows))
-    trial.compared(asked, answer, asked.values + np.asarray(off, np.float32), 0.05)
+    counts = np.array(in_domain or [True] * len(rows))
+    trial.compared(asked, asked.values, asked.values + np.asarray(off, np.float32), counts, 0.05)
 
 
 def test_rows_differ_by_their_worst_item_and_past_the_tolerance() -> None:

@@ -13,7 +13,6 @@ from contract.store import ModelStore
 from contract.topologies import Rows
 from service.caller import Caller
 from service.errors import UnknownRoute
-from service.model import Answer
 from service.protocols.models import ModelPages
 from service.registry import Registry
 from service.routes import Request, Response
@@ -52,7 +51,7 @@ def get(pages: ModelPages, path: str, **parameters: str) -> dict[str, Any]:
 
 def compare(registry: Registry, off: float, rows: int = 1) -> None:
     asked = Rows.of([[0.5]] * rows)
-    registry.trials[0].compared(asked, Answer(asked.values, [True] * rows), asked.values + np.float32(off), 0.05)
+    registry.trials[0].compared(asked, asked.values, asked.values + np.float32(off), np.ones(rows, bool), 0.05)
 
 
 def test_models_tells_what_is_in_memory_what_is_refused_and_what_each_worker_serves(
