@@ -25,7 +25,7 @@ def staging_folder(parent: Path) -> Iterator[Path]:
     """A folder of this writer's own below `parent`, locked while it lives; those whose writer died are swept away."""
     parent.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as stack:
-        with _sweeping(parent):  # nobody sweeps between our mkdir and our lock
+        with locked(parent):  # nobody sweeps between our mkdir and our lock
             for left in folders(parent):
                 if not _owned(left):
                     shutil.rmtree(left)
@@ -36,7 +36,7 @@ def staging_folder(parent: Path) -> Iterator[Path]:
         try:
             yield mine
         finally:
-            with _sweeping(parent):  # half removed, it looks like one whose writer died
+            with locked(parent):  # half removed, it looks like one whose writer died
                 shutil.rmtree(mine)
 
 
@@ -90,14 +90,6 @@ def sync_tree(folder: Path) -> None:
     for path in folder.rglob("*"):
         sync(path)
     sync(folder)
-
-
-@contextlib.contextmanager
-def _sweeping(parent: Path) -> Iterator[None]:
-    """Alone, of all processes, in making and removing staging folders."""
-    with open(parent / ".lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def _owned(staging: Path) -> bool:

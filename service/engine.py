@@ -122,7 +122,7 @@ class Engine:
                 logger.warning("canary %s:%s failed: %s", canary.name, answering.manifest.version, type(error).__name__)
                 answering, failed = canary.baseline, True
             else:
-                self._comparer.offer(canary, rows, answer, [len(rows.lengths)])
+                self._comparer.offer(canary, rows, answer.values, [len(rows.lengths)])
         if answer is None:
             try:
                 with canary.timed("baseline"):
@@ -140,7 +140,7 @@ class Engine:
         return Echo(answering, rows, answer.values, answer.in_domain)
 
     def _shadow(self, shadow: Trial, rows: Rows, answer: Answer, requests: list[int], seconds: list[float]) -> None:
-        self._comparer.offer(shadow, rows, answer, requests, seconds)
+        self._comparer.offer(shadow, rows, answer.values, requests, seconds)
 
     def _judge(self, canary: Trial) -> None:
         now = time.monotonic()

@@ -48,6 +48,10 @@ class Side:
     errors: int = 0
     seconds: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(len(EDGES) + 1, np.int64))
 
+    @property
+    def answers(self) -> int:
+        return self.requests - self.errors
+
     def answered(self, seconds: float, requests: int = 1) -> None:
         self.requests += requests
         self.seconds[bisect_left(EDGES, seconds)] += requests
@@ -72,8 +76,8 @@ class Trial:
     ) -> None:
         self.kind, self.alias, self.baseline, self.candidate = kind, alias, baseline, candidate
         self.percent, self.since = percent, since
-        # Who is run beside a request that has been answered, and is compared with the answer.
-        self.silent, self.other = ("candidate", candidate) if kind == "shadow" else ("baseline", baseline)
+        # Who did not answer: is run once a request has been answered, and compared with that.
+        self.silent_side, self.silent_model = ("candidate", candidate) if kind == "shadow" else ("baseline", baseline)
         self.sides = {"baseline": Side(), "candidate": Side()}
         self.rows, self.past, self.dropped = 0, 0, 0
         self.largest, self.total = 0.0, 0.0
@@ -161,13 +165,13 @@ class Trial:
         if self.past >= ENOUGH and self.past > bars.differences * self.rows:
             apart = f"{bars.tolerance:g} of the domain, the largest by {self.largest:.3g}"
             return f"{self.past} of {self.rows} rows differ by more than {apart}"
-        if baseline.requests < ENOUGH_FOR_A_TAIL:
+        if baseline.answers < ENOUGH_FOR_A_TAIL:
             return None
         most = max(bars.tail * quantile(baseline.seconds, 0.99), bars.tail_floor)
         stuck = sum(time.perf_counter() - begun > most for begun in tuple(self._pending))
         if stuck >= ENOUGH:
             return f"{stuck} requests have been waiting for more than {most * 1e3:.0f} ms"
-        if candidate.requests >= ENOUGH_FOR_A_TAIL and (p99 := quantile(candidate.seconds, 0.99)) > most:
+        if candidate.answers >= ENOUGH_FOR_A_TAIL and (p99 := quantile(candidate.seconds, 0.99)) > most:
             return f"p99 {p99 * 1e3:.1f} ms, allowed {most * 1e3:.1f}"
         return None
 

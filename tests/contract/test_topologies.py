@@ -94,7 +94,7 @@ def test_rows_split_into_what_they_were_made_of() -> None:
     assert [row.tolist() for row in RAGGED.split()] == [
         Rows.of([row]).values.tolist() for row in ([0.1, 0.2, 0.3], [0.4], [0.5, 0.6])
     ]
-    assert RAGGED.starts.tolist() == [0, 3, 4]
+    assert (RAGGED.starts.tolist(), UNIFORM.starts.tolist()) == ([0, 3, 4], [0, 3])
     assert (RAGGED.uniform, UNIFORM.uniform) == (None, 3)
 
 

@@ -11,8 +11,8 @@ import pytest
 
 from contract.topologies import Floats, Rows
 from service.buckets import MOST
-from service.comparing import WAITING, Comparer
-from service.model import Answer, LoadedModel
+from service.comparing import PAUSE, WAITING, Comparer
+from service.model import LoadedModel
 from service.trials import Kind, Trial, quantile
 from tests.conftest import make_manifest
 from tests.service.conftest import FakeRuntime, fake_model, shown
@@ -51,12 +51,13 @@ def a_trial(kind: Kind = "shadow", candidate: LoadedModel | None = None) -> Tria
 
 def offer(comparer: Comparer, trial: Trial, row: list[float], off: float = 0.0, seconds: float | None = None) -> None:
     rows = Rows.of([row])
-    comparer.offer(trial, rows, Answer(rows.values + np.float32(off), [True]), [1], None if seconds is None else [seconds])
+    comparer.offer(trial, rows, rows.values + np.float32(off), [1], None if seconds is None else [seconds])
 
 
 async def until_idle(comparer: Comparer) -> None:
-    while comparer._busy or comparer._queue:
-        await asyncio.sleep(1e-3)  # it gathers by the clock
+    async with asyncio.timeout(30):
+        while comparer._busy or comparer._queue:
+            await asyncio.sleep(1e-3)  # it gathers by the clock
 
 
 def compared(*offers: tuple[Trial, list[float], float]) -> None:
@@ -126,12 +127,66 @@ def test_a_canary_is_compared_with_the_version_in_place_whose_time_is_taken_else
     assert shown(trial.candidate) == []
 
 
-@pytest.mark.parametrize("bad", [0.5, 0.75])
-def test_a_row_that_fails_fails_alone(bad: float) -> None:
+def test_each_trial_gathers_by_its_own_clock() -> None:
+    async def two_at_once() -> None:
+        held, loop = Held(), asyncio.get_running_loop()
+        comparer = Comparer(held, tolerance=0.05)
+        for trial in (a_trial(), a_trial()):
+            offer(comparer, trial, [0.1])
+        begun = loop.time()
+        async with asyncio.timeout(30):
+            while not held.calls:
+                await asyncio.sleep(1e-3)
+            held.calls.pop()()
+            while comparer._busy:
+                await asyncio.sleep(0)
+        assert comparer._pause is None or comparer._pause.when() <= begun + PAUSE  # though the other began after that
+
+    asyncio.run(two_at_once())
+
+
+@pytest.mark.parametrize(("bad", "why"), [(0.5, "gave no finite answer"), (0.75, "raised RuntimeError")])
+def test_a_row_that_fails_fails_alone(bad: float, why: str, caplog: pytest.LogCaptureFixture) -> None:
     trial = a_trial(candidate=poisonable())
-    compared((trial, [0.1], 0.0), (trial, [0.2], 0.0), (trial, [0.1, bad], 0.25), (trial, [0.3], 0.0))
+    compared((trial, [0.1], 0.0), (trial, [0.2], 0.0), (trial, [bad], 0.25), (trial, [0.3], 0.0))
     side = trial.sides["candidate"]
     assert (side.requests, side.errors, side.seconds.sum(), trial.rows, trial.past) == (4, 1, 3, 3, 0)
+    assert [record.message.endswith(f"{why} for 1 of 4 requests while compared") for record in caplog.records] == [True]
+
+
+@pytest.mark.parametrize("kind", ["canary", "shadow"])
+def test_what_counts_is_the_domain_of_the_version_in_place(kind: Kind) -> None:
+    """Whichever answered: a canary of a wider one answers rows of which the version in place promised nothing."""
+    baseline = poisonable() if kind == "canary" else fake_model("many_to_many")
+    candidate = fake_model("many_to_many") if kind == "canary" else poisonable()
+    for model, high in ((baseline, 0.4), (candidate, 100.0)):
+        domain = model.manifest.domain.model_copy(update={"high": high})
+        object.__setattr__(model, "manifest", model.manifest.model_copy(update={"domain": domain}))
+    trial = Trial(kind, "production", baseline, candidate, 100.0, datetime(2026, 1, 1, tzinfo=UTC))
+    compared((trial, [0.1], 0.0), (trial, [0.6], 0.3), (trial, [0.5], 0.0))  # the last has no answer
+    assert (trial.rows, trial.past, trial.sides[trial.silent_side].errors) == (1, 0, 0)
+
+
+def test_without_a_thread_nobody_who_asked_suffers_and_it_is_tried_again(caplog: pytest.LogCaptureFixture) -> None:
+    class Full(ThreadPoolExecutor):
+        refused = False
+
+        def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+            if not self.refused:
+                self.refused = True
+                raise RuntimeError("can't start new thread")
+            return super().submit(fn, *args, **kwargs)
+
+    async def offer_twice() -> None:
+        with Full(1) as executor:
+            comparer, trial = Comparer(executor, tolerance=0.05), a_trial()
+            offer(comparer, trial, [0.1] * MOST, seconds=0.1)
+            assert "can't start new thread" in caplog.text
+            offer(comparer, trial, [0.2], seconds=0.1)
+            await until_idle(comparer)
+            assert (trial.rows, trial.sides["baseline"].requests, comparer._items) == (2, 2, 0)
+
+    asyncio.run(offer_twice())
 
 
 def test_a_version_that_has_no_answer_at_all_fails_for_every_request() -> None:
@@ -148,7 +203,7 @@ def test_of_requests_that_were_answered_together_each_fails_alone(bad: float) ->
         with ThreadPoolExecutor(1) as executor:
             comparer = Comparer(executor, tolerance=0.05)
             off = np.array([0.0, 0.0, 0.0, 0.0, 0.1], np.float32)
-            comparer.offer(trial, rows, Answer(rows.values + off, [True] * 4), [2, 1, 1], [0.1, 0.2, 0.3])
+            comparer.offer(trial, rows, rows.values + off, [2, 1, 1], [0.1, 0.2, 0.3])
             await until_idle(comparer)
         side = trial.sides["candidate"]
         assert (side.requests, side.errors, trial.rows, trial.past) == (3, 1, 3, 1)

@@ -27,6 +27,17 @@ def test_rows_differ_by_their_worst_item_and_past_the_tolerance() -> None:
     assert (trial.rows, trial.past, trial.largest, trial.total) == (3, 2, 0.5, 0.78125)
 
 
+def test_a_version_in_place_that_only_fails_has_no_tail() -> None:
+    trial = canary()
+    for _ in range(ENOUGH_FOR_A_TAIL):
+        trial.failed("baseline")
+        trial.answered("candidate", 10 * BARS.tail_floor)
+    assert trial.verdict(BARS) is None
+    for _ in range(ENOUGH_FOR_A_TAIL):
+        trial.answered("baseline", 1e-3)
+    assert "p99" in str(trial.verdict(BARS))
+
+
 def test_rows_outside_the_domain_are_left_out() -> None:
     trial = canary()
     compare(trial, [[5.0, 0.2], [0.3]], [3.0, 0.0, 0.0], [False, True])
