@@ -111,18 +111,18 @@ class Comparer:
         if self._pause is not None:
             self._pause.cancel()
             self._pause = None
-        loop, gathering = asyncio.get_running_loop(), self._queue[0]
-        rows = gathering.rows
-        try:
-            run = loop.run_in_executor(self._executor, _run, gathering.trial.silent_model, rows, gathering.requests)
-        except RuntimeError:  # no thread to be had: nobody who asked is to suffer, and it is tried again with the next
-            logger.exception("comparing cannot begin")
-            return
-        self._queue.popleft()
+        loop, gathering = asyncio.get_running_loop(), self._queue.popleft()
         self._items -= gathering.items
+        trial, rows = gathering.trial, gathering.rows
+        trial.answered_all("baseline", gathering.seconds)
+        try:
+            run = loop.run_in_executor(self._executor, _run, trial.silent_model, rows, gathering.requests)
+        except RuntimeError:  # no thread to be had, for which nobody who asked is to suffer
+            logger.exception("comparing cannot begin")
+            trial.drop(len(gathering.requests))
+            return
         self._busy = True
         run.add_done_callback(lambda done: self._after(gathering, rows, done))
-        gathering.trial.answered_all("baseline", gathering.seconds)
 
     def _after(self, gathering: _Gathering, rows: Rows, done: "asyncio.Future[_Ran]") -> None:
         self._busy = False

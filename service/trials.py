@@ -153,7 +153,7 @@ class Trial:
         self._largest.set(self.largest)
 
     def drop(self, requests: int) -> None:
-        """So many were not compared, because too many wait for it."""
+        """So many were not compared: too many wait for it, or no thread could be had."""
         self.dropped += requests
         self._dropped.inc(requests)
 

@@ -167,7 +167,9 @@ def test_what_counts_is_the_domain_of_the_version_in_place(kind: Kind) -> None:
     assert (trial.rows, trial.past, trial.sides[trial.silent_side].errors) == (1, 0, 0)
 
 
-def test_without_a_thread_nobody_who_asked_suffers_and_it_is_tried_again(caplog: pytest.LogCaptureFixture) -> None:
+def test_without_a_thread_nobody_who_asked_suffers_and_what_was_not_compared_is_counted(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     class Full(ThreadPoolExecutor):
         refused = False
 
@@ -184,7 +186,7 @@ def test_without_a_thread_nobody_who_asked_suffers_and_it_is_tried_again(caplog:
             assert "can't start new thread" in caplog.text
             offer(comparer, trial, [0.2], seconds=0.1)
             await until_idle(comparer)
-            assert (trial.rows, trial.sides["baseline"].requests, comparer._items) == (2, 2, 0)
+            assert (trial.rows, trial.dropped, trial.sides["baseline"].requests, comparer._items) == (1, 1, 2, 0)
 
     asyncio.run(offer_twice())
 
