@@ -49,10 +49,10 @@ retrain: $(SERVE_READY)  ## train anew, gate against production too, publish as 
 	$(BIN)/python -m training retrain $(ARGS)
 
 test: $(DEV_READY)  ## every test but those of images and faults
-	$(BIN)/python -m pytest --ignore tests/deploy/test_image.py --ignore tests/faults $(ARGS)
+	$(BIN)/python -m pytest --ignore tests/deploy/images --ignore tests/faults $(ARGS)
 
 test-image: $(DEV_READY)  ## build the images and run them (podman, some minutes)
-	$(BIN)/python -m pytest tests/deploy/test_image.py $(ARGS)
+	$(BIN)/python -m pytest tests/deploy/images $(ARGS)
 
 test-faults: $(DEV_READY)  ## do to a running service what goes wrong in production
 	$(BIN)/python -m pytest tests/faults $(ARGS)

@@ -1,43 +1,20 @@
-"""The chart as helm renders it, checked against Kubernetes' own schemas, and its Deployment run for real by podman."""
+"""The chart as helm renders it, checked against Kubernetes' own schemas."""
 
 import json
-import subprocess
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import kubernetes_validate  # type: ignore[import-untyped]
 import pytest
 import yaml
 
-from contract.topologies import TOPOLOGY_NAMES
-from loadtests.target import why_not_ready
-from tests.asking import post
 from tests.conftest import ROOT
-from tests.deploy.conftest import REQUEST
-from tests.deploy.machine import Machine
+from tests.deploy.chart import CHART, Resource, ask, of_kind, render
 
-CHART = ROOT / "deploy" / "chart"
 FULL = ["-f", str(Path(__file__).with_name("full-values.yaml"))]
 FILLED = ["--set", "store.source=filled,store.filled.image=unroll:0.1.0"]
 KUBERNETES = "1.37"
-Resource = dict[str, Any]
-
-
-def ask(helm: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([helm, *arguments], capture_output=True, text=True, timeout=60, check=False)
-
-
-def render(helm: str, *options: str) -> list[Resource]:
-    done = ask(helm, "template", "unroll", str(CHART), *options)
-    assert done.returncode == 0, done.stderr
-    return [resource for resource in yaml.safe_load_all(done.stdout) if resource]
-
-
-def of_kind(resources: list[Resource], kind: str) -> Resource:
-    (found,) = (resource for resource in resources if resource["kind"] == kind)
-    return found
 
 
 def pods(resources: list[Resource]) -> Iterator[Resource]:
@@ -168,48 +145,3 @@ def test_chart_images_and_project_are_of_one_version() -> None:
         f"unroll:${{UNROLL_TAG:-{version}}}",
         f"unroll-train:${{UNROLL_TAG:-{version}}}",
     }
-
-
-def test_the_deployment_runs(helm: str, machine: Machine, serve_image: str, tmp_path: Path) -> None:
-    """By `podman play kube`, which knows Deployments, but neither Services nor probes."""
-    deployment = of_kind(render(helm, "--set", "replicas=1,image.repository=localhost/unroll"), "Deployment")
-    manifest = tmp_path / "deployment.yaml"
-    manifest.write_text(yaml.safe_dump(deployment))
-    try:
-        machine.podman("play", "kube", "--network", "bridge", str(manifest))
-        names = machine.podman("ps", "--format", "{{.Names}}").splitlines()
-        (serving,) = (name for name in names if name.endswith("-serve"))
-        pod = machine.podman("inspect", serving, "--format", "{{.Pod}}")
-        infra = machine.podman("pod", "inspect", pod, "--format", "{{.InfraContainerID}}")
-        networks = json.loads(machine.podman("inspect", infra, "--format", "{{json .NetworkSettings.Networks}}"))
-        ((_, network),) = networks.items()
-        url = f"http://{network['IPAddress']}:3000"
-        wait_until_ready(machine, serving, url)
-        for topology in TOPOLOGY_NAMES:
-            answer = post(f"{url}/{topology}", json=REQUEST).json()
-            assert answer["sequences"][0] == pytest.approx(REQUEST["sequences"][0], abs=0.05)
-        assert machine.podman("exec", serving, "id", "-u") == "1034"
-        state = json.loads(machine.podman("inspect", serving))[0]
-        assert state["HostConfig"]["ReadonlyRootfs"] is True
-        assert state["HostConfig"]["Memory"] == 2 * 2**30
-        assert not state["EffectiveCaps"]
-    finally:
-        machine.podman("play", "kube", "--down", str(manifest))
-
-
-def wait_until_ready(machine: Machine, name: str, url: str) -> None:
-    """As the startup probe would: once a second for two minutes."""
-    command = ["podman", "wait", "--condition", "exited", "--condition", "stopped", name]
-    with subprocess.Popen(command, env=machine.environment, stdout=subprocess.PIPE) as ended:
-        try:
-            for _ in range(120):
-                if why_not_ready(url) is None:
-                    return
-                try:
-                    ended.wait(1)
-                except subprocess.TimeoutExpired:
-                    continue
-                break
-        finally:
-            ended.kill()
-    raise AssertionError(f"{name} is not ready: {why_not_ready(url)}; {machine.podman('logs', name)}")

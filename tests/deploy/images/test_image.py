@@ -15,7 +15,7 @@ from contract.topologies import TOPOLOGY_NAMES
 from deploy import image
 from tests.asking import get, post
 from tests.conftest import ROOT, environment
-from tests.deploy.conftest import HARDENED, REQUEST, container
+from tests.deploy.images.conftest import HARDENED, REQUEST, container
 from tests.deploy.machine import Machine
 from tests.e2e.conftest import serving
 

@@ -1,0 +1,78 @@
+"""Images built once for the room, and containers of them."""
+
+import subprocess
+import sys
+import tempfile
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from loadtests.target import free_port, started
+from tests.conftest import ROOT, environment
+from tests.deploy.machine import Machine, why_not
+
+REQUEST = {"sequences": [[0.0, 0.2, 0.4, 0.6, 0.8]]}
+HARDENED = ("--read-only", "--tmpfs", "/tmp", "--cap-drop", "all", "--security-opt", "no-new-privileges")
+
+
+@pytest.fixture(scope="session")
+def machine() -> Iterator[Machine]:
+    if reason := why_not():
+        pytest.skip(reason)
+    machine = Machine(Path(tempfile.mkdtemp(prefix="unroll-containers-")))  # not pytest's: it cannot remove what is mounted
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in machine.settings.items():
+            patch.setenv(name, value)
+        try:
+            machine.set_up()
+            yield machine
+        finally:
+            machine.tear_down()
+
+
+@pytest.fixture(scope="session")
+def serve_image(machine: Machine, home: Path) -> str:
+    return build("serve", home)
+
+
+@pytest.fixture(scope="session")
+def train_image(machine: Machine, home: Path) -> str:
+    return build("train", home)
+
+
+def build(kind: str, home: Path) -> str:
+    """The image's name, as `make image` would print it last."""
+    with environment(home):
+        command = [sys.executable, "-m", "deploy.image", kind, "--tool", "podman"]
+        built = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=900, check=False)
+    assert built.returncode == 0, built.stdout + built.stderr
+    return built.stdout.splitlines()[-1]
+
+
+@contextmanager
+def container(machine: Machine, image: str, log: Path, *options: str) -> Iterator[str]:
+    """The address of a service in a hardened container that lives in this block."""
+    port, name = free_port(), f"unroll-{uuid.uuid4().hex[:8]}"
+    command = [
+        "podman",
+        "run",
+        "--name",
+        name,
+        *HARDENED,
+        "-e",
+        f"BENTOML_PORT={port}",
+        "-e",
+        "UNROLL_ALLOW_OPEN=true",
+        "--memory",
+        "1g",
+        *options,
+        image,
+    ]
+    try:
+        with started(command, f"http://127.0.0.1:{port}", log) as url:
+            yield url
+    finally:
+        machine.podman("rm", "--force", "--ignore", "--time", "1", name)
