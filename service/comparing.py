@@ -65,7 +65,7 @@ class _Ran(NamedTuple):
 
     values: Floats  # (items,), NaN where it raised
     seconds: float  # that it took
-    error: Exception | None  # the last of those it raised
+    raised: str  # the name of what it raised last; not that itself, which would keep alive all that it came with
 
 
 class Comparer:
@@ -142,7 +142,7 @@ class Comparer:
         failed = 0
         if (lost := in_domain & ~finite).any():
             failed = int(np.logical_or.reduceat(lost, np.cumsum([0, *requests[:-1]])).sum())
-            how = "gave no finite answer" if ran.error is None else f"raised {type(ran.error).__name__}"
+            how = f"raised {ran.raised}" if ran.raised else "gave no finite answer"
             name, version = trial.name, trial.silent_model.manifest.version
             logger.warning("%s:%s %s for %d of %d requests while compared", name, version, how, failed, len(requests))
             trial.failed(trial.silent_side, failed)
@@ -154,7 +154,7 @@ class Comparer:
 def _run(model: LoadedModel, rows: Rows, requests: list[int]) -> _Ran:
     """In the thread. When the call fails each request runs alone, so that a bad one fails alone."""
     begun = time.perf_counter()
-    error = None
+    raised = ""
     try:
         values = model.compute(rows)
     except Exception:
@@ -163,7 +163,7 @@ def _run(model: LoadedModel, rows: Rows, requests: list[int]) -> _Ran:
             end = begin + len(alone.values)
             try:
                 values[begin:end] = model.compute(alone)
-            except Exception as fault:
-                error = fault
+            except Exception as error:
+                raised = type(error).__name__
             begin = end
-    return _Ran(values, time.perf_counter() - begun, error)
+    return _Ran(values, time.perf_counter() - begun, raised)
