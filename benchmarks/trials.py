@@ -11,6 +11,7 @@ Ends with one JSON line.
 import argparse
 import asyncio
 import json
+import random
 import re
 import statistics
 import sys
@@ -18,6 +19,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -38,14 +40,19 @@ PERCENT = 5.0
 KEYS = 200
 ASKED_PER_KEY = 5
 BROKEN_BY = 0.5
-SHADOW_ROUNDS = 10
+SUMS = {
+    "answered": r'unroll_requests_total\{.*outcome="ok".*\}',
+    "comparing": r"unroll_comparing_seconds_total\{.*\}",
+    "model": r"unroll_model_seconds_sum\{.*\}",
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--requests", type=int, default=20_000, help="for the share (default: %(default)s)")
     parser.add_argument("--rate", type=float, default=500, help="requests a second, with a canary (default: %(default)s)")
-    parser.add_argument("--seconds", type=float, default=3, help="of each turn with a shadow or without (default: %(default)s)")
+    parser.add_argument("--seconds", type=float, default=2, help="of a turn with a shadow or without (default: %(default)s)")
+    parser.add_argument("--shadow-seconds", type=float, default=240, help="of all these turns (default: %(default)s)")
     options = parser.parse_args(arguments)
     return interruptible("benchmarks.trials", lambda: measure(options))
 
@@ -65,7 +72,7 @@ def measure(options: argparse.Namespace) -> int:
             figures = {
                 "share": _share(server, store, good, options),
                 "broken": _broken(server, store, broken, options),
-                "shadow": _shadow(server, store, good, options.seconds, folder),
+                "shadow": _shadow(server, store, good, options, folder),
                 **machine.facts(),
             }
     print(json.dumps(figures))
@@ -108,49 +115,65 @@ def _broken(server: Server, store: ModelStore, broken: str, options: argparse.Na
     }
 
 
-def _shadow(server: Server, store: ModelStore, good: str, seconds: float, folder: Path) -> dict[str, Any]:
+def _shadow(server: Server, store: ModelStore, good: str, options: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    """Under one load, since how fast each begins differs by more than what is measured."""
     body = folder / "body"
     body.write_bytes(rows_body(1))
     wrk.run(server.url, 64, 3, body)
-    rates: dict[str, list[float]] = {"without": [], "with": []}
-    spent: dict[str, list[float]] = {"comparing": [], "model": []}
+    turns: dict[str, list[dict[str, float]]] = {"without": [], "with": []}
+    trials: list[dict[str, Any]] = []  # what is asked about one is there as long as it is
 
-    def without() -> None:
-        store.withdraw(MODEL, PRODUCTION, canary=True, shadow=True)
-        _until(server, "shadow", None)
-        rates["without"].append(wrk.run(server.url, 64, seconds, body).rps)
+    def turn(name: str) -> None:
+        if name == "with":
+            store.set_shadow(MODEL, PRODUCTION, good)
+        else:
+            store.withdraw(MODEL, PRODUCTION, canary=True, shadow=True)
+        _until(server, "shadow", good if name == "with" else None)
+        turns[name].append(_rates(server, options.seconds))
+        if name == "with":
+            trials.extend(httpx.get(f"http://127.0.0.1:{server.port}/models/{MODEL}/comparison").json()["trials"])
 
-    def with_shadow() -> None:
-        store.set_shadow(MODEL, PRODUCTION, good)
-        _until(server, "shadow", good)
-        before = {name: _seconds_in(server, name) for name in spent}
-        rates["with"].append(wrk.run(server.url, 64, seconds, body).rps)
-        for name, shares in spent.items():
-            shares.append((_seconds_in(server, name) - before[name]) / seconds)
+    with ThreadPoolExecutor(1) as pool:
+        load = pool.submit(wrk.run, server.url, 64, options.shadow_seconds, body)
+        while not load.done():
+            for name in random.sample(sorted(turns), 2):  # neither is always the first
+                turn(name)
+        faults = load.result().failed
+    for rates in turns.values():
+        del rates[0], rates[-1]  # in the first shapes are compiled, in the last the load ends
+    lost = [1 - there["answered"] / alone["answered"] for alone, there in zip(turns["without"], turns["with"], strict=True)]
 
-    for number in range(SHADOW_ROUNDS):
-        for turn in (without, with_shadow) if number % 2 else (with_shadow, without):  # neither is always the first
-            turn()
-    with_shadow()  # what is asked about it below is there as long as it is
-    trial = httpx.get(f"http://127.0.0.1:{server.port}/models/{MODEL}/comparison").json()["trials"][0]
-    ratios = [there / alone for alone, there in zip(rates["without"], rates["with"], strict=False)]  # one more with it
+    def middle(name: str, figure: str) -> float:
+        return statistics.median(rates[figure] for rates in turns[name])
+
     return {
-        "rps_without": statistics.median(rates["without"]),
-        "rps_with": statistics.median(rates["with"]),
-        "throughput_lost": 1 - statistics.median(ratios),  # of each round: a shared machine changes its speed meanwhile
-        "throughput_lost_rounds": [1 - ratio for ratio in ratios],
-        "share_of_time_in_its_runs": statistics.median(spent["comparing"]),
-        "share_of_time_in_answering_runs": statistics.median(spent["model"]),  # the same rows, in smaller batches
-        "compared_rows": trial["compared_rows"],
-        "uncompared_requests": trial["uncompared_requests"],
-        "largest_difference": trial["largest_difference"],
+        "rps_without": middle("without", "answered"),
+        "rps_with": middle("with", "answered"),
+        "failed": faults,
+        "throughput_lost": statistics.median(lost),  # by round: a shared machine changes its speed meanwhile
+        "throughput_lost_standard_error": statistics.stdev(lost) / len(lost) ** 0.5,
+        "throughput_lost_rounds": lost,
+        "share_of_time_in_its_runs": middle("with", "comparing"),
+        "share_of_time_in_answering_runs": middle("with", "model"),  # the same rows, in smaller batches
+        "compared_rows": sum(trial["compared_rows"] for trial in trials),
+        "uncompared_requests": sum(trial["uncompared_requests"] for trial in trials),
+        "largest_difference": max(trial["largest_difference"] for trial in trials),
     }
 
 
-def _seconds_in(server: Server, name: str) -> float:
-    """`comparing`, a counter, or `model`, a histogram: of all that is counted under that name."""
+def _rates(server: Server, seconds: float) -> dict[str, float]:
+    """A second, of `SUMS`, in so many seconds."""
+    begun, before = _sums(server)
+    time.sleep(seconds)
+    ended, after = _sums(server)
+    return {name: (after[name] - before[name]) / (ended - begun) for name in SUMS}
+
+
+def _sums(server: Server) -> tuple[float, dict[str, float]]:
+    """Now, of time.monotonic(), and each sum over all that is counted under its name."""
     page = httpx.get(f"http://127.0.0.1:{server.port}/metrics").text
-    return sum(map(float, re.findall(rf"^unroll_{name}_seconds_(?:total|sum)\{{.*\}} (\S+)", page, re.MULTILINE)))
+    now = time.monotonic()
+    return now, {name: sum(map(float, re.findall(rf"^{series} (\S+)$", page, re.MULTILINE))) for name, series in SUMS.items()}
 
 
 def _until(server: Server, role: str, version: str | None) -> None:
