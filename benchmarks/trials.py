@@ -1,6 +1,6 @@
 """What versions on trial cost: a canary's share, a broken canary, a shadow.
 
-    python -m benchmarks.trials [--requests 20000] [--rate 500]
+    python -m benchmarks.trials [--requests 20000] [--rate 500] [--seconds 2] [--shadow-seconds 240]
 
 share     of many requests without a key, what the canary answered; of keys, whether all requests of one went one way
 broken    a candidate that answers x + 0.5 gets 5 % under load: how long until it is withdrawn, and what it answered
@@ -40,6 +40,7 @@ PERCENT = 5.0
 KEYS = 200
 ASKED_PER_KEY = 5
 BROKEN_BY = 0.5
+LEAST_TURNS = 20  # with what is between them, some four rounds that are kept
 SUMS = {
     "answered": r'unroll_requests_total\{.*outcome="ok".*\}',
     "comparing": r"unroll_comparing_seconds_total\{.*\}",
@@ -54,6 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seconds", type=float, default=2, help="of a turn with a shadow or without (default: %(default)s)")
     parser.add_argument("--shadow-seconds", type=float, default=240, help="of all these turns (default: %(default)s)")
     options = parser.parse_args(arguments)
+    if options.shadow_seconds < LEAST_TURNS * options.seconds:
+        parser.error(f"expected --shadow-seconds of at least {LEAST_TURNS} turns; received {options.shadow_seconds:g}")
     return interruptible("benchmarks.trials", lambda: measure(options))
 
 
@@ -119,7 +122,6 @@ def _shadow(server: Server, store: ModelStore, good: str, options: argparse.Name
     """Under one load, since how fast each begins differs by more than what is measured."""
     body = folder / "body"
     body.write_bytes(rows_body(1))
-    wrk.run(server.url, 64, 3, body)
     turns: dict[str, list[dict[str, float]]] = {"without": [], "with": []}
     trials: list[dict[str, Any]] = []  # what is asked about one is there as long as it is
 
@@ -130,8 +132,7 @@ def _shadow(server: Server, store: ModelStore, good: str, options: argparse.Name
             store.withdraw(MODEL, PRODUCTION, canary=True, shadow=True)
         _until(server, "shadow", good if name == "with" else None)
         turns[name].append(_rates(server, options.seconds))
-        if name == "with":
-            trials.extend(httpx.get(f"http://127.0.0.1:{server.port}/models/{MODEL}/comparison").json()["trials"])
+        trials.extend(httpx.get(f"http://127.0.0.1:{server.port}/models/{MODEL}/comparison").json()["trials"])  # none without
 
     with ThreadPoolExecutor(1) as pool:
         load = pool.submit(wrk.run, server.url, 64, options.shadow_seconds, body)
@@ -140,7 +141,7 @@ def _shadow(server: Server, store: ModelStore, good: str, options: argparse.Name
                 turn(name)
         faults = load.result().failed
     for rates in turns.values():
-        del rates[0], rates[-1]  # in the first shapes are compiled, in the last the load ends
+        del rates[0], rates[-1]  # in the first the load begins and shapes are compiled, in the last it ends
     lost = [1 - there["answered"] / alone["answered"] for alone, there in zip(turns["without"], turns["with"], strict=True)]
 
     def middle(name: str, figure: str) -> float:

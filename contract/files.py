@@ -26,9 +26,7 @@ def staging_folder(parent: Path) -> Iterator[Path]:
     parent.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as stack:
         with locked(parent):  # nobody sweeps between our mkdir and our lock
-            for left in folders(parent):
-                if not _owned(left):
-                    shutil.rmtree(left)
+            _sweep(parent)
             mine = parent / secrets.token_hex(8)
             mine.mkdir()
             owner = stack.enter_context(open(mine / ".owner", "w"))
@@ -90,6 +88,12 @@ def sync_tree(folder: Path) -> None:
     for path in folder.rglob("*"):
         sync(path)
     sync(folder)
+
+
+def _sweep(parent: Path) -> None:
+    for left in folders(parent):
+        if not _owned(left):
+            shutil.rmtree(left)
 
 
 def _owned(staging: Path) -> bool:

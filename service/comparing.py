@@ -141,7 +141,7 @@ class Comparer:
         finite = np.logical_and.reduceat(np.isfinite(ran.values), rows.starts)  # (rows,)
         failed = 0
         if (lost := in_domain & ~finite).any():
-            failed = int(np.logical_or.reduceat(lost, np.cumsum([0, *requests[:-1]])).sum())
+            failed = len(np.unique(np.repeat(np.arange(len(requests)), requests)[lost]))
             how = f"raised {ran.raised}" if ran.raised else "gave no finite answer"
             name, version = trial.name, trial.silent_model.manifest.version
             logger.warning("%s:%s %s for %d of %d requests while compared", name, version, how, failed, len(requests))

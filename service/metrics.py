@@ -84,7 +84,9 @@ differing_rows = Counter("unroll_differing_rows", "Of these, rows that differ by
 largest_difference = Gauge(
     "unroll_largest_difference", "The largest difference seen, in the domain's units.", TRIAL, multiprocess_mode="livemax"
 )
-uncompared_requests = Counter("unroll_uncompared_requests", "Requests left out because too many waited for it.", TRIAL)
+uncompared_requests = Counter(
+    "unroll_uncompared_requests", "Requests left out: too many waited, or no thread could be had.", TRIAL
+)
 comparing_seconds = Counter("unroll_comparing_seconds", "Time that the other version took for the rows compared.", TRIAL)
 trial_errors = Counter("unroll_trial_errors", "Requests that a version on trial failed to answer.", TRIAL)
 trial_seconds = Histogram(

@@ -123,7 +123,7 @@ class ComparisonInfo(BaseModel):
     differing_rows: int = Field(description="Of these, by more than the tolerance.")
     largest_difference: float
     mean_difference: float
-    uncompared_requests: int = Field(description="Left out because too many waited.")
+    uncompared_requests: int = Field(description="Left out: too many waited, or no thread could be had.")
     sides: dict[str, SideInfo]
 
 

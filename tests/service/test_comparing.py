@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from contract.manifest import Domain
 from contract.topologies import Floats, Rows
 from service.buckets import MOST
 from service.comparing import PAUSE, WAITING, Comparer
@@ -40,13 +41,15 @@ class Poisonable(FakeRuntime):
         return np.where(inputs == 0.5, np.float32(np.nan), outputs)
 
 
-def poisonable() -> LoadedModel:
-    return LoadedModel(make_manifest("many_to_many"), Poisonable("many_to_many"))
+def poisonable(high: float = 1.0) -> LoadedModel:
+    """Of a domain up to `high`."""
+    manifest = make_manifest("many_to_many").model_copy(update={"domain": Domain(low=0.0, high=high)})
+    return LoadedModel(manifest, Poisonable("many_to_many"))
 
 
-def a_trial(kind: Kind = "shadow", candidate: LoadedModel | None = None) -> Trial:
-    candidate = candidate or fake_model("many_to_many")
-    return Trial(kind, "production", fake_model("many_to_many"), candidate, 100.0, datetime(2026, 1, 1, tzinfo=UTC))
+def a_trial(kind: Kind = "shadow", candidate: LoadedModel | None = None, baseline: LoadedModel | None = None) -> Trial:
+    baseline, candidate = baseline or fake_model("many_to_many"), candidate or fake_model("many_to_many")
+    return Trial(kind, "production", baseline, candidate, 100.0, datetime(2026, 1, 1, tzinfo=UTC))
 
 
 def offer(comparer: Comparer, trial: Trial, row: list[float], off: float = 0.0, seconds: float | None = None) -> None:
@@ -157,12 +160,7 @@ def test_a_row_that_fails_fails_alone(bad: float, why: str, caplog: pytest.LogCa
 @pytest.mark.parametrize("kind", ["canary", "shadow"])
 def test_what_counts_is_the_domain_of_the_version_in_place(kind: Kind) -> None:
     """Whichever answered: a canary of a wider one answers rows of which the version in place promised nothing."""
-    baseline = poisonable() if kind == "canary" else fake_model("many_to_many")
-    candidate = fake_model("many_to_many") if kind == "canary" else poisonable()
-    for model, high in ((baseline, 0.4), (candidate, 100.0)):
-        domain = model.manifest.domain.model_copy(update={"high": high})
-        object.__setattr__(model, "manifest", model.manifest.model_copy(update={"domain": domain}))
-    trial = Trial(kind, "production", baseline, candidate, 100.0, datetime(2026, 1, 1, tzinfo=UTC))
+    trial = a_trial(kind, candidate=poisonable(high=100.0), baseline=poisonable(high=0.4))
     compared((trial, [0.1], 0.0), (trial, [0.6], 0.3), (trial, [0.5], 0.0))  # the last has no answer
     assert (trial.rows, trial.past, trial.sides[trial.silent_side].errors) == (1, 0, 0)
 
@@ -192,7 +190,7 @@ def test_without_a_thread_nobody_who_asked_suffers_and_what_was_not_compared_is_
 
 
 def test_a_version_that_has_no_answer_at_all_fails_for_every_request() -> None:
-    trial = Trial("canary", "production", poisonable(), fake_model("many_to_many"), 100.0, datetime(2026, 1, 1, tzinfo=UTC))
+    trial = a_trial("canary", baseline=poisonable())
     compared((trial, [0.5], 0.0), (trial, [0.5, 0.5], 0.0))
     side = trial.sides["baseline"]
     assert (side.requests, side.errors, trial.rows, trial.past) == (2, 2, 0, 0)
