@@ -2,10 +2,10 @@
 
     python -m benchmarks.swap [--swaps 20] [--workers 1] [--seconds 30] [--rows 100] [--interval 1.5]
 
-Open loop at half of the capacity that wrk finds just before; the same load without swaps first, half as long to warm up,
-then measured. Every answer is compared with what its version's exported signature gives for the rows. An answer is stale when
-its version had been replaced before the request was sent: when `promote`, waiting until all workers serve the new one, had
-returned. Ends with one JSON line.
+Open loop at half of the capacity that wrk finds just before; the same load without swaps to warm up, then half of it measured
+before the swaps and half after them, since a shared machine changes its speed meanwhile. Every answer is compared with what
+its version's exported signature gives for the rows. An answer is stale when its version had been replaced before the request
+was sent: when `promote`, waiting until all workers serve the new one, had returned. Ends with one JSON line.
 """
 
 import argparse
@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--swaps", type=int, default=20, help="versions to promote (default: %(default)s)")
     parser.add_argument("--workers", type=int, default=1, help="processes that serve (default: %(default)s)")
-    parser.add_argument("--seconds", type=float, default=30, help="of load without swaps, before (default: %(default)s)")
+    parser.add_argument("--seconds", type=float, default=30, help="of load without swaps (default: %(default)s)")
     parser.add_argument("--rows", type=int, default=100, help="in each request, of five items (default: %(default)s)")
     parser.add_argument("--interval", type=float, default=1.5, help="seconds between promotions (default: %(default)s)")
     parser.add_argument("--promote", nargs=3, metavar=("PREPARED", "STORE", "URL"), help=argparse.SUPPRESS)
@@ -112,9 +112,11 @@ def _measure(options: argparse.Namespace, server: Server, first: str, folder: Pa
     capacity = wrk.run(server.url, 16, 5, folder / "body").rps
     rate = capacity / 2
     print(f"{options.rows} rows a request; capacity {capacity:.0f} requests/s, offered {rate:.0f}/s", file=sys.stderr)
-    uvloop.run(_offer(server, body, constant(rate, options.seconds / 2)))  # this load has shapes of its own
-    quiet = uvloop.run(_offer(server, body, constant(rate, options.seconds)))
+    half = options.seconds / 2
+    uvloop.run(_offer(server, body, constant(rate, half)))  # this load has shapes of its own
+    quiet = uvloop.run(_offer(server, body, constant(rate, half)))
     outcomes, promotions, memory = uvloop.run(_with_swaps(options, server, folder, body, rate))
+    quiet += uvloop.run(_offer(server, body, constant(rate, half)))
     known = [Promotion("000", first, 0.0, 0.0, 0.0), *promotions]
     expected = {p.version: json.loads((folder / "prepared" / p.prepared / "expected.json").read_text()) for p in known}
     figures = {
