@@ -16,7 +16,7 @@ import httpx
 import psutil  # type: ignore[import-untyped]
 import uvloop
 
-from benchmarks.client import OpenLoop, Outcome
+from benchmarks.client import Connection, OpenLoop, Outcome
 from benchmarks.payloads import rows_body, rows_items
 from benchmarks.servers import check
 from tests.asking import PATIENCE, get, post, until
@@ -91,6 +91,22 @@ class Load:
         """Wait until so many more have been answered."""
         goal = self.answered + answers
         until(lambda: self.answered >= goal)
+
+    @property
+    def worker(self) -> psutil.Process:
+        """Whom the next request goes to: of the connections that are free the last one used is taken."""
+        assert self._load is not None
+        free, last = self._load.idle, list[Connection]()
+
+        def one_is_free() -> bool:
+            last.extend(free[-1:])
+            return bool(last)
+
+        until(one_is_free)
+        assert last[0].transport is not None
+        _, port = last[0].transport.get_extra_info("sockname")
+        (holds,) = [w for w in self._service.workers if port in {c.raddr.port for c in w.net_connections("tcp") if c.raddr}]
+        return holds
 
     def begin_fault(self) -> None:
         self.fault_at = time.monotonic()
