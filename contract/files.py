@@ -16,8 +16,18 @@ def locked(folder: Path) -> Iterator[None]:
     with open(folder / ".lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         for left in folder.glob(".*.tmp"):
-            left.unlink()
+            left.unlink(missing_ok=True)
         yield
+
+
+def is_locked(path: Path) -> bool:
+    """Whether a process has locked a file for itself. Raises FileNotFoundError."""
+    with open(path) as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)  # NFS locks what is open to be read for no more than this
+        except BlockingIOError:
+            return True
+    return False
 
 
 @contextlib.contextmanager
@@ -35,6 +45,7 @@ def staging_folder(parent: Path) -> Iterator[Path]:
             yield mine
         finally:
             with locked(parent):  # half removed, it looks like one whose writer died
+                owner.close()  # NFS keeps an open file that is removed, under another name, and so its folder
                 shutil.rmtree(mine)
 
 
@@ -97,12 +108,8 @@ def _sweep(parent: Path) -> None:
 
 
 def _owned(staging: Path) -> bool:
-    """Whether the writer of a staging folder still lives: it holds the lock."""
+    """Whether the writer of a staging folder still lives."""
     try:
-        with open(staging / ".owner") as owner:
-            fcntl.flock(owner, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
+        return is_locked(staging / ".owner")
     except FileNotFoundError:  # killed before it took the lock
         return False
-    return False

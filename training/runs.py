@@ -27,7 +27,7 @@ from typing import IO, Any, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from contract.files import write_atomically
+from contract.files import is_locked, write_atomically
 from contract.manifest import Figure
 from contract.store import ModelStore
 from training.dataset import Dataset
@@ -70,7 +70,7 @@ class Run:
         """Seconds, by this process and those before."""
         if self.status.status != "running":
             return self.status.worked
-        return self.status.worked + (datetime.now(UTC) - self.status.began).total_seconds()
+        return self.status.worked + max((datetime.now(UTC) - self.status.began).total_seconds(), 0.0)  # clocks are set back
 
     def published(self) -> bool:
         """Whether the store has its version."""
@@ -124,10 +124,15 @@ def begin(runs: Path, plan: RunPlan, data: Dataset | None = None) -> Run:
     if lock is None:
         raise NoRun(f"{folder} was new and is held: something else is at work in {runs}")
     run = Run(folder, lock, plan, RunStatus(began=datetime.now(UTC)))
-    run.note()
-    if data is not None:
-        data.save(folder / DATA)
-    write_atomically(folder / "plan.json", plan.model_dump_json(indent=2) + "\n")  # last: with it the record is whole
+    try:
+        run.note()
+        if data is not None:
+            data.save(folder / DATA)
+        write_atomically(folder / "plan.json", plan.model_dump_json(indent=2) + "\n")  # last: with it the record is whole
+    except BaseException:  # without it nobody finds what else is there, on a disk that is full
+        lock.close()
+        shutil.rmtree(folder)
+        raise
     return run
 
 
@@ -220,11 +225,8 @@ def sentence(error: BaseException) -> str:
 
 def held(folder: Path) -> bool:
     """Whether a process is at it."""
-    with _asking(folder), contextlib.suppress(FileNotFoundError), open(folder / ".lock") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
+    with _asking(folder), contextlib.suppress(FileNotFoundError):
+        return is_locked(folder / ".lock")
     return False
 
 

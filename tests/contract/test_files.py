@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from contract.files import hash_files, locked, staging_folder, write_atomically
+from contract.files import hash_files, is_locked, locked, staging_folder, write_atomically
 
 
 def test_write_atomically_leaves_no_trace_when_it_fails(tmp_path: Path) -> None:
@@ -34,9 +34,11 @@ def test_nobody_sweeps_while_a_staging_folder_is_removed(tmp_path: Path, monkeyp
     def remove(folder: Path) -> None:
         with open(tmp_path / ".lock") as lock, pytest.raises(BlockingIOError):
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        assert not is_locked(folder / ".owner")  # closed: NFS removes no folder with an open file
         removed.append(folder)
 
     with staging_folder(tmp_path) as mine:
+        assert is_locked(mine / ".owner")
         monkeypatch.setattr("contract.files.shutil.rmtree", remove)
     assert removed == [mine]
 

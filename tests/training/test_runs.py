@@ -2,13 +2,14 @@ import json
 import os
 import shutil
 import signal
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from contract.manifest import Figure
 from contract.store import new_version
+from training.dataset import Dataset
 from training.recipes import GENERAL, TUTORIAL, plan
 from training.run_plan import NoRun, RunPlan, recipe_values
 from training.runs import FIGURES, begin, find, folders, keep_metrics, last_metrics, read, sentence, take_up
@@ -45,6 +46,25 @@ def test_a_run_is_running_while_its_process_holds_it_and_then_what_became_of_it(
     found = read(run.folder)
     assert (found.shown, found.version) == ("published", run.plan.version)
     assert found.plan == run.plan
+
+
+def test_a_record_that_could_not_be_begun_leaves_nothing_on_a_full_disk(tmp_path: Path) -> None:
+    class Large(Dataset):
+        def save(self, path: Path) -> None:
+            path.write_bytes(b"half of it")
+            raise OSError(28, "No space left on device", str(path))
+
+    data = Large.__new__(Large)  # whose values are not asked for
+    with pytest.raises(OSError, match=r"data\.npz"):
+        begin(tmp_path, written(tmp_path), data)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_clock_that_is_set_back_takes_no_work_away(tmp_path: Path) -> None:
+    with begin(tmp_path, written(tmp_path)) as run:
+        run.note(began=datetime.now(UTC) + timedelta(hours=1), worked=5.0)
+        assert run.worked() == 5.0
+        run.end("refused")
 
 
 def test_how_the_block_ends_is_the_status(tmp_path: Path) -> None:
