@@ -33,11 +33,10 @@ def layout_of(columns: list[str], source: Source) -> Layout:
     for column in said:
         if column is not None and column not in columns:
             _refuse(source, f"expected a column {column}; received {_listed(columns)}")
-    inputs, targets = (_numbered(columns, word) for word in ("input", "target"))
+    inputs, targets = (_numbered(columns, word, source) for word in ("input", "target"))
     if inputs and not any(said):
-        if targets and len(targets) != len(inputs):
-            _refuse(source, f"expected as many target columns as input columns; received {len(inputs)} and {len(targets)}")
-        layout = Layout(inputs, targets, None, long=False)
+        _check_numbers(inputs, targets, source)
+        layout = Layout(tuple(inputs.values()), tuple(targets.values()), None, long=False)
     else:
         layout = _long(columns, source)
     return layout._replace(unread=tuple(c for c in columns if c not in layout.columns and c != layout.sequence))
@@ -62,10 +61,26 @@ def _long(columns: list[str], source: Source) -> Layout:
     return Layout((value,), () if target is None else (target,), sequence, long=True)
 
 
-def _numbered(columns: list[str], word: str) -> tuple[str, ...]:
+def _numbered(columns: list[str], word: str, source: Source) -> dict[int, str]:
     """input_0, input_1, ... or input0, input1, ... in the order of their numbers."""
-    found = [(int(match[1]), column) for column in columns if (match := re.fullmatch(rf"{word}_?(\d+)", column))]
-    return tuple(column for _, column in sorted(found))
+    found: dict[int, str] = {}
+    for match in filter(None, (re.fullmatch(rf"{word}_?(\d+)", column) for column in columns)):
+        if (there := found.setdefault(int(match[1]), match[0])) is not match[0]:
+            _refuse(source, f"expected one column of each number; received {there} and {match[0]}")
+    return dict(sorted(found.items()))
+
+
+def _check_numbers(inputs: dict[int, str], targets: dict[int, str], source: Source) -> None:
+    """A column that is not there would move all behind it by an item, and be found out by nobody."""
+    if targets and len(targets) != len(inputs):
+        _refuse(source, f"expected as many target columns as input columns; received {len(inputs)} and {len(targets)}")
+    if targets and targets.keys() != inputs.keys():
+        pair = f"{_listed([*inputs.values()])} and {_listed([*targets.values()])}"
+        _refuse(source, f"expected input and target columns of the same numbers; received {pair}")
+    first, last = min(inputs), max(inputs)
+    if gap := next((number for number in range(first, last) if number not in inputs), None):
+        ends = f"{inputs[first]} to {inputs[last]}"
+        _refuse(source, f"expected columns numbered one after another; received {ends} without {gap}")
 
 
 def _first(names: tuple[str, ...], columns: list[str]) -> str | None:

@@ -16,7 +16,6 @@ from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, BinaryIO, Final, NamedTuple, NoReturn
-from zipfile import BadZipFile
 
 import numpy as np
 import pyarrow as pa
@@ -146,7 +145,7 @@ def _read_parquet(source: Source) -> Read:
             raise DataRefused(*faults.found)
         blocks = table.iter_batches(batch_size=1 << 16, columns=_needed(layout))
         return _assemble(digest, _gather(blocks, layout, faults, []), layout, faults)
-    except pa.ArrowInvalid as error:
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         refuse(source, f"cannot be read as Parquet: {error}")
 
 
@@ -157,13 +156,15 @@ def _read_npz(source: Source) -> Read:
         with np.load(source.path, allow_pickle=False) as arrays:
             loaded = {name: arrays[name] for name in ("inputs", "targets") if name in arrays}
             there = ", ".join(arrays.files) or "none"
-    except (BadZipFile, ValueError, EOFError, AttributeError) as error:
+    except (OSError, MemoryError):
+        raise
+    except Exception as error:  # whatever zipfile, zlib and the header's parser make of a damaged file, or of another kind
         refuse(source, f"cannot be read as NPZ: {error}")
     if "inputs" not in loaded:
         refuse(source, f"expected arrays inputs (and targets); received {there}")
     inputs = loaded["inputs"]
     for name, array in loaded.items():
-        if array.dtype.kind not in "iuf" or array.ndim not in (1, 2) or array.shape != inputs.shape:
+        if array.dtype.kind not in "iuf" or array.ndim not in (1, 2) or array.shape != inputs.shape or 0 in array.shape[1:]:
             wanted = "(rows, length) or (items,)" if name == "inputs" else f"{inputs.shape}, that of inputs"
             faults.add(None, name, f"expected numbers of shape {wanted}; received {array.dtype} of shape {array.shape}")
     if faults.total:

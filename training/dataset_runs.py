@@ -37,7 +37,7 @@ class Runs:
 
     def grouped(self) -> Grouped:
         """Lines of one id, in their order, as one sequence."""
-        coded = pa.concat_arrays(self._ids).dictionary_encode()  # a run that goes over a block's end is two of one id
+        coded = pa.concat_arrays(self._ids).dictionary_encode("encode")  # a run that goes over a block's end is two of one id
         codes = coded.indices.to_numpy()
         starts = np.concatenate(self._starts)
         lengths = np.diff(starts, append=self._items)

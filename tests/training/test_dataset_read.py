@@ -168,6 +168,31 @@ def test_bad_cells_of_parquet_and_npz_are_named_by_row(tmp_path: Path) -> None:
     ]
 
 
+def test_an_empty_cell_among_parquets_ids_is_named_by_row(tmp_path: Path) -> None:
+    table = pa.table({"id": pa.array([7, None, 8]), "value": [1.0, 2.0, 3.0]})
+    pyarrow.parquet.write_table(table, tmp_path / "my.parquet")
+    assert faults_of(read(Source(str(tmp_path / "my.parquet")))) == ["my.parquet, row 2, column id: the cell is empty"]
+    table = pa.table({"id": pa.array([[7], [8]]), "value": [1.0, 2.0]})
+    pyarrow.parquet.write_table(table, tmp_path / "my.parquet")
+    assert refusal(Source(str(tmp_path / "my.parquet"))).startswith("my.parquet: cannot be read as Parquet: Unsupported cast")
+
+
+def test_what_is_no_npz_of_rows_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "my.npz"
+    with path.open("wb") as file:
+        np.save(file, np.ones((3, 2)))
+    assert refusal(Source(str(path))).startswith("my.npz: cannot be read as NPZ: ")
+    np.savez(path, inputs=np.ones((3, 0)))
+    assert refusal(Source(str(path))) == (
+        "my.npz, column inputs: expected numbers of shape (rows, length) or (items,); received float64 of shape (3, 0)"
+    )
+    np.savez_compressed(path, inputs=np.arange(1000.0).reshape(10, 100))
+    whole = bytearray(path.read_bytes())
+    whole[200:400] = bytes(200)
+    path.write_bytes(whole)
+    assert refusal(Source(str(path))).startswith("my.npz: cannot be read as NPZ: ")
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -178,6 +203,15 @@ def test_bad_cells_of_parquet_and_npz_are_named_by_row(tmp_path: Path) -> None:
             "input_0,input_1,target_0\n1,2,3\n",
             "my.csv: expected as many target columns as input columns; received 2 and 1",
         ),
+        (
+            "input_0,input_1,input_3\n1,2,3\n",
+            "my.csv: expected columns numbered one after another; received input_0 to input_3 without 2",
+        ),
+        (
+            "input_0,input_1,target_1,target_2\n1,2,3,4\n",
+            "my.csv: expected input and target columns of the same numbers; received input_0, input_1 and target_1, target_2",
+        ),
+        ("input_1,input1\n1,2\n", "my.csv: expected one column of each number; received input_1 and input1"),
         (
             "jan,feb\n1,2\n",
             "my.csv: expected columns input_0, input_1, ... (and target_0, ...) of a row a sequence, or a value column (and a "
