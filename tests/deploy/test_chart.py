@@ -130,9 +130,39 @@ def test_the_autoscaler_asks_for_the_metric_that_the_adapter_makes(helm: str) ->
     assert "replicas" not in of_kind(resources, "Deployment")["spec"]  # the autoscaler's alone
 
 
+def test_what_is_given_arrives_as_it_was_meant(helm: str) -> None:
+    resources = render(helm, *FULL)
+    pod = of_kind(resources, "Deployment")["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    given = {variable["name"]: variable["value"] for variable in container["env"]}
+    assert (given["UNROLL_MAX_BODY_BYTES"], given["UNROLL_MAX_WAITING_MS"], given["UNROLL_WORKERS"]) == ("16777216", "100", "2")
+    assert of_kind(resources, "Job")["spec"]["activeDeadlineSeconds"] == 10_000_000
+    secrets = {volume["secret"]["secretName"]: volume["name"] for volume in pod["volumes"] if "secret" in volume}
+    mounted = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
+    assert all("." not in volume for volume in secrets.values())  # as Kubernetes has it, and its schemas do not
+    assert mounted[secrets["unroll.example-tls"]] == "/etc/unroll/tls"
+
+
+def test_without_a_pause_nothing_sleeps_before_it_ends(helm: str) -> None:
+    (pod,) = pods(render(helm, "--set", "preStopSeconds=0"))
+    assert "lifecycle" not in pod["containers"][0]
+
+
+def test_what_the_gate_refused_is_not_trained_again_by_itself(helm: str) -> None:
+    (rule, moved) = of_kind(render(helm, *FULL), "Job")["spec"]["podFailurePolicy"]["rules"]
+    assert (rule["action"], rule["onExitCodes"]["values"], moved["action"]) == ("FailJob", [1, 2], "Ignore")
+
+
 def test_the_cluster_gets_the_alerts_and_the_dashboard_that_are_tested_here(helm: str) -> None:
     resources = render(helm, *FULL)
-    assert of_kind(resources, "PrometheusRule")["spec"] == yaml.safe_load((ROOT / "deploy/prometheus/rules.yaml").read_text())
+    rules = (ROOT / "deploy/prometheus/rules.yaml").read_text()
+    for everybody, ours in {
+        'container="serve"': 'namespace="default", pod=~"unroll-.*", container="serve"',
+        'persistentvolumeclaim=~".*-store"': 'namespace="default", persistentvolumeclaim="unroll-store"',
+    }.items():
+        assert rules.count(everybody) == 2
+        rules = rules.replace(everybody, ours)
+    assert of_kind(resources, "PrometheusRule")["spec"] == yaml.safe_load(rules)
     assert of_kind(resources, "ConfigMap")["data"]["unroll.json"] == (ROOT / "deploy/grafana/unroll.json").read_text()
 
 

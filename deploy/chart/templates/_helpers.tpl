@@ -52,7 +52,14 @@ securityContext:
 {{- /* What Job and CronJob run; `args` beside the root context. */}}
 {{- define "unroll.training" -}}
 backoffLimit: 2
-activeDeadlineSeconds: {{ .root.Values.train.deadlineSeconds }}
+podFailurePolicy:
+  rules:
+    - action: FailJob # what the gate refused: done again, it would retrain and promote the others once more
+      onExitCodes: {containerName: train, operator: In, values: [1, 2]}
+    - action: Ignore # moved to another node
+      onPodConditions:
+        - {type: DisruptionTarget}
+activeDeadlineSeconds: {{ int64 .root.Values.train.deadlineSeconds }}
 ttlSecondsAfterFinished: 86400
 template:
   metadata:
