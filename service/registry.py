@@ -180,6 +180,8 @@ class Registry:
             canaries=self._trials(name, "canary", aliases, versions, before.canaries if before else {}),
             shadows=self._trials(name, "shadow", aliases, versions, before.shadows if before else {}),
         )
+        if before is None:
+            metrics.canary_rollbacks.labels(name)  # at 0, since a series that begins at 1 has never increased
         if before is None or before.default is not default:
             metrics.swaps.labels(name).inc()
             logger.info("serving %s:%s", name, default.manifest.version)

@@ -1,6 +1,7 @@
 """Canaries and shadows, from the store to memory and back."""
 
 import pytest
+from prometheus_client import REGISTRY
 
 from contract.aliases import HISTORY
 from contract.store import ModelStore
@@ -58,6 +59,13 @@ def test_a_trial_outlives_the_history_of_its_alias(store: ModelStore, publish: P
     (shadow,) = registry.trials
     registry.refresh()
     assert registry.trials == [shadow]
+
+
+def test_rollbacks_are_counted_from_0_so_that_an_alert_sees_the_first(store: ModelStore, publish: Publish) -> None:
+    publish()
+    metrics.canary_rollbacks.clear()  # of other tests
+    loaded(store)
+    assert REGISTRY.get_sample_value("unroll_canary_rollbacks_total", {"model": "one_to_one"}) == 0
 
 
 def test_a_canary_that_failed_is_withdrawn_for_all_workers(store: ModelStore, publish: Publish) -> None:
