@@ -1,7 +1,7 @@
 """How much may wait: beyond it a request is refused at once, so that those let in are answered as fast as ever.
 
 What waits is counted in bytes of requests, which is known before a body is read, and in the time that these will take at
-the rate at which bytes were answered lately. The rate is measured while there is always something to do.
+the rate at which requests were answered lately. The rate is measured while there is always something to do.
 """
 
 import math
@@ -13,6 +13,10 @@ from service.errors import Overloaded
 
 WINDOW = 0.1
 """Seconds over which a rate is measured."""
+EACH = 2**12
+"""Bytes of a body that take as long as a request does that has none: without them the rate that a probe leaves, of 50 bytes a
+request, would be a hundredth of that of large ones, and the first few of these an overload. 60 us where they share batches,
+five times that where one comes alone; a byte takes 25 to 35 ns."""
 FEW, SMALL = 32, 2**11
 """So many requests may always wait, if of no more bytes than that: they are no overload, whatever a slow spell says of the
 rate. There is one after every start, while shapes are compiled that were not asked for before."""
@@ -28,21 +32,26 @@ REFUSAL = 0.01
 """Seconds for which one refusal speaks for all: thousands a second, each worded anew, took a tenth of the goodput."""
 
 
+def work(size: int) -> int:
+    """What there is to do for a body of so many bytes, in bytes of a very large one."""
+    return size + EACH
+
+
 class Admission:
     """`enter`, `hold` for every part of the body, then `arrive` and `leave`, perhaps with `aside` between; or `give_up`."""
 
     def __init__(self, most_bytes: int, most_seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._most_bytes, self._most_seconds, self._clock = most_bytes, most_seconds, clock
         self._held = 0  # bytes of requests that are here, in part or whole, until answered; what is announced takes no memory
-        self._waiting, self._requests = 0, 0  # bytes that arrived and wait for their answer, and in how many requests
-        self._rate: float | None = None  # bytes answered a second
+        self._waiting, self._requests = 0, 0  # work that arrived and waits for its answer, and in how many requests
+        self._rate: float | None = None  # work done a second
         self._since, self._busy, self._answered = 0.0, 0.0, 0  # of the rate's window: seconds with something to do
         self._over: float | None = None  # since when the limit has been passed
         self._strict_until = -math.inf
         self._refusals: dict[str, tuple[float, Overloaded]] = {}  # reason -> until when to repeat it
 
     def full(self, coming: int = 0) -> bool:
-        """Whether what waits and `coming` bytes more take longer than they should. Else nothing is refused for that reason."""
+        """Whether what waits and what is `coming` take longer than they should. Else nothing is refused for that reason."""
         return self._waiting + coming > self._most_seconds * (self._rate or math.inf)
 
     @property
@@ -66,11 +75,11 @@ class Admission:
             del refusal  # it refers to this frame: what the request holds would stay until the collector comes
 
     def refusal(self, size: int | None, coming: int = 0) -> Overloaded | None:
-        """Why `enter` would refuse a request once `coming` bytes of others have arrived; None if it would let it in."""
+        """Why `enter` would refuse a request once others, `coming` as work, have arrived; None if it would let it in."""
         waiting = self._waiting + coming
         if not self.full(coming):
             self._over = None
-        elif (size is None or not (waiting <= COMPANY * size or (size <= SMALL and self._requests < FEW))) and (
+        elif (size is None or not (waiting <= COMPANY * work(size) or (size <= SMALL and self._requests < FEW))) and (
             # What comes may yet be refused for reasons of its own: it makes no overload, and counts where there is one.
             self._stands() if self.full() else self._clock() < self._strict_until
         ):
@@ -87,7 +96,7 @@ class Admission:
         """All of a body is here: only now does it wait for an answer, and not for its client."""
         if not self._requests:
             self._since = self._clock()
-        self._waiting += size
+        self._waiting += work(size)
         self._requests += 1
 
     def give_up(self, size: int) -> None:
@@ -97,7 +106,7 @@ class Admission:
     def leave(self, size: int) -> None:
         """A request whose body had arrived has been answered."""
         self._held -= size
-        self._answered += size
+        self._answered += work(size)
         now = self._clock()
         busy = self._busy + now - self._since
         if busy > WINDOW:
@@ -119,7 +128,7 @@ class Admission:
                 self.arrive(size)
 
     def _waits_no_more(self, size: int, now: float) -> None:
-        self._waiting -= size
+        self._waiting -= work(size)
         self._requests -= 1
         if not self._requests:
             self._busy += now - self._since
@@ -135,21 +144,21 @@ class Admission:
         self._strict_until = now + CALM_SECONDS
         return True
 
-    def _seconds(self, size: int) -> float:
-        """In which so many bytes are answered."""
-        return size / self._rate if self._rate else 0.0
+    def _seconds(self, waiting: int) -> float:
+        """In which so much work is done."""
+        return waiting / self._rate if self._rate else 0.0
 
     def _fits(self, size: int, so_far: int) -> bool:
         """Small bodies, and one that has nobody beside it, always do."""
         return so_far + size <= SMALL or self._held <= so_far or self._held + size <= self._most_bytes
 
     def _overloaded(self, reason: str, waiting: int) -> Overloaded:
-        """`waiting`: how many bytes there were too many of."""
+        """`waiting`: what there was too much of, as work or in bytes."""
         now = self._clock()
         until, refusal = self._refusals.get(reason, (now, None))
         if refusal is None or now >= until:
             expected = self._seconds(waiting)
-            detail = f"{waiting} bytes of requests are waiting, about {expected * 1e3:.0f} ms of work. Try again later."
+            detail = f"{self._held} bytes of requests are waiting, about {expected * 1e3:.0f} ms of work. Try again later."
             headers = {"retry-after": str(max(1, math.ceil(expected)))}  # it knows whole seconds only
             refusal = Overloaded(detail, headers=headers, reason=reason, retry_after_ms=max(1, round(expected * 1e3)))
             self._refusals[reason] = now + REFUSAL, refusal

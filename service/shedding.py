@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple
 from prometheus_client import Counter as Metric
 
 from service import metrics
-from service.admission import Admission
+from service.admission import Admission, work
 from service.errors import Overloaded, UnrollError
 from service.guard import Guard
 from service.headers import RequestIds, announced_bytes, check_content_type, timeout
@@ -69,7 +69,7 @@ class Shedding:
         self._routes, self._admission, self._guard, self._observer, self._ids = routes, admission, guard, observer, ids
         self._most_bytes = most_bytes
         self._stopped = False
-        self._coming = 0  # bytes that came in this turn of the event loop and will arrive within it
+        self._coming = 0  # work that came in this turn of the event loop and will arrive within it
         self._known: dict[bytes, Asked] = {}  # by all of the head's bytes
         self._start: tuple[Response | None, object, bytes] = None, None, b""  # of an answer, up to its id
         self._held: deque[tuple[float, Callable[[], None]]] = deque()  # until when at most, on the loop's clock
@@ -94,7 +94,7 @@ class Shedding:
         one turn of the event loop brings many, and each would find as much room as the first."""
         if not self._coming:
             asyncio.get_running_loop().call_soon(self._arrived)  # what is read next is read after their tasks have run
-        self._coming += size
+        self._coming += work(size)
 
     def early(self, method: bytes, target: bytes, headers: Sequence[tuple[bytes, bytes]]) -> Refusal | None:
         """The refusal of a request whose headers are here; None where it must go the usual way."""

@@ -76,6 +76,19 @@ def test_an_idle_spell_does_not_count_as_slowness() -> None:
         _let_in(admission, 100)
 
 
+def test_what_small_requests_took_says_nothing_false_of_large_ones() -> None:
+    clock = Clock()
+    admission = Admission(most_bytes=10**7, most_seconds=0.02, clock=clock)
+    for _ in range(1_000):  # a probe: 0.4 ms each, nearly all of it whatever their size
+        _let_in(admission, 50)
+        clock.now += 0.0004
+        admission.leave(50)
+    for _ in range(24):  # a millisecond's work each
+        _let_in(admission, 40_000)
+    with pytest.raises(Overloaded):  # which is not to say that any number would do
+        admission.enter(40_000)
+
+
 def test_a_slow_spell_does_not_keep_a_few_requests_out() -> None:
     clock = Clock()
     admission = Admission(most_bytes=10_000, most_seconds=0.5, clock=clock)
@@ -164,7 +177,7 @@ def test_a_slow_spell_is_forgotten_though_nothing_waits_between_bursts() -> None
 
 
 def slow(clock: Clock, most_seconds: float = 0.5) -> Admission:
-    """In which everything takes a second a byte."""
+    """In which a request of next to nothing took a second."""
     admission = Admission(most_bytes=10_000_000, most_seconds=most_seconds, clock=clock)
     _let_in(admission, 1)
     clock.now += 1
