@@ -71,6 +71,7 @@ connection_limits = ConnectionLimits(
     settings.max_header_count,
     settings.header_seconds,
     settings.write_seconds,
+    settings.max_unread_bytes,
 )
 listen(
     connections(connection_limits, transport.shedding, render_error),

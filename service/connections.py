@@ -21,6 +21,7 @@ from service.guard import OPEN
 from service.refusing import Refused, Refusing
 from service.routes import CLOSE, IN_HAND, ErrorRenderer
 from service.shedding import Shedding
+from service.unread import Unread
 from service.upgrades import behind_head, framing
 from service.writing import Together, written
 
@@ -36,6 +37,7 @@ class ConnectionLimits(NamedTuple):
     header_count: int
     header_seconds: float  # for them to arrive
     write_seconds: float  # for a client that has stopped reading to read on
+    unread_bytes: int  # of answers, of all connections
 
 
 class _Trailers(list[tuple[bytes, bytes]]):
@@ -56,10 +58,15 @@ class Connection(Refusing):
     """What uvicorn makes for each connection."""
 
     def __init__(
-        self, limits: ConnectionLimits, shedding: Shedding | None, render_error: ErrorRenderer, **uvicorns: Any
+        self,
+        limits: ConnectionLimits,
+        unread: Unread,
+        shedding: Shedding | None,
+        render_error: ErrorRenderer,
+        **uvicorns: Any,
     ) -> None:
         super().__init__(shedding, **uvicorns)
-        self._limits, self._render_error = limits, render_error
+        self._limits, self._unread, self._render_error = limits, unread, render_error
         self._extensions: dict[str, dict[object, object]] = {IN_HAND: {"tasks": self.tasks}}
         self._in_head = False  # a part of a request's head is here, and not all
         self._moved = False  # in this chunk a head began, or something of a body was
@@ -79,7 +86,7 @@ class Connection(Refusing):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._owes_nothing()
-        self._cancel_write_stall()
+        self._has_read()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -170,11 +177,11 @@ class Connection(Refusing):
     def pause_writing(self) -> None:
         """The client has not read what was written."""
         super().pause_writing()
-        self._write_stall = self._write_stall or self._after(self._limits.write_seconds, "write-seconds")
+        self._is_to_read()
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        self._cancel_write_stall()
+        self._has_read()
 
     def _feed(self, data: bytes) -> None:
         """To the parser, which stops behind the head of each request that offers an upgrade; none is ever taken."""
@@ -196,7 +203,7 @@ class Connection(Refusing):
         """An answer has been written, and that is not all."""
         if self.transport.is_closing():
             if self.transport.get_write_buffer_size():
-                self._write_stall = self._write_stall or self._after(self._limits.write_seconds, "write-seconds")
+                self._is_to_read()
         elif self.cycle.response_complete and self.cycle.more_body and self._stall is None:
             # Answered before its body was here, which nobody waits for any more.
             self._stall = self._after(self._limits.header_seconds, "header-seconds")
@@ -247,8 +254,22 @@ class Connection(Refusing):
             self._stall.cancel()
             self._stall = None
 
-    def _cancel_write_stall(self) -> None:
+    def _is_to_read(self) -> None:
+        if self._write_stall is None:
+            self._unread.leaves(self.transport)
+            self._write_stall = self.loop.call_later(self._limits.write_seconds, self._reads)
+
+    def _reads(self) -> None:
+        """Wait on for a client that is slow; not for one that has read nothing for so long."""
+        if self._unread.leaves(self.transport):
+            self._write_stall = self.loop.call_later(self._limits.write_seconds, self._reads)
+            return
+        metrics.connections_refused.labels("write-seconds").inc()
+        self.transport.abort()
+
+    def _has_read(self) -> None:
         if self._write_stall is not None:
+            self._unread.read(self.transport)
             self._write_stall.cancel()
             self._write_stall = None
 
@@ -256,7 +277,9 @@ class Connection(Refusing):
 def connections(limits: ConnectionLimits, shedding: Shedding | None, render_error: ErrorRenderer) -> Callable[..., Connection]:
     """What to give uvicorn for its `http`."""
 
+    unread = Unread(limits.unread_bytes)
+
     def connection(**uvicorns: Any) -> Connection:
-        return Connection(limits, shedding, render_error, **uvicorns)
+        return Connection(limits, unread, shedding, render_error, **uvicorns)
 
     return connection

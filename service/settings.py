@@ -119,7 +119,14 @@ class Settings(BaseSettings):
     )
     idle_seconds: int = Field(75, ge=1, description="How long a connection may idle between requests, in seconds.")
     write_seconds: float = Field(
-        30.0, gt=0, description="How long a client may leave an answer unread, in seconds; beyond it the connection is ended."
+        30.0,
+        gt=0,
+        description="How long a client may read nothing of an answer, in seconds; beyond it the connection is ended.",
+    )
+    max_unread_bytes: int = Field(
+        64 * 2**20,
+        ge=1,
+        description="Most bytes of answers left unread, in one worker; beyond it who left them longest is ended.",
     )
 
     @classmethod

@@ -198,3 +198,45 @@ def test_a_client_that_does_not_read_its_answer_is_hung_up_on() -> None:
         assert reader is not None
 
     run(client, talkative, LIMITS._replace(write_seconds=0.05))
+
+
+def test_a_client_that_reads_slowly_is_waited_for() -> None:
+    state = ServerState()
+
+    async def client(connect: Connect) -> None:
+        reader, writer = await connect()
+        writer.write(GET)
+        await reader.readexactly(100)  # from here on there is more than it is ready to take
+        connection = only(state)
+        for _ in range(2):
+            while not connection.flow.write_paused:
+                await asyncio.sleep(0)
+            await reader.readexactly(16 * 2**20)
+            connection._reads()
+            assert not connection.transport.is_closing()
+        connection._reads()  # and nothing was read since
+        assert connection.transport.is_closing()
+
+    run(client, much, state=state)
+
+
+def test_clients_that_do_not_read_keep_no_more_memory_than_they_may() -> None:
+    state = ServerState()
+
+    async def client(connect: Connect) -> None:
+        opened = []
+        for _ in range(3):
+            opened.append(await connect())
+            opened[-1][1].write(GET)
+            await opened[-1][0].readexactly(100)
+        first, *_ = opened
+        with pytest.raises((asyncio.IncompleteReadError, ConnectionResetError)):
+            await first[0].readexactly(64 * 2**20)
+        assert 1 <= len(state.connections) <= 2
+
+    run(client, much, LIMITS._replace(unread_bytes=100 * 2**20), state=state)
+
+
+async def much(_scope: Scope, receive: Receive, send: Send) -> None:
+    await receive()
+    await send_much(send)

@@ -13,7 +13,9 @@ from service.connections import ConnectionLimits, connections
 from service.protocols.native import render_error
 from service.shedding import Shedding
 
-LIMITS = ConnectionLimits(connections=10, header_bytes=2000, header_count=20, header_seconds=60, write_seconds=60)
+LIMITS = ConnectionLimits(
+    connections=10, header_bytes=2000, header_count=20, header_seconds=60, write_seconds=60, unread_bytes=2**30
+)
 GET = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 Connect = Callable[[], Awaitable[Streams]]
