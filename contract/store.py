@@ -105,11 +105,9 @@ class ModelStore:
 
     def is_whole(self, name: str, version: str) -> bool:
         """Whether `verify` has nothing against it."""
-        try:
-            self.verify(name, version)
-        except BrokenVersion:
-            return False
-        return True
+        with contextlib.suppress(BrokenVersion):
+            return bool(self.verify(name, version))
+        return False
 
     def check_ready(self, name: str) -> None:
         """Raises OSError or BrokenVersion where a version could not be published or named: ask before training, not after."""
@@ -118,7 +116,7 @@ class ModelStore:
         final = self.root / name if self.versions(name) else self.root
         with staging_folder(self.root.parent / "staging") as staging:
             (staging / "probe").touch()
-            (staging / "probe").rename(final / f".{staging.name}.tmp").unlink()  # as publishing will: by a rename
+            (staging / "probe").rename(final / f".{staging.name}.tmp").unlink(missing_ok=True)  # swept, perhaps, by then
 
     def publish(self, manifest: Manifest, fill: Callable[[Path], None]) -> Manifest:
         """Make a version of the folder `<name>/<version>` that `fill` makes below the empty folder it is given.
@@ -160,10 +158,9 @@ class ModelStore:
 
     def readable_aliases(self, name: str) -> dict[str, Alias]:
         """`aliases`, or none where the file is not ours."""
-        try:
+        with contextlib.suppress(BrokenVersion):
             return self.aliases(name)
-        except BrokenVersion:
-            return {}
+        return {}
 
     def promote(self, name: str, alias: str, version: str) -> None:
         """Let an alias, which need not exist yet, name a version. Raises BrokenVersion unless the version is whole, and
@@ -193,6 +190,13 @@ class ModelStore:
             before = _known(name, alias, aliases)
             aliases[alias] = before.withdrawn(canary=canary, shadow=shadow, version=version, reason=reason)
             return aliases[alias] is not before
+
+    def unalias(self, name: str, alias: str) -> str:
+        """Take an alias away, with its history and what it has on trial. Returns the version that it named."""
+        with self._changing(name) as aliases:
+            named = _known(name, alias, aliases).version
+            del aliases[alias]
+            return named
 
     def rollback(self, name: str, alias: str) -> str:
         """Let an alias name again what it named before, and is still whole. Returns that version."""
@@ -239,7 +243,7 @@ class ModelStore:
         self._check_known(name, version)
         with self._edited(name) as aliases:
             if uses := uses_of(version, aliases):
-                raise BrokenVersion(f"{name}:{version} is in use as {uses}: promote another there, or withdraw it, first")
+                raise BrokenVersion(f"{name}:{version} is in use as {uses}: first promote another, withdraw or unalias it")
             aliases.update({label: alias.without(version) for label, alias in aliases.items()})
         left = [each for each in self.versions(name) if each != version]
         latest = self.root / name / "latest"
@@ -270,8 +274,7 @@ class ModelStore:
 
     def _check_known(self, name: str, version: str) -> None:
         if version not in (versions := self.versions(name)):
-            newest = ", ".join(versions[-3:]) or "none"
-            raise BrokenVersion(f"{name} has no version {version}; its newest: {newest}")
+            raise BrokenVersion(f"{name} has no version {version}; its newest: {', '.join(versions[-3:]) or 'none'}")
 
     def _verify_known(self, name: str, version: str) -> None:
         self._check_known(name, version)

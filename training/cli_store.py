@@ -159,6 +159,23 @@ def withdraw(store: ModelStore, model: str, alias: str, canary: bool, shadow: bo
 
 @click.command()
 @click.argument("model")
+@click.option("--alias", required=True, callback=lambda *given: options.alias(given[-1]), help="Which.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@on_store
+def unalias(store: ModelStore, model: str, alias: str, yes: bool) -> None:
+    """Take an alias away, with its history and what it has on trial. Without production the newest version answers.
+
+    \b
+    Example:
+      python -m training unalias many_to_many --alias candidate
+    """
+    if not yes:
+        click.confirm(f"Forget {alias} of {model}, and that it can be rolled back?", abort=True)
+    click.echo(f"{model}: {alias} names {store.unalias(model, alias)} no more")
+
+
+@click.command()
+@click.argument("model")
 @alias_option
 @wait_options
 @on_store
@@ -235,7 +252,7 @@ def history(store: ModelStore, model: str, as_json: bool) -> None:
         click.echo(f"{model} has no alias. Give it one with: python -m training promote {model}:latest")
 
 
-COMMANDS = (models, promote, withdraw, rollback, delete, prune, history)
+COMMANDS = (models, promote, withdraw, unalias, rollback, delete, prune, history)
 
 
 def _check_name(store: ModelStore, name: str) -> None:

@@ -119,6 +119,22 @@ def test_a_rollback_says_where_it_went_and_when_there_is_nowhere(store: ModelSto
     assert production(store) == versions[0]
 
 
+def test_an_alias_can_be_taken_away_and_then_the_version_deleted(store: ModelStore, versions: list[str]) -> None:
+    run("promote", f"{NAME}:latest", "--alias", "prodution")
+    assert "[y/N]" in run("unalias", NAME, "--alias", "prodution", exits=1, answers="n\n")
+    assert run("unalias", NAME, "--alias", "prodution", "--yes") == f"{NAME}: prodution names {versions[2]} no more\n"
+    assert store.aliases(NAME).keys() == {"production"}
+    run("delete", f"{NAME}:{versions[2]}", "--yes")
+    assert run("unalias", NAME, "--alias", "prodution", "--yes", exits=1) == (
+        "Error: many_to_many has no alias prodution; it has: production\n"
+    )
+    run("unalias", NAME, exits=2)  # which one is to be said
+    run("unalias", NAME, "--alias", "production", "--yes")
+    for version in versions[:2]:
+        run("delete", f"{NAME}:{version}", "--yes")
+    assert store.names() == []
+
+
 def test_deleting_asks_first(store: ModelStore, versions: list[str]) -> None:
     tag = f"{NAME}:{versions[1]}"
     assert "for good? [y/N]" in run("delete", tag, exits=1, answers="n\n")
@@ -185,10 +201,10 @@ def test_usage_exits_2_and_changes_nothing(store: ModelStore, versions: list[str
     assert (store.versions(NAME), production(store)) == (versions, versions[0])
 
 
-@pytest.mark.parametrize("command", ["models", "rollback", "history", "withdraw", "promote", "delete", "prune"])
+@pytest.mark.parametrize("command", ["models", "rollback", "history", "withdraw", "unalias", "promote", "delete", "prune"])
 def test_an_unknown_model_is_one_line_and_exits_1(versions: list[str], command: str) -> None:
     more = {"promote": ":latest", "delete": ":latest"}.get(command, "")
-    options = ["--keep", "1"] if command == "prune" else []
+    options = {"prune": ["--keep", "1"], "unalias": ["--alias", "candidate", "--yes"]}.get(command, [])
     assert run(command, f"nope{more}", *options, exits=1) == "Error: the store has no model nope; it has: many_to_many\n"
 
 
