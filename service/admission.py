@@ -32,11 +32,6 @@ REFUSAL = 0.01
 """Seconds for which one refusal speaks for all: thousands a second, each worded anew, took a tenth of the goodput."""
 
 
-def work(size: int) -> int:
-    """What there is to do for a body of so many bytes, in bytes of a very large one."""
-    return size + EACH
-
-
 class Admission:
     """`enter`, `hold` for every part of the body, then `arrive` and `leave`, perhaps with `aside` between; or `give_up`."""
 
@@ -79,7 +74,7 @@ class Admission:
         waiting = self._waiting + coming
         if not self.full(coming):
             self._over = None
-        elif (size is None or not (waiting <= COMPANY * work(size) or (size <= SMALL and self._requests < FEW))) and (
+        elif (size is None or not (waiting <= COMPANY * (size + EACH) or (size <= SMALL and self._requests < FEW))) and (
             # What comes may yet be refused for reasons of its own: it makes no overload, and counts where there is one.
             self._stands() if self.full() else self._clock() < self._strict_until
         ):
@@ -96,7 +91,7 @@ class Admission:
         """All of a body is here: only now does it wait for an answer, and not for its client."""
         if not self._requests:
             self._since = self._clock()
-        self._waiting += work(size)
+        self._waiting += size + EACH
         self._requests += 1
 
     def give_up(self, size: int) -> None:
@@ -106,29 +101,30 @@ class Admission:
     def leave(self, size: int) -> None:
         """A request whose body had arrived has been answered."""
         self._held -= size
-        self._answered += work(size)
+        work = size + EACH
+        self._answered += work
         now = self._clock()
         busy = self._busy + now - self._since
         if busy > WINDOW:
             rate = self._answered / busy
             self._rate = rate if self._rate is None else 0.5 * (self._rate + rate)
             self._since, self._busy, self._answered = now, 0.0, 0
-        self._waits_no_more(size, now)
+        self._waits_no_more(work, now)
 
     @contextmanager
     def aside(self, size: int) -> Iterator[None]:
         """Meanwhile a request whose body had arrived waits for something else than the others: it is no work. `size` 0: one
         that was never counted."""
         if size:
-            self._waits_no_more(size, self._clock())
+            self._waits_no_more(size + EACH, self._clock())
         try:
             yield
         finally:
             if size:
                 self.arrive(size)
 
-    def _waits_no_more(self, size: int, now: float) -> None:
-        self._waiting -= work(size)
+    def _waits_no_more(self, work: int, now: float) -> None:
+        self._waiting -= work
         self._requests -= 1
         if not self._requests:
             self._busy += now - self._since

@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple
 from prometheus_client import Counter as Metric
 
 from service import metrics
-from service.admission import Admission, work
+from service.admission import EACH, Admission
 from service.errors import Overloaded, UnrollError
 from service.guard import Guard
 from service.headers import RequestIds, announced_bytes, check_content_type, timeout
@@ -94,7 +94,7 @@ class Shedding:
         one turn of the event loop brings many, and each would find as much room as the first."""
         if not self._coming:
             asyncio.get_running_loop().call_soon(self._arrived)  # what is read next is read after their tasks have run
-        self._coming += work(size)
+        self._coming += size + EACH
 
     def early(self, method: bytes, target: bytes, headers: Sequence[tuple[bytes, bytes]]) -> Refusal | None:
         """The refusal of a request whose headers are here; None where it must go the usual way."""
