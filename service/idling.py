@@ -46,6 +46,11 @@ class Idling(HttpToolsProtocol):
     def _unset_keepalive_if_required(self) -> None:
         self._idle_since = None
 
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._idle_since is not None:
+            self._idle_since = self.loop.time()  # until now it was reading its answer
+
     def timeout_keep_alive_handler(self) -> None:
         self.timeout_keep_alive_task = None
         if self._idle_since is None:
@@ -53,6 +58,9 @@ class Idling(HttpToolsProtocol):
         left = self._idle_since + self.timeout_keep_alive - self.loop.time()
         if left >= RESOLUTION:
             self._look_in(left)
+            return
+        if self.flow.write_paused:  # it reads, however slowly; if not, `Connection` ends it
+            self._look_in(self.timeout_keep_alive)
             return
         if self.transport.get_write_buffer_size():
             self.transport.abort()  # closing would wait for the client to read

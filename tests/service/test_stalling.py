@@ -135,7 +135,10 @@ def test_an_idle_connection_whose_answer_is_not_read_is_not_waited_for() -> None
         writer.write(GET)
         await answered.wait()
         connection = only(state)
-        connection.loop = Later(1001)
+        later = connection.loop = Later(1001)
+        connection.timeout_keep_alive_handler()
+        assert later.timers == [1000]  # nearly all of it is to be read: whether it is, another timer looks
+        connection.flow.resume_writing()  # but for the little that is no reason to wait with the next
         connection.timeout_keep_alive_handler()
         while state.connections:
             await asyncio.sleep(0)
@@ -206,7 +209,7 @@ def test_a_client_that_reads_slowly_is_waited_for() -> None:
     async def client(connect: Connect) -> None:
         reader, writer = await connect()
         writer.write(GET)
-        await reader.readexactly(100)  # from here on there is more than it is ready to take
+        await reader.readuntil(b"\r\n\r\n")  # from here on there is more than it is ready to take
         connection = only(state)
         for _ in range(2):
             while not connection.flow.write_paused:
@@ -214,7 +217,28 @@ def test_a_client_that_reads_slowly_is_waited_for() -> None:
             await reader.readexactly(16 * 2**20)
             connection._reads()
             assert not connection.transport.is_closing()
-        connection._reads()  # and nothing was read since
+        connection.loop = Later(500)
+        await reader.readexactly(32 * 2**20)
+        while connection.flow.write_paused:
+            await asyncio.sleep(0)
+        connection.loop = Later(1001)
+        connection.timeout_keep_alive_handler()  # it idles since it has read
+        assert not connection.transport.is_closing()
+
+    run(client, much, idle=1000, state=state)
+
+
+def test_a_client_that_has_stopped_reading_is_not() -> None:
+    state = ServerState()
+
+    async def client(connect: Connect) -> None:
+        reader, writer = await connect()
+        writer.write(GET)
+        await reader.readexactly(16 * 2**20)
+        connection = only(state)
+        connection._reads()  # something was read since the answer was written
+        assert not connection.transport.is_closing()
+        connection._reads()
         assert connection.transport.is_closing()
 
     run(client, much, state=state)
@@ -228,7 +252,7 @@ def test_clients_that_do_not_read_keep_no_more_memory_than_they_may() -> None:
         for _ in range(3):
             opened.append(await connect())
             opened[-1][1].write(GET)
-            await opened[-1][0].readexactly(100)
+            await opened[-1][0].readuntil(b"\r\n\r\n")
         first, *_ = opened
         with pytest.raises((asyncio.IncompleteReadError, ConnectionResetError)):
             await first[0].readexactly(64 * 2**20)
