@@ -106,7 +106,8 @@ class ModelStore:
     def is_whole(self, name: str, version: str) -> bool:
         """Whether `verify` has nothing against it."""
         with contextlib.suppress(BrokenVersion):
-            return bool(self.verify(name, version))
+            self.verify(name, version)
+            return True
         return False
 
     def check_ready(self, name: str) -> None:
@@ -194,9 +195,8 @@ class ModelStore:
     def unalias(self, name: str, alias: str) -> str:
         """Take an alias away, with its history and what it has on trial. Returns the version that it named."""
         with self._changing(name) as aliases:
-            named = _known(name, alias, aliases).version
-            del aliases[alias]
-            return named
+            _known(name, alias, aliases)
+            return aliases.pop(alias).version
 
     def rollback(self, name: str, alias: str) -> str:
         """Let an alias name again what it named before, and is still whole. Returns that version."""

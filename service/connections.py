@@ -82,7 +82,7 @@ class Connection(Refusing):
         if len(self.connections) > self._limits.connections:
             metrics.connections_refused.labels("connections").inc()
             self.app, self.shedding = partial(self._too_many, self.app), None
-        self._stall = self._after(self._limits.header_seconds, "header-seconds")
+        self._owes_more()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._owes_nothing()
@@ -109,7 +109,7 @@ class Connection(Refusing):
             if self._least > self._limits.header_bytes:
                 self._refuse(self._too_large())
             elif self._in_head and self._stall is None:
-                self._stall = self._after(self._limits.header_seconds, "header-seconds")
+                self._owes_more()
 
     def on_message_begin(self) -> None:
         self._in_head = self._moved = True
@@ -206,7 +206,7 @@ class Connection(Refusing):
                 self._is_to_read()
         elif self.cycle.response_complete and self.cycle.more_body and self._stall is None:
             # Answered before its body was here, which nobody waits for any more.
-            self._stall = self._after(self._limits.header_seconds, "header-seconds")
+            self._owes_more()
 
     def _refuse(self, error: UnrollError) -> None:
         """Answer, drop what comes from now on, and close in a while."""
@@ -242,12 +242,12 @@ class Connection(Refusing):
         await send({"type": "http.response.start", "status": response.status, "headers": [*response.head, CLOSE]})
         await send({"type": "http.response.body", "body": response.body})
 
-    def _after(self, seconds: float, reason: str) -> asyncio.TimerHandle:
-        def end() -> None:
-            metrics.connections_refused.labels(reason).inc()
-            self.transport.abort()
+    def _end(self, reason: str) -> None:
+        metrics.connections_refused.labels(reason).inc()
+        self.transport.abort()
 
-        return self.loop.call_later(seconds, end)
+    def _owes_more(self) -> None:
+        self._stall = self.loop.call_later(self._limits.header_seconds, self._end, "header-seconds")
 
     def _owes_nothing(self) -> None:
         if self._stall is not None:
@@ -263,9 +263,8 @@ class Connection(Refusing):
         """Wait on for a client that is slow; not for one that has read nothing for so long."""
         if self._unread.leaves(self.transport):
             self._write_stall = self.loop.call_later(self._limits.write_seconds, self._reads)
-            return
-        metrics.connections_refused.labels("write-seconds").inc()
-        self.transport.abort()
+        else:
+            self._end("write-seconds")
 
     def _has_read(self) -> None:
         if self._write_stall is not None:

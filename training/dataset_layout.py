@@ -64,9 +64,10 @@ def _long(columns: list[str], source: Source) -> Layout:
 def _numbered(columns: list[str], word: str, source: Source) -> dict[int, str]:
     """input_0, input_1, ... or input0, input1, ... in the order of their numbers."""
     found: dict[int, str] = {}
-    for match in filter(None, (re.fullmatch(rf"{word}_?(\d+)", column) for column in columns)):
-        if (there := found.setdefault(int(match[1]), match[0])) is not match[0]:
-            _refuse(source, f"expected one column of each number; received {there} and {match[0]}")
+    for column in columns:
+        match = re.fullmatch(rf"{word}_?(\d+)", column)
+        if match and (there := found.setdefault(int(match[1]), column)) != column:
+            _refuse(source, f"expected one column of each number; received {there} and {column}")
     return dict(sorted(found.items()))
 
 
