@@ -96,7 +96,7 @@ def build_serve(tool: str, variant: str, base: str, models: str) -> str:
     tag = build_bento(variant, base, models)
     bento = f"{BENTO_IMAGE}:{tag.partition(':')[2]}"
     run([bentoml(), "containerize", tag, "--backend", tool, "-t", bento])
-    arguments = {"BASE": base, "BENTO": bento, "MODELS_DIR": MOUNT if models == "mounted" else BAKED}
+    arguments = {"BASE": base, "BENTO": bento, "MODELS_DIR": MOUNT if models == "mounted" else BAKED, "VERSION": version()}
     labels = {"unroll.bento": tag, "unroll.models": models}
     return finish(tool, "serve", "unroll", variant, arguments, labels, HERE)
 
@@ -124,7 +124,7 @@ def finish(
         **labels,
     }
     build = [tool, "build", "-f", str(HERE / f"{kind}.Dockerfile")]
-    for key, value in {"CYCLONEDX": CYCLONEDX, **arguments}.items():
+    for key, value in {"CYCLONEDX": CYCLONEDX, "COMMIT": commit(), **arguments}.items():
         build += ["--build-arg", f"{key}={value}"]
     label = [part for key, value in whole.items() for part in ("--label", f"{key}={value}")]
     run([*build, *label, "-t", image, str(context)])

@@ -28,6 +28,8 @@ COPY --from=slim --chown=0:0 /etc/passwd /etc/group /etc/
 COPY --from=slim --chown=0:0 /app /app
 COPY --from=slim --chown=0:0 /home/bentoml /home/bentoml
 ARG MODELS_DIR=/home/bentoml/bento/models
+ARG VERSION
+ARG COMMIT
 # BENTOML_HOME is what BentoML writes to at run time; below /tmp, a read-only root needs one tmpfs and no more.
 ENV PATH=/app/.venv/bin:/usr/local/bin:/usr/bin:/bin \
     VIRTUAL_ENV=/app/.venv \
@@ -39,7 +41,9 @@ ENV PATH=/app/.venv/bin:/usr/local/bin:/usr/bin:/bin \
     BENTOML_CONTAINERIZED=true \
     BENTOML_DO_NOT_TRACK=True \
     TF_CPP_MIN_LOG_LEVEL=2 \
-    UNROLL_MODELS_DIR=${MODELS_DIR}
+    UNROLL_MODELS_DIR=${MODELS_DIR} \
+    UNROLL_VERSION=${VERSION} \
+    UNROLL_COMMIT=${COMMIT}
 # A new volume takes its owner from here.
 RUN install -d -o 1034 -g 1034 /store
 WORKDIR /home/bentoml/bento

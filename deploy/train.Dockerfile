@@ -26,6 +26,7 @@ FROM ${BASE}
 COPY --from=build /app/.venv /app/.venv
 COPY contract /app/src/contract
 COPY training /app/src/training
+ARG COMMIT
 # HOME is where Keras and TensorBoard write what they must.
 ENV PATH=/app/.venv/bin:/usr/local/bin:/usr/bin:/bin \
     VIRTUAL_ENV=/app/.venv \
@@ -35,7 +36,8 @@ ENV PATH=/app/.venv/bin:/usr/local/bin:/usr/bin:/bin \
     HOME=/tmp \
     BENTOML_HOME=/store \
     BENTOML_DO_NOT_TRACK=True \
-    TF_CPP_MIN_LOG_LEVEL=2
+    TF_CPP_MIN_LOG_LEVEL=2 \
+    UNROLL_COMMIT=${COMMIT}
 # A new volume takes its owner from here.
 RUN install -d -o 1034 -g 1034 /store
 # Records go to runs/ in the working directory, beside the store's models/ and staging/.

@@ -16,13 +16,14 @@ from contract.topologies import TopologyName
 from service import logs, memory, metrics
 from service.admission import Admission
 from service.browsers import cross_origin
-from service.connections import ConnectionLimits, connections
+from service.connections import SPARE, ConnectionLimits, connections
 from service.draining import Draining
 from service.engine import Engine
 from service.graph import use_threads
 from service.guard import Guard
 from service.listening import check_exposure, listen, tls_options
 from service.observing import Observer
+from service.open_files import make_room
 from service.protocols.admin import Admin
 from service.protocols.models import ModelPages
 from service.protocols.native import Native, render_error
@@ -117,6 +118,7 @@ class Unroll:
         memory.postpone()
         logs.setup(settings.log_format)
         tracing.start()
+        make_room(settings.max_connections + SPARE)
         metrics.build_info.labels(settings.version, settings.commit, version("bentoml")).set(1)
         use_threads(settings.model_threads)
         registry = Registry(store, keep_previous=settings.keep_previous)

@@ -7,24 +7,24 @@ that does not read its answer.
 
 import asyncio
 from collections.abc import Callable
-from functools import partial
 from itertools import chain
 from typing import Any, Final, NamedTuple
 
 import httptools
-from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 
 from service import metrics
-from service.errors import HeadersTooLarge, NotHTTP, TooManyConnections, UnrollError
-from service.guard import OPEN
+from service.errors import HeadersTooLarge, NotHTTP, UnrollError
 from service.refusing import Refused, Refusing
 from service.routes import CLOSE, IN_HAND, ErrorRenderer
 from service.shedding import Shedding
+from service.too_many import TooMany
 from service.unread import Unread
 from service.upgrades import behind_head, framing
 from service.writing import Together, written
 
+SPARE: Final = 1024
+"""So many connections beyond the most are told so; those beyond are hung up on."""
 LINGER: Final = 1.0
 """Seconds for which a connection stays open after a refusal, what comes being dropped, so that the client gets to read it."""
 
@@ -79,9 +79,13 @@ class Connection(Refusing):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
         super().connection_made(transport)
-        if len(self.connections) > self._limits.connections:
+        beyond = len(self.connections) - self._limits.connections
+        if beyond > 0:
             metrics.connections_refused.labels("connections").inc()
-            self.app, self.shedding = partial(self._too_many, self.app), None
+            if beyond > SPARE:
+                transport.abort()
+                return
+            self.app, self.shedding = TooMany(self.app, self._limits.connections, self._render_error), None
         self._owes_more()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -91,6 +95,9 @@ class Connection(Refusing):
 
     def data_received(self, data: bytes) -> None:
         if self._refused is not None:
+            return
+        if self.many(data):
+            self.read_in_pieces(data)
             return
         shedding, before = self.shedding, self.cycle
         refusing = shedding if shedding is not None and shedding.full and not self._in_head and self.between else None
@@ -108,7 +115,7 @@ class Connection(Refusing):
             self._least = 0 if self._moved else self._least + len(data)
             if self._least > self._limits.header_bytes:
                 self._refuse(self._too_large())
-            elif self._in_head and self._stall is None:
+            elif self._in_head and self._stall is None and not self.pipeline:  # else what it owes may be here, unread
                 self._owes_more()
 
     def on_message_begin(self) -> None:
@@ -171,7 +178,10 @@ class Connection(Refusing):
             self._unfinished()
 
     def idles(self) -> None:
-        if not self.cycle.more_body and not self._in_head:
+        if self._in_head:
+            if self._stall is None:
+                self._owes_more()
+        elif not self.cycle.more_body:
             super().idles()
 
     def pause_writing(self) -> None:
@@ -230,17 +240,6 @@ class Connection(Refusing):
         most = self._limits
         detail = f"expected at most {most.header_count} headers and {most.header_bytes} bytes of them; received more."
         return HeadersTooLarge(detail, max_headers=most.header_count, max_header_bytes=most.header_bytes)
-
-    async def _too_many(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["path"] in OPEN:  # an orchestrator must not end a worker because it is busy
-            await app(scope, receive, send)
-            return
-        detail = f"{self._limits.connections} connections are open in this worker. Reuse them, or try again later."
-        error = TooManyConnections(detail, headers={"retry-after": "1"})
-        metrics.requests.labels("other", error.slug).inc()
-        response = self._render_error(error)
-        await send({"type": "http.response.start", "status": response.status, "headers": [*response.head, CLOSE]})
-        await send({"type": "http.response.body", "body": response.body})
 
     def _end(self, reason: str) -> None:
         metrics.connections_refused.labels(reason).inc()

@@ -7,14 +7,14 @@ a connection idles, and one timer looks when that could have been too long: 1.05
 from contextvars import Context
 from typing import Any, Final
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from service.pipelining import Pipelining
 
 RESOLUTION: Final = 1e-3  # seconds, of uvloop's timers
 _NO_CONTEXT: Final = Context()
 """For the timer: that of the request which set it would keep its headers for as long."""
 
 
-class Idling(HttpToolsProtocol):
+class Idling(Pipelining):
     """What `Refusing` builds on. Whatever uvicorn does about idle connections ends here."""
 
     def __init__(self, **uvicorns: Any) -> None:
@@ -25,17 +25,6 @@ class Idling(HttpToolsProtocol):
         if self.timeout_keep_alive_task is not None:
             self.timeout_keep_alive_task.cancel()
         super().connection_lost(exc)
-
-    def on_response_complete(self) -> None:
-        """In place of uvicorn's, but for the timer."""
-        self.server_state.total_requests += 1
-        if self.transport.is_closing():
-            return
-        self.flow.resume_reading()
-        if self.pipeline:
-            self._start_asgi_task(*self.pipeline.pop())
-        else:
-            self.idles()
 
     def idles(self) -> None:
         """From now on, until `_unset_keepalive_if_required`."""

@@ -46,10 +46,15 @@ class Observer:
         self.samples = sample > 0
         self._answers, self._errors = Allowance(per_second), Allowance(per_second)
 
-    def begin(self, headers: dict[bytes, bytes], method: str, route: str, request_id: bytes) -> RequestTrace | None:
+    def begin(self, headers: dict[bytes, bytes], request_id: bytes) -> None:
         """Of a request whose headers have come; for this task it is the current one from here on."""
+        CURRENT.set((request_id, headers, None))
+
+    def trace(self, headers: dict[bytes, bytes], method: str, route: str, request_id: bytes) -> RequestTrace | None:
+        """Of the current request, once it is let in: whoever is may say that it is to be traced."""
         trace = self._begin(headers, method, route) if self._tracing else None
-        CURRENT.set((request_id, headers, trace))
+        if trace is not None:
+            CURRENT.set((request_id, headers, trace))
         return trace
 
     def see(
@@ -61,11 +66,13 @@ class Observer:
         if allowance is None and not self._tracing:  # most of an overload
             return
         seconds = time.perf_counter() - begun
-        copy_context().run(
-            lambda: self._end(
-                self.begin(headers, method, route, request_id), allowance, method, route, status, outcome, seconds
-            )
-        )
+
+        def end() -> None:
+            self.begin(headers, request_id)
+            trace = self.trace(headers, method, route, request_id)
+            self._end(trace, allowance, method, route, status, outcome, seconds)
+
+        copy_context().run(end)
 
     def end(self, trace: RequestTrace | None, method: str, route: str, status: int, outcome: str, seconds: float) -> None:
         """Of a request that has been answered, or refused."""

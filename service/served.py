@@ -33,8 +33,9 @@ class Served:
     shadows: Mapping[str, Trial]
 
     def choose(self, wanted: str | None, key: str | None) -> Choice | None:
-        """For a request that names a version, an alias or neither; None where that is not in memory."""
-        if wanted is None:
+        """For a request that names a version, an alias or neither; None where that is not in memory. Who says `production` says
+        what is so anyway: an image has versions, but no aliases."""
+        if wanted is None or wanted == PRODUCTION:
             alias, model = PRODUCTION, self.default
         elif wanted in self.aliases:
             alias, model = wanted, self.versions[self.aliases[wanted]]

@@ -111,7 +111,9 @@ class Settings(BaseSettings):
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Origins whose pages may ask, separated by commas, such as `https://example.org`. None: no page may."
     )
-    max_connections: int = Field(4096, ge=1, description="Most connections open at once, in one worker; beyond it 503.")
+    max_connections: int = Field(
+        4096, ge=1, description="Most connections open at once, in one worker; beyond it 503, and beyond 1,024 more no answer."
+    )
     max_header_bytes: int = Field(16_384, ge=1024, description="Most bytes of a request's line and headers; beyond it 431.")
     max_header_count: int = Field(64, ge=8, description="Most headers of a request; beyond it 431.")
     header_seconds: float = Field(

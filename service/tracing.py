@@ -26,8 +26,6 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags, get_current_span
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-WAITING_SPANS: Final = 2048
-"""That wait for the collector, in one worker; the oldest go when it does not keep up, or is gone."""
 MOST_LINKS: Final = 128
 """Of a batch, to the first of its requests that are traced: as many as OpenTelemetry's SDK keeps."""
 STOP_SECONDS: Final = 2.0
@@ -156,7 +154,7 @@ class Tracing:
         if self._endpoint is None:
             return
         exporter = OTLPSpanExporter(f"{self._endpoint.rstrip('/')}/v1/traces")
-        processor = BatchSpanProcessor(exporter, max_queue_size=WAITING_SPANS)
+        processor = BatchSpanProcessor(exporter)  # 2,048 spans, or OTEL_BSP_MAX_QUEUE_SIZE, may wait; then the oldest go
         self._sink = _Sink(processor, Resource.create(self._resource))
 
     def stop(self) -> None:

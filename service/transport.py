@@ -82,7 +82,7 @@ class Transport:
                 await _send(self._render_error(error), self._identity(dict(scope["headers"])), send)
             else:
                 tallies.tell()  # `/metrics` is among what BentoML answers
-                await app(scope, receive, send)
+                await app({**scope, "headers": list(filter(_is_plain, scope["headers"]))}, receive, send)
 
         return outermost
 
@@ -95,8 +95,9 @@ class Transport:
             if match is Match.FULL:
                 if not isinstance(route, Mount) or not isinstance(route.app, StaticFiles):
                     return None
-                if route.app.lookup_path(route.app.get_path({**scope, **child}))[1] is not None:
-                    return None
+                with contextlib.suppress(OSError, ValueError):  # no file has such a name, and none can have
+                    if route.app.lookup_path(route.app.get_path({**scope, **child}))[1] is not None:
+                        return None
         known = ", ".join(route.path for route in self._routes.all if self._guard.has(route.scope))
         return UnknownRoute(f"nothing at {scope['path'][:200]}. There is: {known}, and the documentation at /.")
 
@@ -108,10 +109,13 @@ class Transport:
         headers = dict(scope["headers"])
         identity = self._identity(headers)
         method = scope["method"] if scope["method"] in METHODS else OTHER
-        trace = self._observer.begin(headers, method, route.path, identity[1])
+        self._observer.begin(headers, identity[1])
+        trace = None
         status, outcome = UnrollError.status, UnrollError.slug
         try:
-            response = await self._handle(route, path, scope, headers, receive, trace)
+            key = self._guard.admit(headers, route.scope)
+            trace = self._observer.trace(headers, method, route.path, identity[1])
+            response = await self._handle(route, path, scope, headers, receive, trace, key)
         except Overloaded as error:
             status, outcome = error.status, error.slug
             error.__traceback__ = None  # it is kept and raised again: the frames, and the body in them, would be kept too
@@ -148,8 +152,8 @@ class Transport:
         headers: dict[bytes, bytes],
         receive: Receive,
         trace: RequestTrace | None,
+        key: str | None,
     ) -> Response:
-        key = self._guard.admit(headers, route.scope)
         if scope["method"] != route.method and not (route.method == "GET" and scope["method"] == "HEAD"):
             raise _wrong_method(scope, "GET, HEAD" if route.method == "GET" else route.method)
         deadline = time.monotonic() + timeout(headers, self._limits.timeout, self._limits.most_timeout)
@@ -251,6 +255,13 @@ def _alone(scope: Scope) -> bool:
     """Whether this is the only request in hand; False where the server does not say."""
     in_hand = (scope.get("extensions") or {}).get(IN_HAND)
     return in_hand is not None and len(in_hand["tasks"]) == 1
+
+
+def _is_plain(header: tuple[bytes, bytes]) -> bool:
+    """Whether BentoML's layers may see it. OpenTelemetry's, which is among them, warns of each part of a header of its own
+    that it cannot read, and fails at some that are not ASCII."""
+    name, value = header
+    return name not in (b"baggage", b"tracestate") and value.isascii()
 
 
 def _gone(receive: Receive) -> bool:

@@ -10,6 +10,7 @@ import click
 
 from training.console_data import show_faults, show_report
 from training.dataset import DataRefused, Dataset, Source
+from training.number_range import NumberRange
 
 FILE = click.Path(exists=True, dir_okay=False, readable=True, allow_dash=True)
 DATA_OPTIONS = (
@@ -19,7 +20,7 @@ DATA_OPTIONS = (
     click.option("--stride", type=click.IntRange(1), default=1, show_default=True, help="Items from one row to the next."),
     click.option(
         "--held-out",
-        type=click.FloatRange(0.01, 0.9),
+        type=NumberRange(0.01, 0.9),
         default=0.2,
         show_default=True,
         help="Share of the sequences to judge on.",

@@ -1,5 +1,6 @@
 """The command line of the store: look at versions, move aliases, take versions out. No TensorFlow, so it answers at once."""
 
+import os
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
@@ -12,6 +13,7 @@ from contract.aliases import PRODUCTION, Alias
 from contract.store import BrokenVersion, ModelStore
 from training import options
 from training.listing import list_versions, show_history, show_versions
+from training.number_range import NumberRange
 from training.wait import NotServed, wait_until_served
 
 
@@ -57,7 +59,7 @@ tag_argument = click.argument("tag", metavar="MODEL:VERSION", callback=_tag)
 
 
 def wait_options(command: Callable[..., None]) -> Callable[..., None]:
-    seconds = click.FloatRange(0, 86_400)
+    seconds = NumberRange(0, 86_400)
     command = click.option("--timeout", type=seconds, default=30, show_default=True, help="Seconds for --wait.")(command)
     return click.option("--wait", metavar="URL", callback=_url, help="Return once all workers of this service do so.")(command)
 
@@ -80,7 +82,7 @@ def models(store: ModelStore, name: str | None, as_json: bool) -> None:
     if as_json:
         click.echo(listing.model_dump_json(indent=2))
     elif not listing.models:
-        click.echo(f"No models in {store.root}. Train them with: make train  (or: python -m training run)")
+        click.echo(f"No models in {_place(store)}. Train them with: make train  (or: python -m training run)")
     else:
         show_versions(listing)
 
@@ -88,7 +90,7 @@ def models(store: ModelStore, name: str | None, as_json: bool) -> None:
 @click.command()
 @tag_argument
 @alias_option
-@click.option("--canary", type=click.FloatRange(0, 100, min_open=True, max_open=True), help="Percent of the traffic only.")
+@click.option("--canary", type=NumberRange(0, 100, min_open=True, max_open=True), help="Percent of the traffic only.")
 @click.option("--shadow", is_flag=True, help="A copy of the traffic only: it never answers.")
 @wait_options
 @on_store
@@ -257,7 +259,12 @@ COMMANDS = (models, promote, withdraw, unalias, rollback, delete, prune, history
 
 def _check_name(store: ModelStore, name: str) -> None:
     if name not in (names := store.names()):
-        raise BrokenVersion(f"the store has no model {name}; it has: {', '.join(names) or f'none, in {store.root}'}")
+        raise BrokenVersion(f"the store has no model {name}; it has: {', '.join(names) or f'none, in {_place(store)}'}")
+
+
+def _place(store: ModelStore) -> str:
+    """The store's folder, and why it is that where nobody said so."""
+    return str(store.root) if os.environ.get("BENTOML_HOME") else f"{store.root}, since BENTOML_HOME is not set"
 
 
 def _resolve(store: ModelStore, name: str, word: str) -> str:

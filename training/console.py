@@ -1,6 +1,8 @@
 """What a training job shows: the parameter arithmetic, progress with loss and time left, the gate's figures, a table."""
 
 import shlex
+import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -151,4 +153,12 @@ def show_stopped(why: str, run: Run | None) -> None:
 
 def resume_command(folder: Path) -> str:
     where = "" if folder.parent == RUNS else f" --runs {shlex.quote(str(folder.parent))}"
-    return f"python -m training resume {folder.name}{where}"
+    return f"{_python()} -m training resume {folder.name}{where}"
+
+
+def _python() -> str:
+    """What to type for the interpreter that runs: its name where the shell finds it so, else its path, relative from here."""
+    if shutil.which("python") == sys.executable:
+        return "python"
+    path = Path(sys.executable)
+    return shlex.quote(str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path))

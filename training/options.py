@@ -13,6 +13,7 @@ from contract.store import ModelStore
 from contract.topologies import TOPOLOGY_NAMES, TopologyName
 from training.cli_data import DATA_OPTIONS, FILE, load, source_values
 from training.dataset import Source
+from training.number_range import NumberRange
 from training.recipes import GENERAL, RECIPES, Plan, plan
 from training.runs import RUNS
 
@@ -60,7 +61,7 @@ _ASKED = (
 in_runs = click.option("--runs", type=click.Path(path_type=Path), default=RUNS, show_default=True, help="Where records are.")
 checkpoint_seconds = click.option(
     "--checkpoint-seconds",
-    type=click.FloatRange(0),
+    type=NumberRange(0),
     default=CHECKPOINT_SECONDS,
     show_default=True,
     help="The most training that a kill may cost; 0: after every chunk of steps.",

@@ -1,5 +1,6 @@
 """From a SavedModel that passed the gate to a version in the store, with a manifest that says everything about it."""
 
+import os
 import shutil
 import subprocess
 import tempfile
@@ -91,7 +92,9 @@ def _temporary_files_in(folder: Path) -> Iterator[None]:
 
 
 def code_commit() -> str:
-    """The checkout's commit, `+` after uncommitted changes; 'unknown' outside a checkout or without git."""
+    """The checkout's commit, `+` after uncommitted changes; of an image, what UNROLL_COMMIT says; else 'unknown'."""
+    if stated := os.environ.get("UNROLL_COMMIT"):
+        return stated
     root = Path(__file__).parent
     try:
         head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=root, capture_output=True, text=True, check=True)  # noqa: S607

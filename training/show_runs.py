@@ -20,8 +20,9 @@ _STYLE = {"published": "green", "running": "cyan", "refused": "bold red", "faile
 
 
 def as_json(record: Record) -> dict[str, Any]:
+    """Where a number is not finite, as of a run that went astray, null: JSON knows no Infinity."""
     worst = record.worst
-    return {
+    shown = {
         "id": record.folder.name,
         "status": record.shown,
         "reason": record.status.reason,
@@ -35,6 +36,8 @@ def as_json(record: Record) -> dict[str, Any]:
         "gate": [figure.model_dump(mode="json") for figure in record.gate],
         "plan": json.loads(record.plan.model_dump_json()),
     }
+    finite: dict[str, Any] = json.loads(json.dumps(shown), parse_constant=lambda _: None)
+    return finite
 
 
 def table(records: list[Record], runs: Path) -> None:

@@ -1,5 +1,6 @@
 """The alerts: their unit tests, and a real Prometheus that scrapes the real service until they fire."""
 
+import re
 import shutil
 import subprocess
 import time
@@ -45,6 +46,14 @@ def test_every_alert_has_a_unit_test_in_which_it_fires() -> None:
     cases = yaml.safe_load((PROMETHEUS / "rules_test.yaml").read_text())["tests"]
     fired = {case["alertname"] for test in cases for case in test.get("alert_rule_test", []) if case.get("exp_alerts")}
     assert fired == alerts
+
+
+def test_every_series_is_asked_for_by_its_job() -> None:
+    """Which the chart makes the release's own, so that no release's alerts are about another."""
+    expressions = " ".join(rule["expr"] for group in groups() for rule in group["rules"])
+    series = re.findall(r"\b(unroll[_:][\w:]+|up)\b(\{job=)?", expressions)
+    assert len(series) > 20
+    assert {name for name, job in series if not job} == set()
 
 
 @needs_prometheus

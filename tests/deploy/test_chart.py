@@ -1,6 +1,7 @@
 """The chart as helm renders it, checked against Kubernetes' own schemas."""
 
 import json
+import subprocess
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from tests.deploy.chart import CHART, Resource, ask, of_kind, render
 
 FULL = ["-f", str(Path(__file__).with_name("full-values.yaml"))]
 FILLED = ["--set", "store.source=filled,store.filled.image=unroll:0.1.0"]
+CLAIM = ["--set", "store.source=claim"]
 KUBERNETES = "1.37"
 
 
@@ -26,7 +28,7 @@ def pods(resources: list[Resource]) -> Iterator[Resource]:
                 yield resource["spec"]["jobTemplate"]["spec"]["template"]["spec"]
 
 
-@pytest.mark.parametrize("options", [[], FULL, FILLED], ids=["default", "full", "filled"])
+@pytest.mark.parametrize("options", [[], FULL, FILLED, CLAIM], ids=["default", "full", "filled", "claim"])
 def test_the_chart_lints_and_follows_kubernetes_schemas_to_the_letter(helm: str, options: list[str]) -> None:
     linted = ask(helm, "lint", "--strict", str(CHART), *options)
     assert linted.returncode == 0, linted.stdout
@@ -95,6 +97,25 @@ def test_every_pod_runs_without_any_right(helm: str) -> None:
             assert container["resources"]["limits"]["memory"]
 
 
+def test_a_pod_on_an_empty_claim_waits_for_a_model_and_says_so(helm: str, tmp_path: Path) -> None:
+    deployment = of_kind(render(helm, *CLAIM), "Deployment")
+    (waiting,) = deployment["spec"]["template"]["spec"]["initContainers"]
+    command = [part.replace("/store", str(tmp_path)) for part in waiting["command"]]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as waits:
+        try:
+            assert waits.stdout is not None
+            assert waits.stdout.readline() == f"waiting for training to publish a model in {tmp_path}/models\n"
+            assert waits.poll() is None
+            model = tmp_path / "models" / "many_to_one"
+            model.mkdir(parents=True)
+            (model / "latest").write_text("v1")
+            assert waits.wait(10) == 0
+        finally:
+            waits.kill()
+    done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
+    assert done.stdout == ""  # and one that starts later does not wait
+
+
 def test_a_replacement_takes_nothing_away_before_the_new_is_ready(helm: str) -> None:
     spec = of_kind(render(helm), "Deployment")["spec"]
     assert spec["strategy"]["rollingUpdate"] == {"maxSurge": 1, "maxUnavailable": 0}
@@ -112,12 +133,31 @@ def test_with_keys_nobody_is_let_in_without_and_with_tls_that_is_how_it_is_asked
     (container,) = of_kind(resources, "Deployment")["spec"]["template"]["spec"]["containers"]
     assert ("UNROLL_ALLOW_OPEN" in {variable["name"] for variable in container["env"]}) == is_open
     assert {container[probe]["httpGet"]["scheme"] for probe in ("startupProbe", "readinessProbe", "livenessProbe")} == {scheme}
+    (port,) = of_kind(resources, "Service")["spec"]["ports"]
+    assert port["appProtocol"] == scheme.lower()
     if not is_open:
         (endpoint,) = of_kind(resources, "ServiceMonitor")["spec"]["endpoints"]
         assert (endpoint["scheme"], endpoint["authorization"]) == (
             "https",
             {"credentials": {"name": "unroll-metrics", "key": "key"}},
         )
+
+
+def test_what_is_set_to_nothing_is_not_set(helm: str) -> None:
+    resources = render(
+        helm, *FULL, "--set", "env.UNROLL_KEYS_FILE=,env.UNROLL_TLS_CERTIFICATE_FILE=,env.UNROLL_ALLOW_OPEN=true"
+    )
+    (container,) = of_kind(resources, "Deployment")["spec"]["template"]["spec"]["containers"]
+    assert {"name": "UNROLL_ALLOW_OPEN", "value": "true"} in container["env"]
+    assert container["startupProbe"]["httpGet"]["scheme"] == "HTTP"
+
+
+@pytest.mark.parametrize("writable", [True, False])
+def test_the_service_writes_the_store_only_where_it_is_told_that_it_may(helm: str, writable: bool) -> None:
+    options = (*CLAIM, "--set", f"store.claim.writable={str(writable).lower()}")
+    (container,) = of_kind(render(helm, *options), "Deployment")["spec"]["template"]["spec"]["containers"]
+    (mounted,) = (mount for mount in container["volumeMounts"] if mount["name"] == "store")
+    assert mounted["readOnly"] is not writable
 
 
 def test_the_autoscaler_asks_for_the_metric_that_the_adapter_makes(helm: str) -> None:
@@ -157,11 +197,14 @@ def test_the_cluster_gets_the_alerts_and_the_dashboard_that_are_tested_here(helm
     resources = render(helm, *FULL)
     rules = (ROOT / "deploy/prometheus/rules.yaml").read_text()
     for everybody, ours in {
-        'container="serve"': 'namespace="default", pod=~"unroll-.*", container="serve"',
+        'job="unroll"': 'job="default/unroll"',
+        'container="serve"': 'namespace="default", pod=~"unroll-[a-z0-9]+-[a-z0-9]+", container="serve"',
         'persistentvolumeclaim=~".*-store"': 'namespace="default", persistentvolumeclaim="unroll-store"',
     }.items():
-        assert rules.count(everybody) == 2
+        assert rules.count(everybody) >= 2
         rules = rules.replace(everybody, ours)
+    (endpoint,) = of_kind(resources, "ServiceMonitor")["spec"]["endpoints"]
+    assert endpoint["relabelings"] == [{"action": "replace", "targetLabel": "job", "replacement": "default/unroll"}]
     assert of_kind(resources, "PrometheusRule")["spec"] == yaml.safe_load(rules)
     assert of_kind(resources, "ConfigMap")["data"]["unroll.json"] == (ROOT / "deploy/grafana/unroll.json").read_text()
 

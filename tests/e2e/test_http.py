@@ -176,6 +176,11 @@ def test_a_huge_body_is_refused_and_the_client_gets_to_read_why(client: httpx.Cl
     assert problem(client.post("/one_to_one", content=content, headers=JSON)) == (413, "body-too-large")
 
 
+@pytest.mark.parametrize("name", ["a" * 256, "%00", "..%2f..%2fetc%2fpasswd"])
+def test_no_name_of_a_file_breaks_anything(client: httpx.Client, name: str) -> None:
+    assert problem(client.get(f"/static_content/{name}")) == (404, "unknown-route")
+
+
 def series(text: str) -> dict[str, float]:
     return {line.rsplit(" ", 1)[0]: float(line.rsplit(" ", 1)[1]) for line in text.splitlines() if not line.startswith("#")}
 

@@ -216,8 +216,9 @@ def test_beyond_the_most_connections_the_answer_is_503_until_one_goes() -> None:
         to_third.write(GET)
         assert await refusal(third) == (503, "too-many-connections")
         asker, to_asker = await connect()  # an orchestrator, which would end a worker that does not answer
-        to_asker.write(b"GET /livez HTTP/1.1\r\nconnection: close\r\n\r\n")
-        assert (await answer(asker)).plain == (200, b"")
+        to_asker.write(b"GET /livez HTTP/1.1\r\n\r\n")
+        told = await answer(asker)
+        assert (told.plain, told.headers["connection"]) == ((200, b""), "close")
         assert await asker.read() == b""
         to_first.write(b"GET / HTTP/1.1\r\nconnection: close\r\n\r\n")
         assert (await answer(first)).plain == (200, b"")
@@ -226,4 +227,16 @@ def test_beyond_the_most_connections_the_answer_is_503_until_one_goes() -> None:
         to_fourth.write(GET)
         assert (await answer(fourth)).plain == (200, b"")
 
+    run(client, limits=LIMITS._replace(connections=2))
+
+
+def test_far_beyond_the_most_connections_nobody_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def client(connect: Connect) -> None:
+        opened = [await connect() for _ in range(4)]
+        assert await opened[3][0].read() == b""
+        for (reader, writer), expected in zip(opened, (200, 200, 503), strict=False):
+            writer.write(GET)
+            assert (await answer(reader)).status == expected
+
+    monkeypatch.setattr("service.connections.SPARE", 1)
     run(client, limits=LIMITS._replace(connections=2))

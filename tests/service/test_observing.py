@@ -71,7 +71,7 @@ def test_ids_are_those_of_the_request_of_the_task() -> None:
     seen = observer()
 
     async def request(identity: bytes, headers: dict[bytes, bytes]) -> dict[str, str]:
-        seen.begin(headers, "POST", "/many_to_many", identity)
+        seen.begin(headers, identity)
         await asyncio.sleep(0)
         return current_ids()
 

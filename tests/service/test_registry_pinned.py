@@ -41,7 +41,7 @@ def test_a_broken_version_asked_for_costs_no_other_its_place(store: ModelStore, 
     registry = loaded(store)
     for version in versions[:-1]:
         registry.load_pinned(ONE, 5, version)
-    for missing in (wrong, "never-published", "../one_to_one", "production"):
+    for missing in (wrong, "never-published", "../one_to_one", "candidate"):
         with pytest.raises(UnknownVersion) as caught:
             registry.load_pinned(ONE, 5, missing)
         assert f"received {missing}." in caught.value.detail

@@ -35,6 +35,13 @@ def test_an_alias_answers_with_what_it_names_and_has_trials_of_its_own() -> None
     assert (choice.model, choice.canary, choice.shadow, choice.on_trial) == (new, None, None, False)
 
 
+def test_production_is_what_answers_anyway_where_no_alias_is() -> None:
+    model = fake_model("one_to_one")
+    choice = Served({model.manifest.version: model}, {}, model, {}, {}).choose("production", None)
+    assert choice is not None
+    assert choice.model is model
+
+
 def test_what_is_not_in_memory_is_chosen_by_nobody() -> None:
     assert served()[0].choose("20990101", "any") is None
 

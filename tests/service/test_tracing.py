@@ -18,12 +18,14 @@ from service.batching import Batcher
 from service.caller import Caller
 from service.model import Answer
 from service.switching import Switching
-from service.tracing import MOST_LINKS, WAITING_SPANS, BatchTrace, RequestTrace, Tracing
+from service.tracing import MOST_LINKS, BatchTrace, RequestTrace, Tracing
 from tests.collector import Collector, collecting
 
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 SAMPLED, UNSAMPLED = f"00-{TRACE}-{PARENT}-01".encode(), f"00-{TRACE}-{PARENT}-00".encode()
 SECRET = 0.123456789
+WAITING_SPANS = 2048
+"""That wait in one worker: OpenTelemetry's default."""
 
 
 class Model:

@@ -1,20 +1,28 @@
 import asyncio
+import json
 import sys
 import time
 from pathlib import Path
 
 import pytest
 from starlette.applications import Starlette
+from starlette.requests import Request as StarletteRequest
+from starlette.responses import JSONResponse
+from starlette.routing import Route as StarletteRoute
 
 from service.admission import Admission
 from service.errors import Overloaded
 from service.guard import Guard
 from service.keys import SCOPES, Key, line, new
+from service.observing import Observer
 from service.protocols.native import render_error
 from service.rates import Rates
 from service.routes import IN_HAND, Request, Response, Route
+from service.tracing import Tracing
+from service.transport import Transport
+from tests.collector import collecting
 from tests.service import wire
-from tests.service.asgi import LIMIT, LIMITS, Client, untraced
+from tests.service.asgi import LIMIT, LIMITS, Client, echo, untraced
 
 
 def test_our_route_answers_before_the_applications_own() -> None:
@@ -27,6 +35,20 @@ def test_our_route_answers_before_the_applications_own() -> None:
 def test_other_routes_pass_through_untouched() -> None:
     client = Client().request("GET", "/theirs")
     assert (client.status, client.body) == (200, b"theirs")
+
+
+def test_headers_that_would_have_warnings_logged_or_break_tracing_do_not_pass() -> None:
+    async def theirs(request: StarletteRequest) -> JSONResponse:
+        return JSONResponse(dict(request.headers))
+
+    async def client(connect: wire.Connect) -> None:
+        reader, writer = await connect()
+        headers = (b"a: b", b"host: \xff\\x", b"baggage: a,a", b"tracestate: ?", b"traceparent: x")
+        writer.write(b"GET /theirs HTTP/1.1\r\n" + b"\r\n".join(headers) + b"\r\n\r\n")
+        assert json.loads((await wire.answer(reader)).body) == {"a": "b", "traceparent": "x"}
+
+    app = Starlette(routes=[StarletteRoute("/theirs", theirs)])
+    wire.run(client, untraced(LIMITS, Admission(10_000, 10.0)).around(app, app.routes))
 
 
 def test_a_get_route_reads_no_body() -> None:
@@ -235,6 +257,30 @@ def test_the_applications_own_routes_need_a_key(keys: tuple[Guard, dict[str, dic
     assert Client(guard=guard).request("GET", path, headers[scope]).body == b"theirs"
     assert Client(guard=guard).request("DELETE", path).status == 401  # and only then which methods there are
     assert Client(guard=guard).request("DELETE", path, headers[scope]).status == 405
+
+
+def test_who_has_no_key_does_not_say_what_is_traced(keys: tuple[Guard, dict[str, dict[str, str]]]) -> None:
+    guard, headers = keys
+    stranger, user = "1" * 16, "2" * 16
+
+    async def client(connect: wire.Connect) -> None:
+        reader, writer = await connect()
+        for parent, key in ((stranger, "x"), (user, headers["predict"]["authorization"])):
+            trace = f"traceparent: 00-{'a' * 32}-{parent}-01"
+            writer.write(f"GET /read HTTP/1.1\r\nauthorization: {key}\r\n{trace}\r\n\r\n".encode())
+            assert (await wire.answer(reader)).status == (401 if parent == stranger else 200)
+
+    with collecting() as collector:
+        tracing = Tracing(collector.url, 0.0, {})
+        tracing.start()
+        transport = Transport(LIMITS, Admission(10_000, 10.0), guard, Observer(tracing, 0.0, 10.0), render_error)
+        transport.add(Route("/read", "GET", echo, render_error))
+        wire.run(client, transport.around(Starlette(), []))
+        tracing.stop()
+        spans = collector.wait_for(lambda spans: len(spans) > 0)
+    parents = {span.parent_span_id.hex() for span in spans}
+    assert user in parents
+    assert stranger not in parents
 
 
 def test_probes_and_what_does_not_exist_need_no_key(keys: tuple[Guard, dict[str, dict[str, str]]]) -> None:

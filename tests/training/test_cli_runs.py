@@ -1,4 +1,5 @@
 import json
+import math
 import signal
 import subprocess
 import sys
@@ -7,10 +8,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from contract.manifest import Figure
 from tests.conftest import ROOT
 from tests.training.test_runs import written
 from training.cli import cli
-from training.runs import begin, folders, read
+from training.runs import FIGURES, begin, folders, read
 
 
 def call(*arguments: str) -> Result:
@@ -79,6 +81,25 @@ def test_a_spoilt_record_does_not_hide_the_others(tmp_path: Path) -> None:
     assert result.exit_code == 0
     assert "1-one_to_one" in result.output
     assert f"{run.folder} cannot be read" in result.output
+
+
+def test_figures_of_a_run_that_went_astray_are_json_all_the_same(tmp_path: Path) -> None:
+    with begin(tmp_path, written(tmp_path)) as run:
+        astray = Figure(name="held-out", value=math.inf, bar=0.05)
+        (run.folder / "gate.json").write_bytes(FIGURES.dump_json([astray]))
+        run.end("refused")
+    (listed,) = json.loads(call("runs", "--runs", str(tmp_path), "--json").output, parse_constant=pytest.fail)
+    assert listed["worst"]["value"] is None
+    assert listed["gate"][0]["bar"] == 0.05
+
+
+def test_what_to_type_to_go_on_names_the_interpreter_that_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with begin(tmp_path, written(tmp_path)) as run:
+        run.end("interrupted")
+    monkeypatch.setattr(sys, "executable", str(tmp_path.resolve() / ".venv/bin/python"))
+    monkeypatch.chdir(tmp_path)
+    shown = call("runs", "--runs", str(tmp_path), "show", "last").output
+    assert f"go on with: .venv/bin/python -m training resume {run.folder.name} --runs {tmp_path}\n" in shown
 
 
 def test_the_list_needs_no_tensorflow(tmp_path: Path) -> None:

@@ -45,6 +45,13 @@ def test_an_empty_store_says_how_to_train() -> None:
     assert json.loads(run("models", "--json")) == {"models": [], "faults": []}
 
 
+def test_an_empty_store_that_nobody_chose_says_why_it_is_that(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("BENTOML_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    place = f"none, in {tmp_path}/bentoml/models, since BENTOML_HOME is not set"
+    assert run("promote", f"{NAME}:latest", exits=1) == f"Error: the store has no model {NAME}; it has: {place}\n"
+
+
 def test_models_are_listed_with_all_that_is_known(store: ModelStore, versions: list[str], publish: Publish) -> None:
     publish("many_to_one", length=3)
     store.set_canary(NAME, "production", versions[1], 5)
@@ -183,6 +190,7 @@ def test_a_model_without_an_alias_has_no_history(publish: Publish) -> None:
         ["promote", f"{NAME}:"],
         ["promote", f"{NAME}:latest", "--canary", "0"],
         ["promote", f"{NAME}:latest", "--canary", "100"],
+        ["promote", f"{NAME}:latest", "--canary", "nan"],
         ["promote", f"{NAME}:latest", "--canary", "5", "--shadow"],
         ["promote", f"{NAME}:latest", "--alias", "Not A Word"],
         ["promote", f"{NAME}:latest", "--alias", "latest"],

@@ -10,6 +10,10 @@ app.kubernetes.io/name: unroll
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 
+{{- define "unroll.image" -}}
+"{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}"
+{{- end }}
+
 {{- define "unroll.claim" -}}
 {{ .Values.store.claim.existing | default (printf "%s-store" .Release.Name) }}
 {{- end }}
@@ -97,7 +101,12 @@ template:
       {{- end }}
 {{- end }}
 
+{{- /* Under which Prometheus has this release's series, apart from any other's. */}}
+{{- define "unroll.job" -}}
+{{ .Release.Namespace }}/{{ .Release.Name }}
+{{- end }}
+
 {{- /* What the service speaks: https as soon as it has a certificate. */}}
 {{- define "unroll.scheme" -}}
-{{- if hasKey .Values.env "UNROLL_TLS_CERTIFICATE_FILE" }}https{{ else }}http{{ end }}
+{{- if .Values.env.UNROLL_TLS_CERTIFICATE_FILE }}https{{ else }}http{{ end }}
 {{- end }}

@@ -11,7 +11,7 @@ from contract.topologies import TOPOLOGY_NAMES
 from loadtests.target import why_not_ready
 from tests.asking import post
 from tests.deploy.chart import of_kind, render
-from tests.deploy.images.conftest import REQUEST
+from tests.deploy.images.conftest import HARDENED, REQUEST
 from tests.deploy.machine import Machine
 
 
@@ -22,13 +22,8 @@ def test_the_deployment_runs(helm: str, machine: Machine, serve_image: str, tmp_
     manifest.write_text(yaml.safe_dump(deployment))
     try:
         machine.podman("play", "kube", "--network", "bridge", str(manifest))
-        names = machine.podman("ps", "--format", "{{.Names}}").splitlines()
-        (serving,) = (name for name in names if name.endswith("-serve"))
-        pod = machine.podman("inspect", serving, "--format", "{{.Pod}}")
-        infra = machine.podman("pod", "inspect", pod, "--format", "{{.InfraContainerID}}")
-        networks = json.loads(machine.podman("inspect", infra, "--format", "{{json .NetworkSettings.Networks}}"))
-        ((_, network),) = networks.items()
-        url = f"http://{network['IPAddress']}:3000"
+        serving = named(machine, "-serve")
+        url = address(machine, serving)
         wait_until_ready(machine, serving, url)
         for topology in TOPOLOGY_NAMES:
             answer = post(f"{url}/{topology}", json=REQUEST).json()
@@ -40,6 +35,63 @@ def test_the_deployment_runs(helm: str, machine: Machine, serve_image: str, tmp_
         assert not state["EffectiveCaps"]
     finally:
         machine.podman("play", "kube", "--down", str(manifest))
+
+
+def test_a_deployment_on_an_empty_claim_serves_what_training_publishes(
+    helm: str, machine: Machine, serve_image: str, train_image: str, tmp_path: Path
+) -> None:
+    claim = ("--set", "store.source=claim,store.claim.existing=first-install")
+    deployment = of_kind(render(helm, "--set", "replicas=1,image.repository=localhost/unroll", *claim), "Deployment")
+    manifest = tmp_path / "deployment.yaml"
+    manifest.write_text(yaml.safe_dump(deployment))
+    command = ["podman", "play", "kube", "--network", "bridge", str(manifest)]
+    with subprocess.Popen(command, env=machine.environment, stdout=subprocess.DEVNULL) as playing:  # until it has waited
+        try:
+            waiting = named(machine, "-await-model")
+            assert first_line(machine, waiting) == "waiting for training to publish a model in /store/models\n"
+            assert playing.poll() is None
+            machine.podman(
+                "run", "--rm", *HARDENED, "-v", "first-install:/store", train_image, "run", "--topology", "one_to_one"
+            )
+            assert playing.wait(60) == 0
+            serving = named(machine, "-serve")
+            url = address(machine, serving)
+            wait_until_ready(machine, serving, url)
+            answer = post(f"{url}/one_to_one", json=REQUEST).json()
+            assert answer["sequences"][0] == pytest.approx(REQUEST["sequences"][0], abs=0.05)
+        finally:
+            playing.kill()
+            machine.podman("play", "kube", "--down", str(manifest))
+
+
+def named(machine: Machine, end: str) -> str:
+    """The one container whose name ends so, as soon as there is one."""
+    for _ in range(600):
+        names = [name for name in machine.podman("ps", "--format", "{{.Names}}").splitlines() if name.endswith(end)]
+        if names:
+            (name,) = names
+            return name
+    raise AssertionError(f"no container's name ends with {end}")
+
+
+def first_line(machine: Machine, container: str) -> str:
+    """Of its log, awaited."""
+    command = ["podman", "logs", "--follow", container]
+    with subprocess.Popen(command, env=machine.environment, stdout=subprocess.PIPE, text=True) as log:
+        try:
+            assert log.stdout is not None
+            return log.stdout.readline()
+        finally:
+            log.kill()
+
+
+def address(machine: Machine, container: str) -> str:
+    """Of the pod that the container is in; podman keeps it with the pod's first container."""
+    pod = machine.podman("inspect", container, "--format", "{{.Pod}}")
+    infra = machine.podman("pod", "inspect", pod, "--format", "{{.InfraContainerID}}")
+    networks = json.loads(machine.podman("inspect", infra, "--format", "{{json .NetworkSettings.Networks}}"))
+    ((_, network),) = networks.items()
+    return f"http://{network['IPAddress']}:3000"
 
 
 def wait_until_ready(machine: Machine, name: str, url: str) -> None:

@@ -36,6 +36,8 @@ def test_a_hardened_container_answers_as_the_service_does_elsewhere(
                 assert row == pytest.approx(expected_row, abs=1e-6)
                 assert row == pytest.approx(REQUEST["sequences"][0], abs=0.05)
         assert get(f"{there}/models").json()["refused"] == []
+        assert post(f"{there}/one_to_one", json={**REQUEST, "model_version": "production"}).status_code == 200
+        assert f'commit="{image.commit()}",version="{image.version()}"' in get(f"{there}/metrics").text
     with capsys.disabled():
         print(f"\n{serve_image}: {size(machine, serve_image) / GB:.2f} GB, ready after {seconds:.1f} s", file=sys.stderr)
 
@@ -99,7 +101,8 @@ def test_training_as_a_job_publishes_into_the_store_that_a_container_serves(
     root = Path(machine.podman("volume", "inspect", "store", "--format", "{{.Mountpoint}}"))
     store = ModelStore(root / "models")
     assert served == store.versions("one_to_one")  # the container took the second up while it ran
-    assert [store.verify("one_to_one", version).seed for version in served] == [26, 27]
+    published = [store.verify("one_to_one", version) for version in served]
+    assert [(manifest.seed, manifest.commit) for manifest in published] == [(seed, image.commit()) for seed in (26, 27)]
     assert {path.stat().st_uid for path in root.rglob("*")} == {1034}
 
 
