@@ -1,4 +1,4 @@
-"""Every setting, once: name, type, default, meaning. The only place that reads the environment (`UNROLL_<NAME>`)."""
+"""Every setting, once: name, type, default, meaning. Only here does `service/` read the environment (`UNROLL_<NAME>`)."""
 
 import os
 from pathlib import Path

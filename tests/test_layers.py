@@ -1,6 +1,7 @@
 """Who may import whom, proven from the imports themselves (see docs/architecture.md)."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -93,6 +94,7 @@ MAY_IMPORT = {
         "service.refusing",
         "service.routes",
         "service.shedding",
+        "service.too_many",
         "service.unread",
         "service.upgrades",
         "service.writing",
@@ -101,7 +103,10 @@ MAY_IMPORT = {
     "service.upgrades": set(),
     "service.writing": {"service.routes"},
     "service.shortcuts": {"service.routes", "service.writing"},
-    "service.idling": set(),
+    "service.too_many": {"service.errors", "service.guard", "service.metrics", "service.routes"},
+    "service.pipelining": set(),
+    "service.open_files": set(),
+    "service.idling": {"service.pipelining"},
     "service.refusing": {"service.idling", "service.routes", "service.shedding"},
     "service.accepting": set(),
     "service.listening": {"service.accepting", "service.connections", "service.tls"},
@@ -172,14 +177,31 @@ MAY_IMPORT = {
     "training.data": {"contract"},
     "training.models": {"contract", "training.scaling"},
     "training.console_data": {"training.console", "training.dataset", "training.dataset_check"},
-    "training.cli_data": {"training.console_data", "training.dataset", "training.dataset_check"},
+    "training.environment": set(),
+    "training.number_range": set(),
+    "training.cli_data": {"training.console_data", "training.dataset", "training.dataset_check", "training.number_range"},
     "training.run_plan": {"contract", "training.dataset", "training.recipes"},
     "training.runs": {"contract", "training.dataset", "training.run_plan"},
     "training.checkpoints": {"contract"},
-    "training.options": {"contract", "training.cli_data", "training.dataset", "training.recipes", "training.runs"},
+    "training.options": {
+        "contract",
+        "training.cli_data",
+        "training.dataset",
+        "training.environment",
+        "training.number_range",
+        "training.recipes",
+        "training.runs",
+    },
     "training.listing": {"contract"},
     "training.wait": set(),
-    "training.cli_store": {"contract", "training.listing", "training.options", "training.wait"},
+    "training.cli_store": {
+        "contract",
+        "training.environment",
+        "training.listing",
+        "training.number_range",
+        "training.options",
+        "training.wait",
+    },
     "training.console": {"contract", "training.recipes", "training.runs"},
     "training.show_runs": {"contract", "training.console", "training.runs"},
     "training.fit": {
@@ -192,7 +214,7 @@ MAY_IMPORT = {
     },
     "training.interrupts": set(),
     "training.gate": {"contract", "training.data", "training.interrupts", "training.recipes"},
-    "training.publish": {"contract", "training.data", "training.recipes"},
+    "training.publish": {"contract", "training.data", "training.environment", "training.recipes"},
     "training.job": {"contract", "training"},
     "training.cli_runs": {
         "contract",
@@ -222,7 +244,7 @@ ONLY_IN = {
     "keras": {"training.models", "training.fit", "training.gate", "training.job"},
     "pyarrow": {"training.dataset_cells", "training.dataset_read", "training.dataset_runs"},
     "bentoml": {"training.publish", "service.app", "service.supervisor"},
-    "os.environ": {"service.settings", "training.options"},
+    "os.environ": {"service.settings", "training.environment"},
 }
 
 
@@ -258,8 +280,9 @@ def test_heavy_libraries_stay_in_their_rooms(library: str) -> None:
     assert rooms == ONLY_IN[library]
 
 
-def test_the_environment_is_read_in_one_place_of_the_service() -> None:
-    readers = {module for module, path in MODULES.items() if "environ" in path.read_text() and not below(module, "loadtests")}
+def test_the_environment_is_read_in_one_place_of_each_package() -> None:
+    reads = re.compile(r"\bos\.environ\b|\bgetenv\b|import environ\b")
+    readers = {module for module, path in MODULES.items() if reads.search(path.read_text()) and not below(module, "loadtests")}
     assert readers == ONLY_IN["os.environ"]
 
 

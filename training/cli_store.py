@@ -1,6 +1,5 @@
 """The command line of the store: look at versions, move aliases, take versions out. No TensorFlow, so it answers at once."""
 
-import os
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
@@ -11,7 +10,7 @@ from pydantic import TypeAdapter
 
 from contract.aliases import PRODUCTION, Alias
 from contract.store import BrokenVersion, ModelStore
-from training import options
+from training import environment, options
 from training.listing import list_versions, show_history, show_versions
 from training.number_range import NumberRange
 from training.wait import NotServed, wait_until_served
@@ -264,7 +263,7 @@ def _check_name(store: ModelStore, name: str) -> None:
 
 def _place(store: ModelStore) -> str:
     """The store's folder, and why it is that where nobody said so."""
-    return str(store.root) if os.environ.get("BENTOML_HOME") else f"{store.root}, since BENTOML_HOME is not set"
+    return str(store.root) if environment.bentoml_home() else f"{store.root}, since BENTOML_HOME is not set"
 
 
 def _resolve(store: ModelStore, name: str, word: str) -> str:
@@ -286,7 +285,7 @@ def _wait(url: str | None, name: str, wanted: dict[str, str | None], timeout: fl
     if url is None:
         return
     try:
-        workers = wait_until_served(url, name, wanted, timeout, options.key())
+        workers = wait_until_served(url, name, wanted, timeout, environment.key())
     except NotServed as error:
         raise NotServed(f"so it is in the store, but {error}") from error
     click.echo(f"{name}: so it is at {url}, {workers} worker{'s' if workers > 1 else ''}")

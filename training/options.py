@@ -1,6 +1,5 @@
 """Options that several commands of training share."""
 
-import os
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
@@ -11,6 +10,7 @@ import click
 from contract.aliases import check_name
 from contract.store import ModelStore
 from contract.topologies import TOPOLOGY_NAMES, TopologyName
+from training import environment
 from training.cli_data import DATA_OPTIONS, FILE, load, source_values
 from training.dataset import Source
 from training.number_range import NumberRange
@@ -92,9 +92,4 @@ def alias(given: str | None) -> str | None:
 
 def store() -> ModelStore:
     """$BENTOML_HOME/models."""
-    return ModelStore(Path(os.environ.get("BENTOML_HOME") or Path.home() / "bentoml") / "models")
-
-
-def key() -> str | None:
-    """For a running service that has keys."""
-    return os.environ.get("UNROLL_KEY")
+    return ModelStore((environment.bentoml_home() or Path.home() / "bentoml") / "models")

@@ -1,6 +1,5 @@
 """From a SavedModel that passed the gate to a version in the store, with a manifest that says everything about it."""
 
-import os
 import shutil
 import subprocess
 import tempfile
@@ -17,6 +16,7 @@ from bentoml._internal.models import ModelStore as BentoStore  # the one hook th
 from contract.manifest import Figure, GoldenPair, Manifest
 from contract.store import ModelStore
 from contract.topologies import Floats
+from training import environment
 from training.data import edge_rows, random_rows, tutorial_sequence
 from training.recipes import Plan
 
@@ -93,7 +93,7 @@ def _temporary_files_in(folder: Path) -> Iterator[None]:
 
 def code_commit() -> str:
     """The checkout's commit, `+` after uncommitted changes; of an image, what UNROLL_COMMIT says; else 'unknown'."""
-    if stated := os.environ.get("UNROLL_COMMIT"):
+    if stated := environment.commit():
         return stated
     root = Path(__file__).parent
     try:

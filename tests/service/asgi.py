@@ -15,7 +15,7 @@ from starlette.routing import Route as StarletteRoute
 from starlette.types import Message, Scope
 
 from service.admission import Admission
-from service.errors import InvalidRequest
+from service.errors import InvalidRequest, Overloaded
 from service.guard import Guard
 from service.observing import Observer
 from service.protocols.native import render_error
@@ -82,6 +82,14 @@ def application(limits: Limits, admission: Admission, guard: Guard) -> Starlette
     routes = [StarletteRoute(f"/{path}", theirs) for path in ("theirs", "livez", "readyz", "metrics")]
     routes += [StarletteRoute("/echo", theirs, methods=["GET", "POST"])]
     return Starlette(routes=routes, middleware=[Middleware(Outermost, transport=transport)])
+
+
+class Full(Admission):
+    def __init__(self) -> None:
+        super().__init__(1, 1.0)
+
+    def enter(self, size: int | None) -> None:
+        raise Overloaded("full", headers={"retry-after": "3"}, reason="bytes")
 
 
 class Client:
