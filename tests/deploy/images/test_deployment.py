@@ -43,7 +43,7 @@ def test_a_deployment_on_an_empty_claim_serves_what_training_publishes(
     claim = ("--set", "store.source=claim,store.claim.existing=first-install")
     deployment = of_kind(render(helm, "--set", "replicas=1,image.repository=localhost/unroll", *claim), "Deployment")
     # Once it has ended, podman would take it away, which fails now and then: "cannot remove, as it is running".
-    deployment["spec"]["template"]["metadata"]["annotations"] = {"io.podman.annotations.init.container.type": "always"}
+    deployment["metadata"]["annotations"] = {"io.podman.annotations.init.container.type": "always"}
     manifest = tmp_path / "deployment.yaml"
     manifest.write_text(yaml.safe_dump(deployment))
     command = ["podman", "play", "kube", "--network", "bridge", str(manifest)]
