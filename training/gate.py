@@ -5,11 +5,13 @@ accuracy      held-out rows of the user's data, if any; unless it is a mapping: 
 the export    against the Keras model, over a grid of batch and length; parameters against the arithmetic
 company       a row alone against the same row in a batch, and padded
 step          the step endpoint, item by item, against the whole sequence
+translation   the ONNX graph that serves against the SavedModel: whole, ragged, step by step and from any state; and a row alone
+              against the same row in a batch, which must not differ in a single bit
 production    the held-out rows against the version in production, where a job asks for it
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -17,8 +19,10 @@ from typing import Any
 import keras
 import numpy as np
 import numpy.typing as npt
+import onnxruntime
 import tensorflow as tf
 
+from contract import translation
 from contract.manifest import Figure
 from contract.topologies import Floats, Rows, Topology
 from training import interrupts
@@ -54,6 +58,27 @@ class Exported:
         return {name: value.numpy() for name, value in answer.items()}
 
 
+class Translated:
+    """The translation under test, called as the service calls it."""
+
+    def __init__(self, folder: Path, topology: Topology, units: int) -> None:
+        self._session = onnxruntime.InferenceSession(folder / translation.FILE, providers=["CPUExecutionProvider"])
+        self._topology, self._units = topology, units
+
+    def __call__(self, rows: Rows, time: int | None = None) -> Floats:
+        inputs = self._topology.to_model(rows, time)
+        lengths = rows.lengths if self._topology.return_sequences else [inputs.shape[1]] * len(inputs)
+        return self._topology.from_model(self.raw(inputs, lengths)[0], rows)
+
+    def raw(self, inputs: Floats, lengths: Sequence[int], h: Floats | None = None, c: Floats | None = None) -> list[Floats]:
+        """Outputs and the state after the last step, from a state that is zero by default."""
+        interrupts.check()
+        zeros = np.zeros((len(inputs), self._units), np.float32)
+        given = (inputs, np.asarray(lengths, np.int32), zeros if h is None else h, zeros if c is None else c)
+        answer: list[Floats] = self._session.run(translation.OUTPUTS, dict(zip(translation.INPUTS, given, strict=True)))
+        return answer
+
+
 def judge(model: keras.Model, folder: Path, plan: Plan) -> Iterator[Figure]:
     """Every figure, one by one as it is measured; the model may be published if all of them pass."""
     exported = Exported(folder, plan.topology)
@@ -61,9 +86,27 @@ def judge(model: keras.Model, folder: Path, plan: Plan) -> Iterator[Figure]:
     yield Figure(name="parameters off the arithmetic", value=abs(model.count_params() - expected), bar=0)
     yield from _accuracy(exported, plan)
     yield _against_keras(exported, model, plan)
-    yield _alone_against_batch(exported, plan)
+    yield Figure(name="alone against in a batch", value=_company(exported, plan), bar=plan.same)
     if plan.topology.return_sequences:
         yield _step_against_sequence(exported, plan)
+    yield from judge_translation(model, folder, plan)
+
+
+def judge_translation(model: keras.Model, folder: Path, plan: Plan) -> Iterator[Figure]:
+    """Those of the ONNX graph alone."""
+    try:
+        exported, translated = Exported(folder, plan.topology), Translated(folder, plan.topology, plan.units)
+        whole, state = _whole_translation(exported, translated, plan), _any_state(translated, model, plan)
+        steps = _steps_of_translation(exported, translated, plan) if plan.topology.return_sequences else None
+        company = _company(translated, plan)
+    except Exception as error:  # ONNX Runtime's errors have no base of their own
+        yield Figure(name=f"ONNX against SavedModel ({type(error).__name__})", value=math.inf, bar=plan.same)
+        return
+    yield Figure(name="ONNX against SavedModel", value=whole, bar=plan.same)
+    if steps is not None:
+        yield Figure(name="ONNX against SavedModel, step by step", value=steps, bar=plan.same)
+    yield Figure(name="ONNX against Keras, a step from any state", value=state, bar=plan.same)
+    yield Figure(name="ONNX, alone against in a batch", value=company, bar=0)
 
 
 def against_production(folder: Path, production: Path, plan: Plan) -> Figure:
@@ -141,20 +184,21 @@ def _in_keras(model: keras.Model, inputs: Floats, plan: Plan) -> Floats:
     return scaled
 
 
-def _alone_against_batch(exported: Exported, plan: Plan) -> Figure:
+def _company(called: Exported | Translated, plan: Plan) -> float:
+    """Largest difference between a row's answers alone and in a batch; infinite where the batch has no answer."""
     lengths = [plan.length] * 33
     if plan.topology.return_sequences:
         lengths = list(range(1, 34))  # so that all but one are padded
     rows = [random_rows(plan.seed + number, 1, length, plan.recipe.domain)[0] for number, length in enumerate(lengths)]
     together = Rows.of(rows)
     try:
-        in_company = together.split(exported(together, time=max(lengths)))
+        in_company = together.split(called(together, time=max(lengths)))
     except (tf.errors.OpError, ValueError, IndexError):  # an answer of another shape than the rows
-        return Figure(name="alone against in a batch", value=math.inf, bar=plan.same)
+        return math.inf
     worst = 0.0
     for row, beside_others in zip(rows, in_company, strict=True):
-        worst = _worse(worst, float(np.abs(exported(Rows.of([row])) - beside_others).max()))
-    return Figure(name="alone against in a batch", value=worst, bar=plan.same)
+        worst = _worse(worst, float(np.abs(called(Rows.of([row])) - beside_others).max()))
+    return worst
 
 
 def _step_against_sequence(exported: Exported, plan: Plan) -> Figure:
@@ -169,6 +213,47 @@ def _step_against_sequence(exported: Exported, plan: Plan) -> Figure:
         at_time = whole[:, time] if whole.shape == (*rows.shape, 1) else np.full((3, 1), np.nan)
         worst = _worse(worst, float(np.abs(answer["item"] - at_time).max()))
     return Figure(name="step against whole sequence", value=worst, bar=plan.same)
+
+
+def _whole_translation(exported: Exported, translated: Translated, plan: Plan) -> float:
+    """Over the grid of batch and length, and on the longest rows; where there is a time axis, on ragged rows, too."""
+    topology, worst = plan.topology, 0.0
+    sizes = [*product(GRID, GRID if topology.any_length else (plan.length,)), (3, plan.highest_length)]
+    for batch, length in sizes:
+        values = random_rows(plan.seed + batch, batch, length, plan.recipe.domain)
+        ragged = [row[: 1 + number % length] for number, row in enumerate(values)]
+        for rows in (Rows.of(list(values)), Rows.of(ragged)) if topology.any_length else (Rows.of(list(values)),):
+            worst = _worse(worst, float(np.abs(translated(rows) - exported(rows)).max()))
+    return worst
+
+
+def _any_state(translated: Translated, model: keras.Model, plan: Plan) -> float:
+    """One step from random states, its answer and the states after it, against Keras' own cell."""
+    rng = np.random.default_rng(plan.seed)
+    inputs = random_rows(plan.seed, 8, 1, plan.recipe.domain)[..., None]  # (batch, 1, 1)
+    h, c = rng.uniform(-1, 1, (2, len(inputs), plan.units)).astype(np.float32)
+    unit = inputs if plan.scaling is None else plan.scaling.inputs_to_unit(inputs)
+    hidden, (_, next_c) = model.get_layer("lstm").cell(unit[:, 0], [h, c])
+    head = model.layers[-1]
+    answer = (head.layer if isinstance(head, keras.layers.TimeDistributed) else head)(hidden).numpy()
+    scaled = answer if plan.scaling is None else plan.scaling.outputs_from_unit(answer)
+    outputs, *state = translated.raw(inputs, [1] * len(inputs), h, c)
+    wanted = (scaled.reshape(outputs.shape), hidden.numpy(), next_c.numpy())
+    worst = 0.0
+    for given, want in zip((outputs, *state), wanted, strict=True):
+        worst = _worse(worst, float(np.abs(given - want).max()))
+    return worst
+
+
+def _steps_of_translation(exported: Exported, translated: Translated, plan: Plan) -> float:
+    """Item by item, with the state carried on, against the SavedModel's answer to the whole."""
+    rows = random_rows(plan.seed, 3, 2 * plan.length, plan.recipe.domain)  # (3, length)
+    whole, worst = exported.raw(rows[..., None]), 0.0
+    h = c = np.zeros((len(rows), plan.units), np.float32)
+    for time in range(rows.shape[1]):
+        outputs, h, c = translated.raw(rows[:, time : time + 1, None], [1] * len(rows), h, c)
+        worst = _worse(worst, float(np.abs(outputs[:, 0] - whole[:, time]).max()))
+    return worst
 
 
 def _echo_error(exported: Exported, sequences: Floats) -> float:

@@ -9,6 +9,7 @@ import tensorflow as tf
 from keras.export import ExportArchive
 
 from contract.topologies import Topology
+from training import translation
 from training.scaling import Scaling
 
 
@@ -41,9 +42,10 @@ def forward(model: keras.Model, inputs: tf.Tensor) -> tf.Tensor:
 
 
 def export(model: keras.Model, topology: Topology, folder: Path, scaling: Scaling | None = None) -> None:
-    """Write a SavedModel with `serving_default` and, for many_to_many, `step`: (item, h, c) -> (item, h, c).
+    """Write a SavedModel with `serving_default` and, for many_to_many, `step`: (item, h, c) -> (item, h, c); and in it its
+    translation (`training/translation.py`).
 
-    With a scaling both take and give the user's units, and the state stays the network's. Without one nothing is added.
+    With a scaling all take and give the user's units, and the state stays the network's. Without one nothing is added.
 
     Raises OSError where it cannot be written; the folder may then hold a part of it.
     """
@@ -65,6 +67,12 @@ def export(model: keras.Model, topology: Topology, folder: Path, scaling: Scalin
         _add_step(archive, model, scaling)
     with as_os_error():
         archive.write_out(str(folder), verbose=False)
+    translation.save(translation.translate(weights_of(model), topology.return_sequences, scaling), folder)
+
+
+def weights_of(model: keras.Model) -> translation.Weights:
+    """Of the network's two layers."""
+    return translation.Weights(*(variable.numpy() for variable in model.weights))
 
 
 @contextmanager

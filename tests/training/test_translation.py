@@ -1,0 +1,154 @@
+"""The ONNX graph beside a SavedModel: what is in it, and that the gate refuses every way to get it wrong."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from onnx import numpy_helper
+
+from contract import translation as contract
+from contract.topologies import Floats
+from tests.training.conftest import Trained, own_data
+from training import translation
+from training.gate import Translated, judge, judge_translation
+from training.models import build, export, weights_of
+from training.recipes import GENERAL, Plan, plan
+from training.scaling import Scaling
+from training.translation import Weights, save, translate
+
+Fault = Callable[[Weights, Plan], onnx.ModelProto]
+
+
+def refused(trained: Trained) -> set[str]:
+    figures = judge_translation(trained.model, trained.folder, trained.plan)
+    return {figure.name for figure in figures if not figure.passed}
+
+
+def test_the_graph_takes_and_gives_what_the_contract_says(trained: Trained) -> None:
+    session = onnxruntime.InferenceSession(trained.folder / contract.FILE, providers=["CPUExecutionProvider"])
+    assert tuple(given.name for given in session.get_inputs()) == contract.INPUTS
+    assert tuple(output.name for output in session.get_outputs()) == contract.OUTPUTS
+    assert [given.shape for given in session.get_inputs()] == [["batch", "time", 1], ["batch"], ["batch", 5], ["batch", 5]]
+    time = ["time"] if trained.plan.topology.return_sequences else []
+    assert session.get_outputs()[0].shape == ["batch", *time, trained.plan.topology.outputs(5)]
+
+
+def test_the_gate_compares_it_with_the_savedmodel(trained: Trained) -> None:
+    judged = {figure.name: figure for figure in judge(trained.model, trained.folder, trained.plan)}
+    onnx_figures = {name for name in judged if name.startswith("ONNX")}
+    steps = {"ONNX against SavedModel, step by step"} if trained.plan.topology.return_sequences else set()
+    always = {"ONNX against SavedModel", "ONNX against Keras, a step from any state", "ONNX, alone against in a batch"}
+    assert onnx_figures == always | steps
+    assert judged["ONNX, alone against in a batch"].value == 0
+
+
+def test_many_features_wide_layers_and_several_outputs_translate_too() -> None:
+    rng = np.random.default_rng(1)
+    shapes = ((8, 4 * 64), (64, 4 * 64), (4 * 64,), (64, 3), (3,))
+    weights = Weights(*(rng.normal(0, 0.2, shape).astype(np.float32) for shape in shapes))
+    session = onnxruntime.InferenceSession(translate(weights, per_step=True, scaling=None).SerializeToString())
+    inputs, zeros = rng.random((2, 7, 8), np.float32), np.zeros((2, 64), np.float32)
+    outputs, _, _ = session.run(None, {"sequences": inputs, "lengths": np.array([7, 4], np.int32), "h": zeros, "c": zeros})
+    np.testing.assert_allclose(outputs[0], by_hand(weights, inputs[0]), atol=1e-5)
+    np.testing.assert_allclose(outputs[1, :4], by_hand(weights, inputs[1, :4]), atol=1e-5)
+
+
+def by_hand(weights: Weights, row: Floats) -> Floats:
+    """(time, F) -> (time, K), by the equations: https://keras.io/api/layers/recurrent_layers/lstm/"""
+    units = len(weights.head)
+    h, c, outputs = np.zeros(units), np.zeros(units), []
+    for item in row:
+        i, f, g, o = np.split(item @ weights.kernel + h @ weights.recurrent + weights.bias, 4)
+        i, f, o = (1 / (1 + np.exp(-gate)) for gate in (i, f, o))
+        c = f * c + i * np.tanh(g)
+        h = o * np.tanh(c)
+        outputs.append(h @ weights.head + weights.head_bias)
+    return np.array(outputs, np.float32)
+
+
+def gates_in_the_order_of_keras(weights: Weights, settled: Plan) -> onnx.ModelProto:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(translation, "_gates", lambda array: array)
+        return right(weights, settled)
+
+
+def recurrent_kernel_transposed(weights: Weights, settled: Plan) -> onnx.ModelProto:
+    each = [gate.T for gate in np.split(weights.recurrent, 4, axis=-1)]
+    return right(weights._replace(recurrent=np.concatenate(each, axis=-1)), settled)
+
+
+def first_state_for_both(weights: Weights, settled: Plan) -> onnx.ModelProto:
+    model = right(weights, settled)
+    lstm = next(node for node in model.graph.node if node.op_type == "LSTM")
+    lstm.input[6] = lstm.input[5]
+    return model
+
+
+def a_bias_forgotten(weights: Weights, settled: Plan) -> onnx.ModelProto:
+    model = right(weights, settled)
+    bias = next(constant for constant in model.graph.initializer if constant.name == "bias")
+    bias.CopyFrom(numpy_helper.from_array(np.zeros(tuple(bias.dims), np.float32), "bias"))
+    return model
+
+
+def right(weights: Weights, settled: Plan) -> onnx.ModelProto:
+    return translate(weights, settled.topology.return_sequences, settled.scaling)
+
+
+@pytest.mark.parametrize(
+    "fault", [gates_in_the_order_of_keras, recurrent_kernel_transposed, first_state_for_both, a_bias_forgotten]
+)
+def test_a_faulty_translation_is_refused(trained: Trained, tmp_path: Path, fault: Fault) -> None:
+    folder = tmp_path / "saved"
+    export(trained.model, trained.plan.topology, folder)
+    assert refused(trained._replace(folder=folder)) == set()
+    save(fault(weights_of(trained.model), trained.plan), folder)
+    assert refused(trained._replace(folder=folder))
+
+
+def test_a_translation_without_its_scaling_is_refused(tmp_path: Path) -> None:
+    data = own_data(tmp_path, np.random.default_rng(1).normal(1000, 50, (200, 5)))
+    settled = plan(GENERAL, "many_to_many", 5, seed=1, data=data)
+    model = build(settled.topology, settled.units, 5, seed=1)
+    folder = tmp_path / "saved"
+    export(model, settled.topology, folder, settled.scaling)
+    trained = Trained(settled, model, folder)
+    assert refused(trained) == set()
+    for inputs, targets in ((True, False), (False, True), (False, False)):
+        save(translate(weights_of(model), True, partly(settled.scaling, inputs, targets)), folder)
+        assert "ONNX against SavedModel" in refused(trained)
+
+
+def partly(scaling: Scaling | None, inputs: bool, targets: bool) -> Scaling:
+    assert scaling is not None
+    unit = scaling.inputs.model_copy(update={"low": 0.0, "high": 1.0})
+    return Scaling(scaling.inputs if inputs else unit, scaling.targets if targets else unit)
+
+
+@pytest.mark.parametrize("damage", [b"", b"no graph", None])
+def test_a_translation_that_cannot_be_read_or_is_not_there_is_refused(
+    many_to_many: Trained, tmp_path: Path, damage: bytes | None
+) -> None:
+    folder = tmp_path / "saved"
+    export(many_to_many.model, many_to_many.plan.topology, folder)
+    if damage is None:
+        (folder / contract.FILE).unlink()
+    else:
+        (folder / contract.FILE).write_bytes(damage)
+    (name,) = refused(many_to_many._replace(folder=folder))
+    assert name.startswith("ONNX against SavedModel (")
+
+
+def test_steps_with_their_state_are_the_whole_to_the_last_bit(many_to_many: Trained) -> None:
+    translated = Translated(many_to_many.folder, many_to_many.plan.topology, 5)
+    row = np.random.default_rng(1).random((1, 1000, 1), np.float32)
+    whole, last_h, last_c = translated.raw(row, [1000])
+    h = c = np.zeros((1, 5), np.float32)
+    for time in range(1000):
+        output, h, c = translated.raw(row[:, time : time + 1], [1], h, c)
+        assert output[0, 0] == whole[0, time]
+    assert np.array_equal(h, last_h)
+    assert np.array_equal(c, last_c)

@@ -1,0 +1,124 @@
+"""The translation of a network: its LSTM and its head as one ONNX graph (`contract/translation.py` says what it takes).
+
+No converter is needed: `LSTM` is a standard operator. Keras orders the gates i, f, c, o and ONNX i, o, f, c; ONNX has kernels
+transposed, time before batch, and a second bias, which is zero here.
+https://onnx.ai/onnx/operators/onnx__LSTM.html
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from contract import translation
+from contract.topologies import Floats
+from training.scaling import Scaling, width
+
+OPSET: Final = 17
+"""Of 2022, so that older runtimes read the file too; nothing newer is needed."""
+IR_VERSION: Final = 8
+"""The file format that belongs to it."""
+
+
+class Weights(NamedTuple):
+    """Of an LSTM layer and the dense layer behind it, as Keras has them."""
+
+    kernel: Floats  # (F, 4 * units)
+    recurrent: Floats  # (units, 4 * units)
+    bias: Floats  # (4 * units,)
+    head: Floats  # (units, K)
+    head_bias: Floats  # (K,)
+
+
+def translate(weights: Weights, per_step: bool, scaling: Scaling | None) -> onnx.ModelProto:
+    """`per_step`: an answer for each step (batch, time, K); otherwise one for each row, after its last step (batch, K).
+
+    Raises `onnx.checker.ValidationError` where the result is no valid graph.
+    """
+    units, outputs = weights.head.shape
+    graph = _Graph()
+    first_axis = graph.constant("first_axis", np.array([0]))
+
+    inputs = "sequences"
+    if scaling is not None:
+        inputs = graph.add("Sub", inputs, graph.constant("inputs_low", np.float32(scaling.inputs.low)))
+        inputs = graph.add("Div", inputs, graph.constant("inputs_width", width(scaling.inputs)))
+
+    by_time = graph.add("Transpose", inputs, perm=[1, 0, 2])  # (time, batch, F)
+    state = [graph.add("Unsqueeze", name, first_axis) for name in ("h", "c")]  # (directions, batch, units)
+    lstm = [
+        graph.constant("kernel", _gates(weights.kernel).T[None]),  # (directions, 4 * units, F)
+        graph.constant("recurrent", _gates(weights.recurrent).T[None]),
+        graph.constant("bias", np.concatenate([_gates(weights.bias), np.zeros_like(weights.bias)])[None]),
+    ]
+    graph.add("LSTM", by_time, *lstm, "lengths", *state, to=["hidden", "last_h", "last_c"], hidden_size=units)
+    graph.add("Squeeze", "last_h", first_axis, to=["next_h"])  # (batch, units)
+    graph.add("Squeeze", "last_c", first_axis, to=["next_c"])
+
+    hidden = "next_h"
+    if per_step:
+        hidden = graph.add("Squeeze", "hidden", graph.constant("second_axis", np.array([1])))  # (time, batch, units)
+    dense = graph.add("MatMul", hidden, graph.constant("head", weights.head))
+    answer = graph.add("Add", dense, graph.constant("head_bias", weights.head_bias))
+    if per_step:
+        answer = graph.add("Transpose", answer, perm=[1, 0, 2])  # (batch, time, K)
+    if scaling is not None:
+        answer = graph.add("Mul", answer, graph.constant("targets_width", width(scaling.targets)))
+        answer = graph.add("Add", answer, graph.constant("targets_low", np.float32(scaling.targets.low)))
+    graph.add("Identity", answer, to=["outputs"])
+    return graph.model(len(weights.kernel), units, ("batch", "time", outputs) if per_step else ("batch", outputs))
+
+
+def save(model: onnx.ModelProto, folder: Path) -> None:
+    """Put the translation into a SavedModel's folder. Raises OSError where it cannot be written."""
+    path = folder / translation.FILE
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(model.SerializeToString(deterministic=True))
+
+
+def _gates(keras: Floats) -> Floats:
+    """From Keras' order of the gates, in the last axis, to that of ONNX."""
+    i, f, c, o = np.split(keras, 4, axis=-1)
+    return np.concatenate([i, o, f, c], axis=-1)
+
+
+class _Graph:
+    """Nodes and constants in the order in which they are added; what a node gives is named after it."""
+
+    def __init__(self) -> None:
+        self._nodes: list[onnx.NodeProto] = []
+        self._constants: dict[str, onnx.TensorProto] = {}
+
+    def constant(self, name: str, value: npt.ArrayLike) -> str:
+        self._constants[name] = numpy_helper.from_array(np.ascontiguousarray(value), name)
+        return name
+
+    def add(self, operator: str, *inputs: str, to: Sequence[str] = (), **attributes: Any) -> str:
+        """A node; its only output has the name that is returned, unless `to` names its outputs."""
+        outputs = to or [f"{operator.lower()}_{len(self._nodes)}"]
+        self._nodes.append(helper.make_node(operator, inputs, outputs, **attributes))
+        return outputs[0]
+
+    def model(self, features: int, units: int, output_shape: tuple[str | int, ...]) -> onnx.ModelProto:
+        """The checked model of these nodes, with the inputs and outputs of `contract/translation.py`."""
+        state = ("batch", units)
+        inputs = [("batch", "time", features), ("batch",), state, state]
+        types = [TensorProto.INT32 if name == "lengths" else TensorProto.FLOAT for name in translation.INPUTS]
+        graph = helper.make_graph(
+            self._nodes,
+            "translation",
+            [helper.make_tensor_value_info(*each) for each in zip(translation.INPUTS, types, inputs, strict=True)],
+            [
+                helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+                for name, shape in zip(translation.OUTPUTS, (output_shape, state, state), strict=True)
+            ],
+            list(self._constants.values()),
+        )
+        opset = [helper.make_opsetid("", OPSET)]
+        model = helper.make_model(graph, opset_imports=opset, ir_version=IR_VERSION, producer_name="unroll")
+        onnx.checker.check_model(model, full_check=True)
+        return model
