@@ -1,5 +1,6 @@
 """The composition root: settings in, service out. Everything it wires is somewhere else."""
 
+import gc
 import logging
 import sys
 from functools import partial
@@ -13,13 +14,12 @@ from bentoml.models import BentoModel
 
 from contract.store import ModelStore
 from contract.topologies import TopologyName
-from service import logs, memory, metrics
+from service import logs, metrics
 from service.admission import Admission
 from service.browsers import cross_origin
 from service.connections import SPARE, ConnectionLimits, connections
 from service.draining import Draining
 from service.engine import Engine
-from service.graph import use_threads
 from service.guard import Guard
 from service.listening import check_exposure, listen, tls_options
 from service.observing import Observer
@@ -30,6 +30,7 @@ from service.protocols.native import Native, render_error
 from service.rates import Rates
 from service.registry import Registry
 from service.rereading import Unusable
+from service.runtime.runtimes import load
 from service.schemas import Prediction, PredictionRequest, RoutingKey, Sequences, Wanted
 from service.settings import Settings
 from service.switching import LOOP_SECONDS
@@ -115,13 +116,11 @@ class Unroll:
             check_address(command.params["host"] or BentoMLContainer.http.host.get())
 
     def __init__(self) -> None:
-        memory.postpone()
         logs.setup(settings.log_format)
         tracing.start()
         make_room(settings.max_connections + SPARE)
         metrics.build_info.labels(settings.version, settings.commit, version("bentoml")).set(1)
-        use_threads(settings.model_threads)
-        registry = Registry(store, keep_previous=settings.keep_previous)
+        registry = Registry(store, partial(load, choice=settings.runtime), settings.keep_previous)
         registry.load_all()
         self._native = Native(Engine(registry, bars, admission.aside), settings.max_rows, settings.max_items)
         workers = Workers()
@@ -130,7 +129,8 @@ class Unroll:
         guard.start(settings.reread_seconds)
         # BentoML turns uvicorn's access log off, but not the work of putting its lines together.
         logging.getLogger("uvicorn.access").propagate = False
-        memory.settle()
+        gc.collect()
+        gc.freeze()  # what is loaded stays: the collector need not walk through it again
         sys.setswitchinterval(LOOP_SECONDS)
 
         def look() -> None:

@@ -16,7 +16,7 @@ from contract.topologies import Floats, Rows
 from service import metrics
 from service.caller import Caller, CallerGone
 from service.errors import DeadlineExceeded, UnrollError
-from service.model import Answer
+from service.runtime.loaded_model import Answer, Plan
 from service.switching import Switching
 from service.tallies import tallies
 from service.tracing import UNTRACED, BatchTrace
@@ -26,6 +26,8 @@ INLINE_SECONDS = 1e-3
 """A run expected to take longer leaves the event loop free: it goes to a thread, which itself costs a tenth of that."""
 MORE_TURNS = 2
 """Turns of the loop by which requests in company let those follow that are being read: batches more than double."""
+MOST_ITEMS = 2**16
+"""Of a batch, but for a single request that has more: 7 ms of the smallest networks, after which others get their turn."""
 TURN_ITEMS = 2**13
 """Items of the answers that are delivered in one turn: rendering them takes about a millisecond."""
 PATIENCE = 25e-3
@@ -33,13 +35,13 @@ PATIENCE = 25e-3
 
 
 class Model(Protocol):
-    """`compute` is called in a thread where it takes long, `answer` on the event loop."""
+    """`compute` is called in a thread where it takes long, the others on the event loop."""
 
-    def compute(self, rows: Rows) -> Floats: ...
+    def plan(self, rows: Rows) -> Plan: ...
+
+    def compute(self, plan: Plan) -> Floats: ...
 
     def answer(self, rows: Rows, values: Floats) -> Answer: ...
-
-    def seconds(self, rows: Rows) -> float: ...
 
 
 Tell = Callable[[Any, Rows, Answer, list[int], list[float]], None]
@@ -69,22 +71,20 @@ Computed = Floats | list[Floats | Exception]
 
 
 class Batcher:
-    """`most_items` ends a batch; a single request may have more. `labels` are those of `metrics.MODEL`. All batchers of
-    a process share the `switching`."""
+    """`labels` are those of `metrics.MODEL`. All batchers of a process share the `switching`."""
 
     def __init__(
         self,
         model: Model,
         executor: Executor,
         switching: Switching,
-        most_items: int,
         labels: tuple[str, str],
         tell: Tell | None = None,
     ) -> None:
         self._waited, self._rows = metrics.queue_seconds.labels(*labels), metrics.batch_rows.labels(*labels)
         self._ran, self._items = metrics.model_seconds.labels(*labels), metrics.items.labels(*labels)
         self._labels, self._tell = labels, tell
-        self._model, self._most_items = model, most_items
+        self._model = model
         self._executor, self._switching = executor, switching
         self._queue: deque[_Waiting] = deque()
         self._awake = False  # a turn is scheduled, or a run is under way
@@ -138,15 +138,16 @@ class Batcher:
         tallies.soon()  # a run may be long, and its caller inside the process
         traced = [(waiting.caller.trace, waiting.since) for waiting in batch if waiting.caller.trace is not None]
         trace = BatchTrace(traced, len(rows.lengths), self._labels) if traced else None
-        if self._model.seconds(rows) <= INLINE_SECONDS:
-            outcomes = self._outcomes(batch, rows, self._run(batch, rows, trace))
+        plan = self._model.plan(rows)
+        if plan.seconds <= INLINE_SECONDS:
+            outcomes = self._outcomes(batch, rows, self._run(batch, plan, trace))
             self._deliver(batch, outcomes.each)
             self._wake(loop)
             self._watched(batch, rows, outcomes)
             return
         self._switching.run_begins()  # before the thread is woken, and begins to wait for the lock
         try:
-            run = loop.run_in_executor(self._executor, self._run, batch, rows, trace)
+            run = loop.run_in_executor(self._executor, self._run, batch, plan, trace)
         except BaseException:
             self._switching.run_ended()
             raise
@@ -183,7 +184,7 @@ class Batcher:
         """The next batch; callers who left, or whose time is up, are not in it."""
         batch: list[_Waiting] = []
         items = 0
-        while self._queue and (not batch or items + len(self._queue[0].rows.values) <= self._most_items):
+        while self._queue and (not batch or items + len(self._queue[0].rows.values) <= MOST_ITEMS):
             waiting = self._queue.popleft()
             if waiting.answer.done():  # cancelled
                 continue
@@ -197,22 +198,22 @@ class Batcher:
                 items += len(waiting.rows.values)
         return batch
 
-    def _run(self, batch: list[_Waiting], rows: Rows, trace: BatchTrace | None) -> Computed:
+    def _run(self, batch: list[_Waiting], plan: Plan, trace: BatchTrace | None) -> Computed:
         """When the batch fails, each runs alone, so that a bad one fails alone."""
         with trace or UNTRACED:
-            together = self._compute(rows, trace)
+            together = self._compute(plan, trace)
             if not isinstance(together, Exception):
                 return together
             if len(batch) == 1:
                 return [together]
             logger.warning("a batch of %d failed with %s; each of it runs alone", len(batch), type(together).__name__)
-            return [self._compute(waiting.rows, trace) for waiting in batch]
+            return [self._compute(self._model.plan(waiting.rows), trace) for waiting in batch]
 
-    def _compute(self, rows: Rows, trace: BatchTrace | None) -> Floats | Exception:
+    def _compute(self, plan: Plan, trace: BatchTrace | None) -> Floats | Exception:
         begun = time.perf_counter()
         try:
             with trace.model() if trace else UNTRACED:
-                return self._model.compute(rows)
+                return self._model.compute(plan)
         except Exception as error:
             return error
         finally:

@@ -1,14 +1,13 @@
 """What a version must show before it serves, and which faults say nothing of it."""
 
 import errno
-from collections.abc import Callable
 from typing import Final
 
 import numpy as np
 
 from contract.store import BrokenVersion
 from contract.topologies import Rows
-from service.model import LoadedModel
+from service.runtime.loaded_model import LoadedModel
 
 PASSING: Final = frozenset(
     {errno.EAGAIN, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOTCONN, errno.ESTALE, errno.ETIMEDOUT}
@@ -22,15 +21,11 @@ def passes(error: Exception) -> bool:
     return any(isinstance(cause, MemoryError) or (isinstance(cause, OSError) and cause.errno in PASSING) for cause in causes)
 
 
-def check_golden(model: LoadedModel, pace: Callable[[], None]) -> None:
-    """Raise BrokenVersion unless the model still gives the answers that it gave when it was published.
-
-    `pace` is called between the pairs.
-    """
+def check_golden(model: LoadedModel) -> None:
+    """Raise BrokenVersion unless the model gives the answers that the SavedModel gave when it was published."""
     manifest = model.manifest
     for number, pair in enumerate(manifest.golden):
         values = model.run(Rows.of([pair.input])).values
         worst = float(np.abs(values - np.asarray(pair.output, np.float32)).max())
         if not worst <= manifest.golden_tolerance:  # so that NaN fails too
             raise BrokenVersion(f"golden pair {number} differs by {worst:.3g}, allowed {manifest.golden_tolerance:g}")
-        pace()

@@ -18,13 +18,13 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from contract.topologies import Floats, Rows
-from service.buckets import MOST
-from service.model import LoadedModel
+from service.batching import MOST_ITEMS
+from service.runtime.loaded_model import LoadedModel
 from service.tallies import tallies
 from service.trials import Trial
 
 logger = logging.getLogger(__name__)
-WAITING: Final = 8 * MOST
+WAITING: Final = 8 * MOST_ITEMS
 """Items that may wait to be compared; what comes beyond is counted and left out: a shadow that is slower than the traffic
 must not grow a queue."""
 PAUSE: Final = 0.2
@@ -94,7 +94,7 @@ class Comparer:
     def _gathering(self, trial: Trial, items: int) -> _Gathering:
         """Where so many more fit into a call of the model."""
         for gathering in self._queue:
-            if gathering.trial is trial and gathering.items + items <= MOST:
+            if gathering.trial is trial and gathering.items + items <= MOST_ITEMS:
                 return gathering
         self._queue.append(gathering := _Gathering(trial, asyncio.get_running_loop().time()))
         return gathering
@@ -102,7 +102,7 @@ class Comparer:
     def _wake(self) -> None:
         if self._busy or not self._queue:
             return
-        if self._items >= MOST:
+        if self._items >= MOST_ITEMS:
             self._start()
         elif self._pause is None:
             self._pause = asyncio.get_running_loop().call_at(self._queue[0].since + PAUSE, self._start)
@@ -156,13 +156,13 @@ def _run(model: LoadedModel, rows: Rows, requests: list[int]) -> _Ran:
     begun = time.perf_counter()
     raised = ""
     try:
-        values = model.compute(rows)
+        values = model.compute(model.plan(rows))
     except Exception:
         values, begin = np.full_like(rows.values, np.nan), 0
         for alone in rows.parts(requests):
             end = begin + len(alone.values)
             try:
-                values[begin:end] = model.compute(alone)
+                values[begin:end] = model.compute(model.plan(alone))
             except Exception as error:
                 raised = type(error).__name__
             begin = end

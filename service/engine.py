@@ -12,11 +12,10 @@ from typing import Final, Protocol
 
 from contract.topologies import TOPOLOGIES, Floats, Rows, ShapeError, Topology, TopologyName
 from service.batching import Batcher
-from service.buckets import MOST
 from service.caller import Caller, CallerGone
 from service.comparing import Comparer
 from service.errors import DeadlineExceeded, InvalidShape, TooFarOut
-from service.model import Answer, LoadedModel
+from service.runtime.loaded_model import Answer, LoadedModel
 from service.served import Choice
 from service.switching import Switching
 from service.trials import Bars, Trial
@@ -160,5 +159,5 @@ class Engine:
             labels = (model.manifest.name, model.manifest.version)
             # Its own, which ends with it: runs that alternate between two threads find colder caches and busier cores.
             thread = ThreadPoolExecutor(1, thread_name_prefix="model")
-            batcher = Batcher(model, thread, self._switching, MOST, labels, self._shadow)
+            batcher = Batcher(model, thread, self._switching, labels, self._shadow)
             return self._batchers.setdefault(model, batcher)

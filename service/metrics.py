@@ -43,16 +43,10 @@ queue_seconds = Distribution("unroll_queue_seconds", "How long the first of a ba
 batch_rows = Distribution("unroll_batch_rows", "Rows that ran together.", MODEL, buckets=POWERS)
 model_seconds = Distribution("unroll_model_seconds", "How long a batch ran.", MODEL, buckets=LATENCIES)
 items = Counter("unroll_items", "Items that came in requests.", MODEL)
-computed_items = Counter("unroll_computed_items", "Items computed for them; the rest over unroll_items is padding.", MODEL)
-model_calls = Counter(
-    "unroll_model_calls", "Calls of a model, by kind: compiled, or uncompiled while a shape is.", (*MODEL, "kind")
-)
-compilations = Counter("unroll_compilations", "Shapes compiled.", MODEL)
-compile_seconds = Counter("unroll_compile_seconds", "Time spent compiling, most of it beside the requests.", MODEL)
 loads = Counter("unroll_loads", "Versions that were loaded, by outcome: served, or refused by a check.", ("model", "outcome"))
 load_seconds = Histogram(
     "unroll_load_seconds",
-    "From finding a version to serving it; beside requests most of it is rest.",
+    "From finding a version to serving it.",
     ("model",),
     buckets=LATENCIES,
 )

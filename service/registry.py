@@ -8,7 +8,6 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
@@ -22,14 +21,14 @@ from contract.topologies import Topology
 from service import metrics
 from service.checks import check_golden, passes
 from service.errors import LengthNotServed, ModelNotServed, UnknownVersion
-from service.model import LoadedModel
-from service.pacing import Pace
-from service.runtime import Runtime, SavedModels
+from service.runtime import runtimes
+from service.runtime.loaded_model import LoadedModel
+from service.runtime.runtimes import Runtime
 from service.served import Choice, Served
 from service.trials import Kind, Trial
 
 logger = logging.getLogger(__name__)
-Loader = Callable[[Path, Topology, int, tuple[str, str]], Runtime]
+Loader = Callable[[Path], Runtime]
 PINNED: Final = 4
 """Versions per name that are kept because a request asked for them, and no alias does."""
 _LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
@@ -46,16 +45,14 @@ class Refusal:
 class Registry:
     """`keep_previous` versions of `production`'s way back stay loaded, so that a rollback takes effect at once."""
 
-    def __init__(self, store: ModelStore, load: Loader | None = None, keep_previous: int = 1, pace: Pace | None = None) -> None:
-        self._pace = pace or Pace()
-        self._store, self._load, self._keep_previous = store, load or SavedModels(self._pace).load, keep_previous
+    def __init__(self, store: ModelStore, load: Loader = runtimes.load, keep_previous: int = 1) -> None:
+        self._store, self._load, self._keep_previous = store, load, keep_previous
         self._served: dict[str, Served] = {}
         self._refusals: dict[tuple[str, str], tuple[object, str]] = {}  # (name, version) -> its files, and the reason
         self._aliases: dict[str, dict[str, Alias]] = {}  # as they were last readable
         self._pinned: dict[str, dict[str, float]] = {}  # by name: version -> when it was last asked for, of time.monotonic()
         self._ended: set[tuple[str, str, str, object]] = set()  # canaries that failed, whatever the store says of them
         self._lock = threading.RLock()  # one change at a time; readers need none
-        self._ready = False
 
     def load_all(self) -> None:
         """Raises ModelNotServed when nothing at all can be served."""
@@ -63,9 +60,6 @@ class Registry:
         if not self._served:
             reasons = "; ".join(f"{r.name}:{r.version}: {r.reason}" for r in self.refusals) or "it is empty"
             raise ModelNotServed(f"no model in {self._store.root} can be served: {reasons}")
-        self._ready = True
-        for model in self.models:
-            model.runtime.serve()
 
     def refresh(self) -> None:
         """Bring memory in step with the store. What cannot be read or fails a check changes nothing that is served."""
@@ -148,7 +142,7 @@ class Registry:
 
         def have(version: str) -> bool:
             if version not in loaded:
-                loaded[version] = self._loaded(name, version, before.default if before else None)
+                loaded[version] = self._loaded(name, version)
             return loaded[version] is not None
 
         production = aliases.get(PRODUCTION)
@@ -218,7 +212,7 @@ class Registry:
             self._refusals.pop((name, "aliases"), None)
         return self._aliases.get(name, {})
 
-    def _loaded(self, name: str, version: str, before: LoadedModel | None) -> LoadedModel | None:
+    def _loaded(self, name: str, version: str) -> LoadedModel | None:
         """The version, verified and ready to serve; None where a check fails, which is done again once its files change, or at
         the next look where the fault is not the files'."""
         try:
@@ -230,11 +224,8 @@ class Registry:
             return None
         begun = time.monotonic()
         try:
-            with self._pace.beside_requests() if self._ready else nullcontext():
-                model = self._checked(name, version, before)
-            if self._ready:
-                model.runtime.serve()
-        except Exception as error:  # whatever a broken file makes TensorFlow raise: the others must still be served
+            model = self._checked(name, version)
+        except Exception as error:  # whatever a broken file makes a library raise: the others must still be served
             self._refuse(name, version, None if passes(error) else (files,), str(error) or type(error).__name__)
             return None
         self._refusals.pop((name, version), None)
@@ -243,16 +234,11 @@ class Registry:
         logger.info("loaded %s:%s in %.0f ms", name, version, (time.monotonic() - begun) * 1e3)
         return model
 
-    def _checked(self, name: str, version: str, before: LoadedModel | None) -> LoadedModel:
+    def _checked(self, name: str, version: str) -> LoadedModel:
         """From its files. Raises what is wrong with them."""
         manifest = self._store.verify(name, version)
-        self._pace()
-        runtime = self._load(self._store.path(name, version), manifest.shape, manifest.length, (name, version))
-        model = LoadedModel(manifest, runtime)
-        self._pace()
-        check_golden(model, self._pace)
-        if before is not None and runtime.prepare_like(before.runtime):
-            check_golden(model, self._pace)  # on the shapes that requests will have
+        model = LoadedModel(manifest, self._load(self._store.path(name, version)))
+        check_golden(model)
         return model
 
     def _refuse(self, name: str, version: str, files: object, reason: str) -> None:

@@ -73,13 +73,15 @@ class ModelInfo(BaseModel):
     commit: str
     libraries: dict[str, str]
     signatures: list[str]
+    runtime: str = Field(description="What runs it: onnx, by its translation, or tensorflow.")
     gate: dict[str, float] = Field(description="Figure -> value, each within its bar.")
 
     @classmethod
-    def of(cls, manifest: Manifest, aliases: list[str], default: bool) -> "ModelInfo":
-        facts: dict[str, Any] = manifest.model_dump(include=set(cls.model_fields) - {"gate", "aliases", "default"})
+    def of(cls, manifest: Manifest, runtime: str, aliases: list[str], default: bool) -> "ModelInfo":
+        own = {"gate", "aliases", "default", "runtime"}
+        facts: dict[str, Any] = manifest.model_dump(include=set(cls.model_fields) - own)
         gate = {figure.name: figure.value for figure in manifest.gate}
-        return cls(**facts, aliases=aliases, default=default, gate=gate)
+        return cls(**facts, runtime=runtime, aliases=aliases, default=default, gate=gate)
 
 
 class RefusedVersion(BaseModel):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from contract.aliases import PRODUCTION
-from service.model import LoadedModel
+from service.runtime.loaded_model import LoadedModel
 from service.trials import Trial
 
 

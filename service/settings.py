@@ -42,8 +42,10 @@ class Settings(BaseSettings):
         description="Where to listen when `bentoml serve` is not told. In a container: `0.0.0.0`.",
     )
     workers: int = Field(1, ge=1, description="Processes that serve, each with all models; see docs/operations.md.")
-    model_threads: int = Field(
-        1, ge=1, description="Threads of one model call. One is fastest for models this small; use more workers instead."
+    runtime: Literal["auto", "onnx", "tensorflow"] = Field(
+        "auto",
+        description="What runs the models: ONNX Runtime, by the translation beside each SavedModel, or TensorFlow, which takes"
+        " ten times as long. `auto`: TensorFlow only for versions without a translation.",
     )
     max_body_bytes: int = Field(8 * 2**20, ge=1, description="Largest request body, in bytes; beyond it 413.")
     body_seconds: float = Field(10.0, gt=0, description="How long a body may take to arrive, in seconds; beyond it 408.")

@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from contract.topologies import Floats, Rows
 from service import metrics
-from service.model import LoadedModel
+from service.runtime.loaded_model import LoadedModel
 
 Kind = Literal["canary", "shadow"]
 EDGES: Final[list[float]] = np.geomspace(20e-6, 20.0, 121).tolist()

@@ -68,7 +68,7 @@ class ModelPages:
 def _info(served: Served, version: str) -> ModelInfo:
     model = served.versions[version]
     aliases = sorted(alias for alias, named in served.aliases.items() if named == version)
-    return ModelInfo.of(model.manifest, aliases, model is served.default)
+    return ModelInfo.of(model.manifest, model.runtime.name, aliases, model is served.default)
 
 
 def _serving(served: Served) -> dict[str, str | None]:

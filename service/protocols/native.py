@@ -19,8 +19,8 @@ from contract.topologies import TOPOLOGY_NAMES, Rows, TopologyName
 from service.caller import Caller
 from service.engine import Echo, Engine
 from service.errors import InvalidRequest, NotJSON, TooManyValues, UnrollError
-from service.model import LoadedModel
 from service.routes import Request, Response, Route
+from service.runtime.loaded_model import LoadedModel
 from service.schemas import Prediction, PredictionRequest, Problem
 
 

@@ -1,8 +1,8 @@
-"""A loaded model: rows of any lengths in, their values out, laid out in the shapes that its runtime is compiled for."""
+"""A loaded model: rows of any lengths in, their values out."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from math import isfinite
 from typing import NamedTuple
 
@@ -11,13 +11,9 @@ import numpy.typing as npt
 
 from contract.manifest import Manifest
 from contract.topologies import Floats, Rows
-from service.buckets import FINE_TIMES, TIMES, most_rows, time_bucket
 from service.errors import NotFinite, TooFarOut
-from service.runtime import Runtime
-
-INLINE_FLOOR = 1e-3
-"""Seconds that as many items of a long row as the longest time has are taken to last at least: before that is compiled they
-last ten times that."""
+from service.runtime.grouping import Groups, group, needs_groups
+from service.runtime.runtimes import Runtime
 
 
 class Answer(NamedTuple):
@@ -34,6 +30,14 @@ class Answer(NamedTuple):
         return [Answer(values[items[n] : items[n + 1]], in_domain[counts[n] : counts[n + 1]]) for n in range(len(parts))]
 
 
+class Plan(NamedTuple):
+    """How rows will be computed, and how long that is expected to take."""
+
+    rows: Rows
+    groups: Groups | None  # None: all in one
+    seconds: float
+
+
 @dataclass(frozen=True, eq=False)  # itself, not its equals: a version may be loaded twice
 class LoadedModel:
     manifest: Manifest
@@ -41,14 +45,23 @@ class LoadedModel:
 
     def run(self, rows: Rows) -> Answer:
         """Every row's answer, the same whichever rows are beside it. Raises NotFinite or TooFarOut."""
-        return self.answer(rows, self.compute(rows))
+        return self.answer(rows, self.compute(self.plan(rows)))
 
-    def compute(self, rows: Rows) -> Floats:
-        """The first half of `run`, and nearly all of its time: (items,), whatever the model made of them."""
+    def plan(self, rows: Rows) -> Plan:
+        """What to give `compute`."""
+        if self.manifest.topology == "one_to_one":
+            return Plan(rows, None, self.runtime.seconds(len(rows.values), 1))
         longest = rows.longest
-        if self.manifest.topology == "many_to_many" and (longest > TIMES[-1] or not rows.uniform):
-            return self._run_by_time(rows)
-        return self._run_at(rows, self._time(longest, FINE_TIMES))
+        if rows.uniform or not needs_groups(rows.lengths, len(rows.values), longest):
+            return Plan(rows, None, self.runtime.seconds(len(rows.lengths), longest))
+        groups = group(rows.lengths)
+        bounds = pairwise(groups.bounds)
+        seconds = sum(self.runtime.seconds(end - start, rows.lengths[groups.order[start]]) for start, end in bounds)
+        return Plan(rows, groups, seconds)
+
+    def compute(self, plan: Plan) -> Floats:
+        """The first half of `run`, and nearly all of its time: (items,), whatever the model made of them."""
+        return self._call(plan.rows) if plan.groups is None else self._by_groups(plan.rows, plan.groups)
 
     def answer(self, rows: Rows, values: Floats) -> Answer:
         """The second half: what `compute` gave, if it is an answer. Raises NotFinite or TooFarOut."""
@@ -69,42 +82,21 @@ class LoadedModel:
         )
         return TooFarOut(detail, expected=expected, received=received)
 
-    def seconds(self, rows: Rows) -> float:
-        """How long `compute` is expected to take."""
-        time = self._time(rows.longest, FINE_TIMES if rows.uniform else TIMES)
-        samples = len(rows.values) if self.manifest.topology == "one_to_one" else len(rows.lengths)
-        if rows.longest > TIMES[-1] and self.manifest.topology == "many_to_many":
-            times = sum(-(-length // TIMES[-1]) for length in rows.lengths if length > TIMES[-1])
-            return times * max(self.runtime.seconds(1, TIMES[-1]), INLINE_FLOOR)
-        most = most_rows(time)
-        return -(-samples // most) * self.runtime.seconds(min(samples, most), time)
+    def _call(self, rows: Rows) -> Floats:
+        """Rows of about one length."""
+        topology = self.manifest.shape
+        lengths = None if rows.uniform or not topology.return_sequences else rows.lengths
+        return topology.from_model(self.runtime.run(topology.to_model(rows), lengths), rows)
 
-    def _time(self, length: int, times: tuple[int, ...]) -> int:
-        """The time axis of the calls that rows of this length, or less, take part in."""
-        if self.manifest.topology == "one_to_one":
-            return 1
-        return time_bucket(length, times) if self.manifest.shape.any_length else self.manifest.length
-
-    def _run_at(self, rows: Rows, time: int) -> Floats:
-        """Rows of at most `time` items, as many in a call as fit."""
-        topology, most = self.manifest.shape, most_rows(time)
-        inputs = topology.to_model(rows, time)
-        outputs = [self.runtime.predict(inputs[start : start + most]) for start in range(0, len(inputs), most)]
-        return topology.from_model(outputs[0] if len(outputs) == 1 else np.concatenate(outputs), rows)
-
-    def _run_by_time(self, rows: Rows) -> Floats:
-        """Rows of different lengths: those of one time together, so that padding at most doubles their work."""
+    def _by_groups(self, rows: Rows, groups: Groups) -> Floats:
+        """Rows of different lengths: those of about one length together."""
+        lengths = np.array(rows.lengths)[groups.order]  # (rows,)
+        ends = np.cumsum(lengths)
+        # (items,): where each item of the rows in that order is among all
+        places = np.repeat(rows.starts[groups.order] - (ends - lengths), lengths) + np.arange(len(rows.values))
+        ordered = Rows(rows.values[places], lengths.tolist())
         values = np.empty_like(rows.values)
-        lengths = np.asarray(rows.lengths)
-        times = np.array([time_bucket(length) if length <= TIMES[-1] else 0 for length in rows.lengths])
-        for time in set(times.tolist()):
-            chosen = times == time  # (rows,)
-            items = np.repeat(chosen, lengths)  # (items,)
-            group = Rows(rows.values[items], lengths[chosen].tolist())
-            if time:
-                values[items] = self._run_at(group, time)
-            else:
-                values[items] = np.concatenate([self.runtime.predict_long(row) for row in group.split()])
+        values[places] = np.concatenate([self._call(part) for part in ordered.parts(groups.sizes)])
         return values
 
     def in_domain(self, rows: Rows) -> npt.NDArray[np.bool_]:

@@ -1,0 +1,46 @@
+"""What runs a version: its translation by ONNX Runtime, or the SavedModel itself by TensorFlow."""
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Literal, Protocol
+
+from contract import translation
+from contract.topologies import Floats
+
+Choice = Literal["auto", "onnx", "tensorflow"]
+
+
+class CannotRun(Exception):
+    """Nothing here can run the version; the message says why, and what to do."""
+
+
+class Runtime(Protocol):
+    """A version's function. Any shape, any time; may be called in any thread."""
+
+    name: str
+
+    def run(self, inputs: Floats, lengths: list[int] | None) -> Floats:
+        """(batch, time, F) -> (batch, time, K), or (batch, K) where time is gone.
+
+        `lengths`: steps of each row, the rest being padding; None where all have all of them.
+        """
+
+    def seconds(self, rows: int, time: int) -> float:
+        """How long `run` takes for so many rows, within a factor of two or three on most machines."""
+
+
+def load(folder: Path, choice: Choice = "auto") -> Runtime:
+    """Of the version in `folder`. Raises CannotRun, or whatever a library does of files that are none of its own."""
+    translated = (folder / translation.FILE).exists()
+    if choice == "onnx" and not translated:
+        raise CannotRun(f"it has no translation ({translation.FILE}), and UNROLL_RUNTIME is onnx. Train it anew.")
+    if choice == "onnx" or (choice == "auto" and translated):
+        from service.runtime.onnx_runtime import OnnxRuntime  # noqa: PLC0415 - of the two, a worker loads what it needs
+
+        return OnnxRuntime(folder / translation.FILE)
+    if find_spec("tensorflow") is None:
+        why = "UNROLL_RUNTIME is tensorflow" if choice == "tensorflow" else f"it has no translation ({translation.FILE})"
+        raise CannotRun(f"{why}, and TensorFlow is not installed. Train it anew, or serve it by the image VARIANT=tensorflow.")
+    from service.runtime.tensorflow_runtime import TensorFlowRuntime  # noqa: PLC0415
+
+    return TensorFlowRuntime(folder)
