@@ -76,7 +76,7 @@ connection_limits = ConnectionLimits(
     settings.max_unread_bytes,
 )
 listen(
-    connections(connection_limits, transport.shedding, render_error),
+    connections(connection_limits, transport.shedding, render_error, transport),
     settings.idle_seconds,
     settings.max_connections,
     certificates_of(settings.reread_seconds),
