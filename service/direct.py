@@ -5,10 +5,8 @@ or messages in between. Everything else goes the way of ASGI, which gives the sa
 """
 
 import asyncio
-import types
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Callable, Coroutine
 from contextvars import Context
-from functools import partial
 from typing import Any, Final
 
 from starlette.types import Message
@@ -108,33 +106,28 @@ class Turns:
             start(alone)
 
 
-def run_eagerly(coroutine: Coroutine[Any, Any, None]) -> None:
-    """Run up to the first wait at once; the rest, where there is any, as a task. As `eager_start` of Python 3.12.
+def run(coroutine: Coroutine[Any, Any, None]) -> None:
+    """Run up to the first wait at once, and on whenever what it waits for is there, in a context of its own.
 
-    Only a task has timeouts: before the first wait the coroutine must not ask for one.
+    A task would do it too, a turn of the loop later and for some 3 us more. What only a task has, such as `asyncio.timeout`,
+    the coroutine must not ask for.
     """
-    context = Context()
-    try:
-        waits_for = context.run(coroutine.send, None)
-    except StopIteration:
-        return
-    asyncio.get_running_loop().create_task(_rest(coroutine, waits_for), context=context)  # kept by what it waits for
+    _Running(coroutine).step()
 
 
-async def _rest(coroutine: Coroutine[Any, Any, None], waits_for: Any) -> None:
-    await _steps(coroutine, waits_for)
+class _Running:
+    __slots__ = ("_context", "_coroutine")
 
+    def __init__(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        self._coroutine, self._context = coroutine, Context()
 
-@types.coroutine
-def _steps(coroutine: Coroutine[Any, Any, None], waits_for: Any) -> Generator[Any, Any, None]:
-    while True:
+    def step(self, _done: object = None) -> None:
         try:
-            yield waits_for
-        except BaseException as error:  # the task is cancelled
-            step = partial(coroutine.throw, error)
-        else:
-            step = partial(coroutine.send, None)
-        try:
-            waits_for = step()
+            waits_for = self._context.run(self._coroutine.send, None)
         except StopIteration:
             return
+        if waits_for is None:  # a turn of the loop
+            asyncio.get_running_loop().call_soon(self.step)
+            return
+        waits_for._asyncio_future_blocking = False  # noqa: SLF001 - how a future is told that somebody does wait for it
+        waits_for.add_done_callback(self.step)

@@ -98,10 +98,14 @@ class Engine:
     async def _load_pinned(self, topology: Topology, length: int, version: str, caller: Caller) -> Choice:
         """Not on the threads that run batches: whoever asks for versions that are not in memory delays nobody else."""
         loop, left = asyncio.get_running_loop(), caller.deadline - time.monotonic()
+
+        async def load() -> Choice:
+            loading = loop.run_in_executor(self._store_thread, self._models.load_pinned, topology, length, version)
+            return await asyncio.wait_for(loading, left if isfinite(left) else None)
+
         try:
             with self._aside(caller.size):  # the model is free meanwhile, for everybody else
-                load = loop.run_in_executor(self._store_thread, self._models.load_pinned, topology, length, version)
-                return await asyncio.wait_for(load, left if isfinite(left) else None)
+                return await loop.create_task(load())  # which may wait with a timeout; whoever asks need not be a task
         except TimeoutError:
             raise DeadlineExceeded(f"{version[:100]} was not loaded by the deadline; ask again in a while.") from None
 

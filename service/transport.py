@@ -21,7 +21,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from service import metrics
 from service.admission import Admission
 from service.caller import Caller, CallerGone
-from service.direct import DirectExchange, Turns, run_eagerly
+from service.direct import DirectExchange, Turns, run
 from service.errors import BodyTooLarge, Overloaded, SlowBody, UnknownRoute, UnrollError, WrongMethod
 from service.exchange import AsgiExchange, Exchange
 from service.guard import Guard
@@ -78,7 +78,7 @@ class Transport:
 
         def start(alone: bool) -> None:
             exchange.alone = alone
-            run_eagerly(self._answer(route, NOTHING, exchange))
+            run(self._answer(route, NOTHING, exchange))
 
         self._turns.begin(start)
 
