@@ -32,6 +32,10 @@ def interruptible(name: str, measure: Callable[[], int]) -> int:
         return 130
 
 
+def say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
 def model_folder() -> Path:
     """The SavedModel that the service serves first."""
     store = ModelStore(models_folder())

@@ -25,7 +25,7 @@ def facts() -> dict[str, str]:
         "cores": str(psutil.cpu_count()),
         "memory": f"{psutil.virtual_memory().total / 2**30:.0f} GiB",
         "python": platform.python_version(),
-        **{name: version(name) for name in ("tensorflow", "keras", "bentoml", "uvicorn")},
+        **{name: version(name) for name in ("onnxruntime", "tensorflow", "keras", "bentoml", "uvicorn")},
     }
 
 

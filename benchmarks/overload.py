@@ -70,9 +70,9 @@ def measure(seconds: float, rows: int, items: int) -> int:
 
 
 def _warm_up(server: Server, body: bytes, folder: Path) -> bytes:
-    """The answer to expect: the compiled call's, which may differ in its last digit from what answered before it was there."""
+    """The answer to expect."""
     (folder / "body").write_bytes(body)
-    for connections in (*CAPACITY_CONNECTIONS, 1):  # what these bring is compiled on the way; the last finds nobody waiting
+    for connections in (*CAPACITY_CONNECTIONS, 1):  # the last finds nobody waiting
         wrk.run(server.url, connections, 2, folder / "body")
     _, expected = ask(server.port, "POST", server.target.path, body)
     (folder / "expected").write_bytes(expected)

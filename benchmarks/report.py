@@ -1,17 +1,20 @@
 """Results as a page: RESULTS.md."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from benchmarks import engine_cases
+from benchmarks.engine_cases import WAYS, best_other, of_case
 from benchmarks.payloads import of_rows
-from benchmarks.results import Results, verdicts
-from benchmarks.targets import ECHO
+from benchmarks.realistic import ITEMS, UNITS
+from benchmarks.results import Measured, Results, verdicts
+from benchmarks.targets import ECHO, IDLE, OURS
 from benchmarks.wrk import Load
 
 
 def markdown(results: Results, plot: str) -> str:
-    parts = [_head(results), _must_show(results), _servers(results, plot), _sustained(results), _engine(results)]
-    parts += [_large(results), _start(results), _overload(results), _left_out(results)]
+    parts = [_head(results), _must_show(results), _servers(results, plot), _sustained(results)]
+    parts += [_realistic(results), _engine(results), _large(results), _start(results), _overload(results), _left_out(results)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -36,22 +39,36 @@ def _must_show(results: Results) -> str:
 
 
 def _servers(results: Results, plot: str) -> str:
-    echo = results.servers.get(ECHO)
-    rows = []
-    for server in results.servers.values():
-        for number, load in server.loads.items():
-            share = f"{load.rps / echo.loads[number].rps:.3f}" if echo else "-"
-            rows.append([server.label, f"{number}", *_figures(load), share, f"{load.failed}", _wrong(load)])
-    columns = ["server", "connections", "requests/s", "p50 ms", "p99 ms", "of the echo", "failed", "wrong"]
     how = "\n".join(f"- {server.label}: {server.how}" for server in results.servers.values())
     return (
-        f"## One row of five items\n\n![requests a second]({plot})\n\n{table(columns, rows)}\n\n"
+        f"## One row of five items\n\n![requests a second]({plot})\n\n{_side_by_side(results.servers)}\n\n"
         f"Medians of {results.rounds} rounds of {results.seconds:g} s with `wrk -t 1`, the order of the servers rotated; all "
         "are there all the time, those that are not under load are stopped.\nOnly good answers count. Every answer of a pass "
         "of its own, before these, was compared with the right one (`wrong`), and warms up;\nin the measured rounds wrk counts "
-        "those that are not 2xx. "
-        f"No server writes an access log, where it can be turned off.\n\n{how}"
+        "those that are not 2xx. No server writes an access log, where it can be turned off. All peers answer with the "
+        f"version's ONNX translation in ONNX Runtime, one thread.\n\n{how}"
     )
+
+
+def _realistic(results: Results) -> str:
+    if not results.realistic:
+        return ""
+    return (
+        f"## The realistic model\n\n{_side_by_side(results.realistic)}\n\nAs above, but for the model and the row: "
+        f"`many_to_many` of {UNITS} units, one row of {ITEMS} items. The model has one feature: the service "
+        "serves no other yet.\nIt is not trained: a call takes as long whatever the weights are."
+    )
+
+
+def _side_by_side(servers: Mapping[str, Measured]) -> str:
+    echo, rows = servers.get(ECHO), []
+    for server in servers.values():
+        for number, load in server.loads.items():
+            share = [f"{load.rps / echo.loads[number].rps:.3f}"] if echo else []
+            tail = f"{load.p99_ms / load.p50_ms:.2f}"
+            rows.append([server.label, f"{number}", *_figures(load), tail, *share, f"{load.failed}", _wrong(load)])
+    columns = ["server", "connections", "requests/s", "p50 ms", "p99 ms", "p99 / p50"]
+    return table([*columns, *(["of the echo"] if echo else []), "failed", "wrong"], rows)
 
 
 def _wrong(load: Load) -> str:
@@ -75,16 +92,16 @@ def _sustained(results: Results) -> str:
 def _engine(results: Results) -> str:
     if not results.engine:
         return ""
-    rows = []
-    for shape in results.engine["shapes"]:
-        times = [shape[f"{way}_ms"] for way in ("predict", "signature", "ours")]
-        shown = ["-" if time is None else f"{time:.3f}" for time in times]
-        rows.append([f"{shape['length']}", f"{shape['batch']}", *shown, f"{shape['signature_ms'] / shape['ours_ms']:.1f}"])
-    columns = ["length", "batch", "`predict` ms", "signature ms", "engine ms", "engine is times faster than the signature"]
-    worst = max(shape["largest_difference"] for shape in results.engine["shapes"])
+    cases, rows = results.engine["cases"], []
+    for case in cases:
+        ours, best = case["ms"][engine_cases.OURS], case["ms"][best_other(case)]
+        times = [f"{case['ms'][way]:.3f}" if way in case["ms"] else "-" for way in WAYS]
+        rows.append([of_case(case), *times, f"{ours / best:.2f}"])
+    columns = ["", *(f"{label} ms" for label in WAYS.values()), "ours against the best of the others"]
+    worst = max(case["largest_difference"] for case in cases)
     return (
-        f"## The engine, without HTTP\n\n{table(columns, rows)}\n\nMedians of rounds in turns; "
-        f"{results.engine['threads']} thread a call, the same weights; largest difference between answers {worst:.1g}."
+        f"## The engine, without HTTP\n\n{table(columns, rows)}\n\nMedians of rounds in turns; one thread, the same random "
+        f"weights, an output for each step; largest difference between answers {worst:.1g}."
     )
 
 
@@ -104,15 +121,28 @@ def _large(results: Results) -> str:
 
 
 def _start(results: Results) -> str:
-    rows = []
-    for server in results.servers.values():
-        processes = " + ".join(f"{size:.0f}" for size in server.memory_mb)
-        rows.append([server.label, f"{server.ready_seconds:.1f}", f"{sum(server.memory_mb):.0f}", processes])
-    found = f"## Start and memory\n\n{table(['server', 'first answer after s', 'MB', 'by process'], rows)}" if rows else ""
+    parts = []
+    if results.servers:
+        columns = ["server", "first answer after s", "MB", "by process"]
+        rows = [
+            [server.label, f"{server.ready_seconds:.1f}", f"{sum(server.memory_mb):.0f}", _processes(server.memory_mb)]
+            for server in results.servers.values()
+        ]
+        parts.append(f"{table(columns, rows)}\n\nMemory is resident, after the rounds above.")
     if results.starts:
-        starts = ", ".join(f"{seconds:.2f} s" for seconds in results.starts)
-        found += f"\n\nOurs until `/readyz` answers 200, several starts: {starts}. Memory is resident, after the rounds above."
-    return found
+        rows = [
+            [label, f"{start.seconds:.2f}", _processes(start.memory_mb)]
+            for name, label in ((OURS, "ours"), (IDLE.name, IDLE.label))
+            for start in results.starts.get(name, [])
+        ]
+        parts.append(
+            f"{table(['server', 'ready after s', 'MB then, by process'], rows)}\n\nUntil `/readyz` answers 200, in turns."
+        )
+    return "\n\n".join(["## Start and memory", *parts]) if parts else ""
+
+
+def _processes(memory_mb: Sequence[float]) -> str:
+    return " + ".join(f"{size:.0f}" for size in memory_mb)
 
 
 def _overload(results: Results) -> str:

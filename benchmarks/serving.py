@@ -1,10 +1,10 @@
-"""Ours, the limit and the peers, side by side: the same request on the same SavedModel, one worker each.
+"""Ours, the limit and the peers, side by side: the same request on the same version, one worker each.
 
     python -m benchmarks.serving [--quick]
 
 Needs `wrk`, and the peers that `python -m benchmarks.setup` installed; what is missing is left out, and said so. Rewrites
-RESULTS.md and results.svg in --output, and ends with one JSON line. Takes about twenty minutes; --quick, which
-leaves out the minute of load and shortens the rest, about seven.
+RESULTS.md and results.svg in --output, and ends with one JSON line. Takes about half an hour; --quick, which
+leaves out the minute of load and shortens the rest, about ten.
 """
 
 import argparse
@@ -17,19 +17,19 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from benchmarks import chart, machine, report, wrk
-from benchmarks.commands import interruptible, model_folder
+from benchmarks import chart, machine, realistic, report, rounds, wrk
+from benchmarks.commands import interruptible, model_folder, say
 from benchmarks.payloads import rows_body, rows_items
-from benchmarks.results import CONNECTIONS, SUSTAINED, Measured, Results
-from benchmarks.servers import NotServing, Server, alone, ask, check, running
-from benchmarks.targets import ECHO, OURS, TARGETS, Target, environ
+from benchmarks.results import SUSTAINED, Results, Start
+from benchmarks.servers import Server, alone, ask, check, running
+from benchmarks.targets import ECHO, IDLE, OURS, TARGETS, Target, environ
 from loadtests.target import ROOT
 
 BEFORE, SUSTAINED_SECONDS = 60, 20
 LARGE_CONNECTIONS = (1, 2, 4)
 STARTS = 3
+PARTS = ("start", "row", "realistic", "engine", "overload")
 OVERLOADS = (), ("--rows", "1", "--items", "10000")  # what limits is the JSON of many short rows, or the model of a long one
-Loads = dict[str, dict[int, list[wrk.Load]]]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -38,6 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seconds", type=float, help="of each run of wrk (default: 5, quick 2)")
     parser.add_argument("--rounds", type=int, default=3, help="default: %(default)s")
     parser.add_argument("--targets", nargs="+", choices=[target.name for target in TARGETS], help="default: all")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="default: all")
     parser.add_argument("--output", type=Path, default=Path(__file__).parent, help="default: this folder")
     options = parser.parse_args(arguments)
     return interruptible("benchmarks.serving", lambda: _measure(options))
@@ -50,87 +51,57 @@ def _measure(options: argparse.Namespace) -> int:
     chosen = [target for target in TARGETS if options.targets is None or target.name in options.targets]
     with tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
-        if ours := next((target for target in chosen if target.name == OURS), None):
-            results.starts = [_start(ours, model, folder / f"start-{number}") for number in range(STARTS)]
-        with ExitStack() as stack:
-            servers = _servers(chosen, model, folder, stack, results)
-            _side_by_side(servers, folder, results)
-            _ours(servers, folder, results, sustained=not options.quick)
-            _say("ending the servers ...")
-    if ours:
+        ours = next((target for target in chosen if target.name == OURS), None)
+        if ours and "start" in options.parts:
+            results.starts = _starts((IDLE, ours), model, folder)
+        if "row" in options.parts:
+            _row(chosen, model, folder / "row", results, sustained=not options.quick)
+        if "realistic" in options.parts:
+            _realistic(chosen, folder / "realistic", results)
+    if ours and "engine" in options.parts:
         results.engine = _part("engine", ours, model, results)
+        results.left_out |= results.engine["left_out"] if results.engine else {}
+    if ours and "overload" in options.parts:
         seconds_each = "5" if options.quick else "30"
         for request in OVERLOADS:
             if measured := _part("overload", ours, model, results, "--seconds", seconds_each, *request):
                 results.overload.append(measured)
     if options.quick:
         results.left_out["20 s after 60 s of load"] = "--quick"
+    results.left_out |= {f"the part {part}": "--parts" for part in PARTS if part not in options.parts}
     _write(results, options.output)
     print(json.dumps(results.as_json()))
     return 0
 
 
-def _start(ours: Target, model: Path, folder: Path) -> float:
-    with running(ours, model, folder, ready="/readyz") as server:
-        _say(f"ours ready after {server.ready_seconds:.2f} s")
-        return server.ready_seconds
+def _starts(targets: Sequence[Target], model: Path, folder: Path) -> dict[str, list[Start]]:
+    """In turns."""
+    found: dict[str, list[Start]] = {target.name: [] for target in targets}
+    for number in range(STARTS):
+        for target in targets:
+            with running(target, model, folder / f"start-{target.name}-{number}", ready="/readyz") as server:
+                say(f"{target.label}: ready after {server.ready_seconds:.2f} s")
+                found[target.name].append(Start(server.ready_seconds, machine.memory(server.pid)))
+    return found
 
 
-def _servers(chosen: Sequence[Target], model: Path, folder: Path, stack: ExitStack, results: Results) -> list[Server]:
-    """All that can be started, one after the other."""
-    servers = []
-    for target in chosen:
-        if not target.installed:
-            results.left_out[target.label] = f"not installed; python -m benchmarks.setup {target.environment}"
-            _say(f"{target.label}: left out, {results.left_out[target.label]}")
-            continue
-        try:
-            server = stack.enter_context(running(target, model, folder / target.name))
-        except NotServing as error:
-            results.left_out[target.label] = str(error).splitlines()[0]
-            _say(f"{target.label}: left out, {error}")
-            continue
-        (folder / target.name / "body").write_bytes(target.body)
-        (folder / target.name / "expected").write_bytes(server.answer)
-        _say(f"{target.label}: answers after {server.ready_seconds:.1f} s")
-        servers.append(server)
-    return servers
+def _row(chosen: Sequence[Target], model: Path, folder: Path, results: Results, sustained: bool) -> None:
+    """One row of five items, of all; then what is asked of ours alone."""
+    with ExitStack() as stack:
+        servers = rounds.started(chosen, model, folder, stack, results.left_out)
+        results.servers = rounds.side_by_side(servers, folder, results.seconds, results.rounds)
+        _ours(servers, folder, results, sustained)
+        say("ending the servers ...")
 
 
-def _side_by_side(servers: Sequence[Server], folder: Path, results: Results) -> None:
-    checked: dict[str, dict[int, wrk.Load]] = {server.target.name: {} for server in servers}
-    for server in servers:  # warms up, too
-        for number in CONNECTIONS:
-            with alone(server, servers):
-                checked[server.target.name][number] = _run(server, number, max(1.0, results.seconds / 2), folder, compared=True)
-    loads: Loads = {server.target.name: {number: [] for number in CONNECTIONS} for server in servers}
-    for round_ in range(results.rounds):
-        for number in CONNECTIONS:
-            for server in [*servers[round_ % len(servers) :], *servers[: round_ % len(servers)]]:
-                with alone(server, servers):
-                    load = _run(server, number, results.seconds, folder)
-                loads[server.target.name][number].append(load)
-                _say(f"round {round_ + 1} of {results.rounds}, {number:2} connections: {_shown(server, load)}")
-    for server in servers:
-        name, target = server.target.name, server.target
-        _still_right(server)
-        found = {number: wrk.medians(loads[name][number]).with_checks(checked[name][number]) for number in CONNECTIONS}
-        results.servers[name] = Measured(target.label, target.how, server.ready_seconds, machine.memory(server.pid), found)
-
-
-def _still_right(server: Server) -> None:
-    status, answer = ask(server.port, "POST", server.target.path, server.target.body)
-    if status != 200:
-        raise NotServing(f"{server.target.label} answers {status} after the load: {answer[:200]!r}")
-    check(answer, json.loads(TARGETS[0].body)["sequences"][0])
-
-
-def _run(server: Server, connections: int, seconds: float, folder: Path, compared: bool = False) -> wrk.Load:
-    own = folder / server.target.name
-    load = wrk.run(server.url, connections, seconds, own / "body", own / "expected" if compared else None)
-    if compared and load.wrong:
-        _say(f"{server.target.label}: {load.wrong} of {load.checked} answers are wrong at {connections} connections")
-    return load
+def _realistic(chosen: Sequence[Target], folder: Path, results: Results) -> None:
+    if not any(target.name in realistic.SERVERS for target in chosen):
+        return
+    say("the realistic model ...")
+    prepared = realistic.prepare(folder / "home")
+    with ExitStack() as stack:
+        servers = rounds.started(prepared.targets(chosen), prepared.folder, folder, stack, results.left_out)
+        results.realistic = rounds.side_by_side(servers, folder, results.seconds, results.rounds)
 
 
 def _ours(servers: Sequence[Server], folder: Path, results: Results, sustained: bool) -> None:
@@ -158,19 +129,19 @@ def _large(server: Server, folder: Path, results: Results) -> None:
         checked = wrk.run(server.url, number, max(2.0, results.seconds / 2), body, expected)
         loads = [wrk.run(server.url, number, results.seconds, body) for _round in range(results.rounds)]
         results.large[number] = wrk.medians(loads).with_checks(checked)
-        _say(f"1,000 rows, {number} connections: {_shown(server, results.large[number])}")
+        say(f"1,000 rows, {number} connections: {rounds.shown(server, results.large[number])}")
 
 
 def _sustained(server: Server, folder: Path, results: Results) -> None:
-    _say(f"{server.target.label}: {BEFORE} s of load, then {SUSTAINED_SECONDS} s at each of {SUSTAINED} connections ...")
-    _run(server, max(SUSTAINED), BEFORE, folder)
-    found = {number: _run(server, number, SUSTAINED_SECONDS, folder) for number in SUSTAINED}
+    say(f"{server.target.label}: {BEFORE} s of load, then {SUSTAINED_SECONDS} s at each of {SUSTAINED} connections ...")
+    rounds.run(server, max(SUSTAINED), BEFORE, folder)
+    found = {number: rounds.run(server, number, SUSTAINED_SECONDS, folder) for number in SUSTAINED}
     results.sustained[server.target.name] = found
 
 
 def _part(name: str, ours: Target, model: Path, results: Results, *arguments: str) -> dict[str, Any] | None:
     """Another measurement, in a process of its own: the JSON line that it ends with."""
-    _say(f"{name} ...")
+    say(f"{name} ...")
     command = [sys.executable, "-m", f"benchmarks.{name}", *arguments]
     with subprocess.Popen(command, cwd=ROOT, env=environ(ours, model, ROOT), stdout=subprocess.PIPE, text=True) as process:
         try:
@@ -196,15 +167,6 @@ def _write(results: Results, folder: Path) -> None:
     text = report.markdown(results, "results.svg")
     (folder / "RESULTS.md").write_text(text)
     print(text)
-
-
-def _shown(server: Server, load: wrk.Load) -> str:
-    bad = f", {load.failed} failed" if load.failed else ""
-    return f"{server.target.label}: {load.rps:,.0f}/s, p50 {load.p50_ms:.2f} ms, p99 {load.p99_ms:.2f} ms{bad}"
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -2,14 +2,14 @@
 
     python -m benchmarks.setup [peer ...]
 
-An environment that is up to date is left alone.
+`torch` is one of them: PyTorch, for the table of engines. An environment that is up to date is left alone.
 """
 
 import subprocess
 import sys
 import venv
 
-from benchmarks.targets import PEERS, TARGETS
+from benchmarks.targets import PEERS, TARGETS, TORCH
 from loadtests.target import ROOT
 
 
@@ -28,7 +28,7 @@ def install(peer: str) -> None:
 
 
 def main() -> int:
-    peers = [target.environment for target in TARGETS if target.environment]
+    peers = [*(target.environment for target in TARGETS if target.environment), TORCH]
     wanted = sys.argv[1:] or peers
     if unknown := set(wanted) - set(peers):
         print(f"benchmarks.setup: no peer {', '.join(sorted(unknown))}; there are {', '.join(peers)}", file=sys.stderr)

@@ -57,7 +57,7 @@ class Served:
 
 @contextmanager
 def serving(workers: int, rows: int) -> Iterator[Served]:
-    """A fresh process of the service, in which everything that this load compiles has been compiled."""
+    """A fresh process of the service that has been under load."""
     target = unroll({"UNROLL_WORKERS": str(workers)})
     with tempfile.TemporaryDirectory(prefix="bench-") as folder, running(target, model_folder(), Path(folder)) as server:
         _wait_for(workers, server)

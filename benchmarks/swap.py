@@ -107,13 +107,13 @@ def measure(options: argparse.Namespace) -> int:
 def _measure(options: argparse.Namespace, server: Server, first: str, folder: Path) -> int:
     body = rows_body(options.rows)
     (folder / "body").write_bytes(body)
-    for connections in (1, 4, 16, CONNECTIONS):  # what these bring is compiled on the way
+    for connections in (1, 4, 16, CONNECTIONS):
         wrk.run(server.url, connections, 2, folder / "body")
     capacity = wrk.run(server.url, 16, 5, folder / "body").rps
     rate = capacity / 2
     print(f"{options.rows} rows a request; capacity {capacity:.0f} requests/s, offered {rate:.0f}/s", file=sys.stderr)
     half = options.seconds / 2
-    uvloop.run(_offer(server, body, constant(rate, half)))  # this load has shapes of its own
+    uvloop.run(_offer(server, body, constant(rate, half)))  # warms up
     quiet = uvloop.run(_offer(server, body, constant(rate, half)))
     outcomes, promotions, memory = uvloop.run(_with_swaps(options, server, folder, body, rate))
     quiet += uvloop.run(_offer(server, body, constant(rate, half)))

@@ -3,7 +3,8 @@
 import json
 import os
 import sys
-from collections.abc import Callable, Mapping
+import sysconfig
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -15,7 +16,16 @@ from loadtests.target import ROOT, free_port
 PEERS: Final = ROOT / ".venv-bench"
 OURS: Final = "unroll"
 ECHO: Final = "echo"
+BARE: Final = "bare_onnx"
+"""The yardstick: what an able engineer would write by hand, on uvicorn."""
+GRANIAN: Final = "granian"
+FASTAPI: Final = "fastapi"
+TORCH: Final = "torch"
+"""No server, but an environment like those of the peers, for `benchmarks.engine`."""
 ROW: Final = list(TUTORIAL_ROW)
+UVLOOP: Final = ("--loop", "uvloop", "--http", "httptools")
+CLOSE_TO_INPUT: Final = 0.05
+"""Every trained model echoes; what a published one may be off by is less."""
 SEQUENCES: Final = json.dumps({"sequences": [ROW]}).encode()
 V2: Final = json.dumps(
     {"id": "1", "inputs": [{"name": "sequences", "shape": [1, len(ROW)], "datatype": "FP32", "data": ROW}]}
@@ -32,6 +42,8 @@ class Target:
     body: bytes = SEQUENCES
     environment: str | None = None  # under PEERS; None is the project's own
     environ: Callable[[Path, Path], Mapping[str, str]] = field(default=lambda _model, _folder: {})
+    expected: Sequence[float] = tuple(ROW)  # the items of a right answer
+    within: float = CLOSE_TO_INPUT  # and how far from them they may be
 
     @property
     def bin(self) -> Path:
@@ -83,20 +95,32 @@ def _uvicorn(app: str, *options: str) -> Callable[[Path, int, Path], list[str]]:
     return lambda bin_, port, _folder: [str(bin_ / "python"), "-m", "uvicorn", app, "--port", str(port), *common]
 
 
+def _granian(app: str) -> Callable[[Path, int, Path], list[str]]:
+    """In its default runtime mode; `st` and `mt` are no faster here."""
+    options = ["--interface", "asgi", "--host", "127.0.0.1", "--workers", "1", "--loop", "uvloop", "--no-ws"]
+    return lambda bin_, port, _folder: [str(bin_ / "granian"), *options, "--port", str(port), app]
+
+
 def _module(name: str) -> Callable[[Path, int, Path], list[str]]:
-    return lambda bin_, port, _folder: [str(bin_ / "python"), "-m", name, str(port)]
+    return lambda bin_, port, folder: [str(bin_ / "python"), "-m", name, str(port), str(folder)]
 
 
 def _mlserver(model: Path, folder: Path) -> dict[str, str]:
     settings = {"DEBUG": "false", "HOST": "127.0.0.1", "GRPC_PORT": str(free_port()), "METRICS_PORT": str(free_port())}
     folders = {"METRICS_DIR": str(folder / "metrics"), "ENVIRONMENTS_DIR": str(folder / "environments")}
-    implementation = "benchmarks.peers.mlserver_runtime.EchoModel"
+    implementation = "benchmarks.peers.mlserver_runtime.OnnxModel"
     of_model = {"MODEL_NAME": "many_to_many", "MODEL_IMPLEMENTATION": implementation, "MODEL_URI": str(model)}
     return {f"MLSERVER_{name}": value for name, value in {**settings, **folders, **of_model}.items()}
 
 
 def _mlserver_command(bin_: Path, port: int, folder: Path) -> list[str]:
     return ["/usr/bin/env", f"MLSERVER_HTTP_PORT={port}", str(bin_ / "mlserver"), "start", str(folder)]
+
+
+def _triton(_model: Path, _folder: Path) -> dict[str, str]:
+    """Triton loads `libpython3.*.so` by its name: this Python's own must come before the system's."""
+    folders = [sysconfig.get_config_var("LIBDIR"), os.environ.get("LD_LIBRARY_PATH")]
+    return {"LD_LIBRARY_PATH": ":".join(folder for folder in folders if folder)}
 
 
 def _own_store(_model: Path, folder: Path) -> dict[str, str]:
@@ -107,10 +131,30 @@ TARGETS: Final = (
     Target(
         ECHO,
         "bare ASGI echo",
-        "json.loads, json.dumps; uvicorn with uvloop and httptools; no model: the limit",
-        _uvicorn("benchmarks.peers.asgi_echo:app", "--loop", "uvloop", "--http", "httptools"),
+        "orjson.loads, orjson.dumps; uvicorn with uvloop and httptools; no model: the limit",
+        _uvicorn("benchmarks.peers.asgi_echo:app", *UVLOOP),
     ),
     Target(OURS, "unroll (ours)", "bentoml serve service.app:Unroll", _bentoml("service.app:Unroll"), "/many_to_many"),
+    Target(
+        BARE,
+        "hand-written, uvicorn",
+        "bare ASGI, orjson in and out, no checks; uvicorn with uvloop and httptools",
+        _uvicorn("benchmarks.peers.bare_onnx:app", *UVLOOP),
+    ),
+    Target(
+        GRANIAN,
+        "hand-written, granian",
+        "the same application; granian with uvloop, one worker",
+        _granian("benchmarks.peers.bare_onnx:app"),
+        environment="granian",
+    ),
+    Target(
+        FASTAPI,
+        "FastAPI",
+        "pydantic in and out, async def endpoint, uvicorn[standard]",
+        _uvicorn("benchmarks.peers.fastapi_app:app"),
+        environment="fastapi",
+    ),
     Target(
         "bentoml",
         "BentoML, typed endpoint",
@@ -125,13 +169,6 @@ TARGETS: Final = (
         _bentoml("benchmarks.peers.bentoml_batched:Batched"),
         environ=_own_store,
     ),
-    Target(
-        "fastapi",
-        "FastAPI",
-        "pydantic in and out, def endpoint, uvicorn[standard]",
-        _uvicorn("benchmarks.peers.fastapi_app:app"),
-        environment="fastapi",
-    ),
     Target("litserve", "LitServe", "LitAPI, one worker", _module("benchmarks.peers.litserve_app"), environment="litserve"),
     Target(
         "mlserver",
@@ -144,7 +181,25 @@ TARGETS: Final = (
         _mlserver,
     ),
     Target("ray", "Ray Serve", "one replica", _module("benchmarks.peers.ray_app"), environment="ray"),
+    Target(
+        "triton",
+        "Triton",
+        "Python backend by PyTriton, V2 request, max_batch_size=64, its dynamic batcher",
+        _module("benchmarks.peers.triton_app"),
+        "/v2/models/many_to_many/infer",
+        V2,
+        "triton",
+        _triton,
+    ),
 )
+IDLE: Final = Target(
+    "idle",
+    "a BentoML service that does nothing",
+    "list[list[float]] in, the same out; no model",
+    _bentoml("benchmarks.peers.bentoml_idle:Idle"),
+    environ=_own_store,
+)
+"""Not under load: it is started beside ours."""
 
 
 def unroll(settings: Mapping[str, str] = MappingProxyType({})) -> Target:

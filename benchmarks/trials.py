@@ -141,7 +141,7 @@ def _shadow(server: Server, store: ModelStore, good: str, options: argparse.Name
                 turn(name)
         faults = load.result().failed
     for rates in turns.values():
-        del rates[0], rates[-1]  # in the first the load begins and shapes are compiled, in the last it ends
+        del rates[0], rates[-1]  # the load begins in the first and ends in the last
     lost = [1 - there["answered"] / alone["answered"] for alone, there in zip(turns["without"], turns["with"], strict=True)]
 
     def middle(name: str, figure: str) -> float:

@@ -10,6 +10,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -40,11 +41,25 @@ def publish(store: ModelStore, prepared: Path) -> Manifest:
     return publish_model(store, fresh, prepared / "saved_model", prepared / "gate.json")
 
 
+def write(model: Any, manifest: Manifest, gate: Path, asked: Rows, into: Path) -> None:
+    """A Keras network as a folder that `publish` takes: described as `manifest` says, its golden pairs its own answers."""
+    from training.gate import Exported  # noqa: PLC0415 - it imports TensorFlow
+    from training.models import export  # noqa: PLC0415
+
+    into.mkdir(parents=True)
+    export(model, manifest.shape, into / "saved_model")
+    exported = Exported(into / "saved_model", manifest.shape)
+    golden = [GoldenPair(input=p.input, output=exported(Rows.of([p.input])).tolist()) for p in manifest.golden]
+    own = manifest.model_copy(update={"golden": golden, "files": {}})
+    (into / "manifest.json").write_text(own.model_dump_json())
+    (into / "expected.json").write_text(json.dumps(exported(asked).tolist()))
+    (into / "gate.json").write_bytes(gate.read_bytes())
+
+
 def _prepare(folder: Path, count: int, rows: int, shift: float) -> None:
     import tensorflow as tf  # noqa: PLC0415
 
-    from training.gate import Exported  # noqa: PLC0415
-    from training.models import build, export  # noqa: PLC0415
+    from training.models import build  # noqa: PLC0415
 
     published = model_folder()
     manifest = Manifest.model_validate_json((published / "manifest.json").read_text())
@@ -57,15 +72,7 @@ def _prepare(folder: Path, count: int, rows: int, shift: float) -> None:
             exact = weights[f"{variable.path}:0"]
             variable.assign(exact * (1 + OFF * rng.standard_normal(exact.shape).astype(np.float32)))
         model.trainable_variables[-1].assign_add([shift])  # the head's bias
-        into = folder / f"{number:03}"
-        into.mkdir(parents=True)
-        export(model, manifest.shape, into / "saved_model")
-        exported = Exported(into / "saved_model", manifest.shape)
-        golden = [GoldenPair(input=p.input, output=exported(Rows.of([p.input])).tolist()) for p in manifest.golden]
-        own = manifest.model_copy(update={"golden": golden, "files": {}})
-        (into / "manifest.json").write_text(own.model_dump_json())
-        (into / "expected.json").write_text(json.dumps(exported(asked).tolist()))
-        (into / "gate.json").write_bytes((published / "gate.json").read_bytes())
+        write(model, manifest, published / "gate.json", asked, folder / f"{number:03}")
 
 
 if __name__ == "__main__":

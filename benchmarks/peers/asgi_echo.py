@@ -1,8 +1,9 @@
-"""The limit: a bare ASGI application that reads JSON and writes it again."""
+"""The limit: a bare ASGI application that reads JSON and writes it again, with orjson."""
 
-import json
 from collections.abc import Awaitable, Callable
 from typing import Any
+
+import orjson
 
 
 async def app(scope: dict[str, Any], receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Awaitable[None]]) -> None:
@@ -12,7 +13,7 @@ async def app(scope: dict[str, Any], receive: Callable[[], Awaitable[Any]], send
         message = await receive()
         body += message.get("body", b"")
         more = message.get("more_body", False)
-    answer = json.dumps(json.loads(body)).encode()
+    answer = orjson.dumps(orjson.loads(body))
     headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(answer))]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": answer})

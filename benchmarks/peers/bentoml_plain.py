@@ -8,11 +8,11 @@ import bentoml
 @bentoml.service
 class Plain:
     def __init__(self) -> None:
-        from benchmarks.peers.model import load  # noqa: PLC0415 - BentoML's supervising process needs no TensorFlow
+        from benchmarks.peers.model import load  # noqa: PLC0415 - BentoML's supervising process needs no model
 
-        self.echo = load()
+        self.model = load()
 
     @bentoml.api
     def predict(self, sequences: list[list[float]]) -> list[list[float]]:
-        rows: list[list[float]] = self.echo(sequences).tolist()
+        rows: list[list[float]] = self.model(sequences).tolist()
         return rows

@@ -10,20 +10,20 @@ import litserve
 from benchmarks.peers.model import load
 
 
-class EchoAPI(litserve.LitAPI):
+class ModelAPI(litserve.LitAPI):
     def setup(self, device: str) -> None:  # noqa: ARG002 - its name is LitServe's
-        self.echo = load()
+        self.model = load()
 
     def decode_request(self, request: dict[str, Any]) -> Any:
         return request["sequences"]
 
     def predict(self, sequences: Any) -> Any:
-        return self.echo(sequences)
+        return self.model(sequences)
 
     def encode_response(self, output: Any) -> dict[str, Any]:
         return {"sequences": output.tolist()}
 
 
 if __name__ == "__main__":
-    server = litserve.LitServer(EchoAPI(), accelerator="cpu", workers_per_device=1)
+    server = litserve.LitServer(ModelAPI(), accelerator="cpu", workers_per_device=1)
     server.run(host="127.0.0.1", port=int(sys.argv[1]), num_api_servers=1, generate_client_file=False, access_log=False)

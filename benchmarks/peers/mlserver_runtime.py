@@ -9,12 +9,12 @@ from mlserver.types import InferenceRequest, InferenceResponse
 from benchmarks.peers.model import load
 
 
-class EchoModel(MLModel):
+class OnnxModel(MLModel):
     async def load(self) -> bool:
-        self.echo = load(self.settings.parameters.uri)
+        self.model = load(self.settings.parameters.uri)
         return True
 
     async def predict(self, payload: InferenceRequest) -> InferenceResponse:
         sequences = self.decode(payload.inputs[0], default_codec=NumpyCodec)  # (rows, time)
-        output = NumpyCodec.encode_output("sequences", self.echo(sequences))
+        output = NumpyCodec.encode_output("sequences", self.model(sequences))
         return InferenceResponse(id=payload.id, model_name=self.name, outputs=[output])

@@ -14,16 +14,16 @@ from benchmarks.peers.model import load
 
 
 @serve.deployment(num_replicas=1)
-class Echo:
+class Model:
     def __init__(self, folder: str) -> None:
-        self.echo = load(folder)
+        self.model = load(folder)
 
     async def __call__(self, request: Request) -> dict[str, Any]:
         body = await request.json()
-        return {"sequences": self.echo(body["sequences"]).tolist()}
+        return {"sequences": self.model(body["sequences"]).tolist()}
 
 
 if __name__ == "__main__":
     ray.init(include_dashboard=False, _node_ip_address="127.0.0.1", object_store_memory=10**8, log_to_driver=False)
     serve.start(http_options={"host": "127.0.0.1", "port": int(sys.argv[1])}, logging_config={"enable_access_log": False})
-    serve.run(Echo.bind(os.environ["MODEL"]), route_prefix="/predict", blocking=True)
+    serve.run(Model.bind(os.environ["MODEL"]), route_prefix="/predict", blocking=True)

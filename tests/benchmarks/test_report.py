@@ -7,7 +7,8 @@ from xml.etree import ElementTree
 import pytest
 
 from benchmarks import chart, report
-from benchmarks.results import CONNECTIONS, Measured, Results, verdicts
+from benchmarks.engine_cases import CASES, WAYS
+from benchmarks.results import CONNECTIONS, Measured, Results, Start, verdicts
 from benchmarks.wrk import Load
 
 
@@ -19,9 +20,11 @@ def server(label: str, rps: float, **others: Any) -> Measured:
     return Measured(label, "as documented", 4.0, [500.0, 80.0], {number: load(rps, **others) for number in CONNECTIONS})
 
 
-def shape(length: int, batch: int, ours: float) -> dict[str, Any]:
-    times = {"predict_ms": None, "signature_ms": 10.0, "ours_ms": ours}
-    return {"length": length, "batch": batch, "largest_difference": 1e-7, **times}
+def engine(ours: float = 1.1, **others: float) -> dict[str, Any]:
+    """PyTorch is not installed."""
+    times = {**{way: 2.0 for way in WAYS if way != "torch"}, "onnx": 1.0, "ours": ours, **others}
+    cases = [{**case._asdict(), "ms": times, "largest_difference": 1e-7} for case in CASES]
+    return {"cases": cases, "rows": {"json_in_ms": 0.3, "model_ms": 0.9, "json_out_ms": 0.1}, "left_out": {}}
 
 
 def phase(factor: float, **others: Any) -> dict[str, Any]:
@@ -40,14 +43,21 @@ def phase(factor: float, **others: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def results() -> Results:
-    found = Results({"commit": "abc"}, 2.0, 3, left_out={"Ray Serve": "not installed"}, starts=[4.0, 5.0])
-    found.servers = {"echo": server("echo", 40_000), "unroll": server("ours", 30_000), "bentoml": server("BentoML", 1000)}
-    found.sustained = {"unroll": {64: load(30_000, 1.0, 3.0)}}
+    found = Results({"commit": "abc"}, 2.0, 3, left_out={"Ray Serve": "not installed"})
+    found.servers = {
+        "echo": server("echo", 44_000),
+        "unroll": server("ours", 30_000, p50=0.12, p99=0.25),
+        "bare_onnx": server("by hand", 26_000, p50=0.06),
+        "fastapi": server("FastAPI", 8_500),
+        "bentoml": server("BentoML", 1000),
+    }
+    found.realistic = {"unroll": server("ours", 9_000), "bare_onnx": server("by hand", 6_000)}
+    found.starts = {"unroll": [Start(s, [130.0, 60.0]) for s in (1.8, 9.0, 1.9)], "idle": [Start(1.2, [90.0])] * 3}
+    found.sustained = {"unroll": {64: load(30_000, 1.0, 2.4)}}
     found.large = {4: load(600)}
-    rows = {"json_in_ms": 0.3, "model_ms": 0.9, "json_out_ms": 0.1}
-    found.engine = {"threads": 1, "shapes": [shape(5, 1, 0.1), shape(50, 64, 2.0), shape(1000, 1, 0.2)], "rows": rows}
+    found.engine = engine()
     found.overload = [
-        {"rows": rows, "items": items, "seconds": 5.0, "phases": [phase(0.8), phase(2), phase(5)]}
+        {"rows": rows, "items": items, "seconds": 5.0, "phases": [phase(0.8), phase(2), phase(5, goodput_rps=405.0)]}
         for rows, items in ((1000, 5), (1, 10_000))
     ]
     return found
@@ -60,14 +70,25 @@ def test_a_good_run_shows_everything(results: Results) -> None:
 @pytest.mark.parametrize(
     ("change", "what"),
     [
-        (lambda r: r.servers.update(unroll=server("ours", 5000)), "the best of the peers"),
+        (lambda r: r.servers.update(unroll=server("ours", 28_000)), "64 connections, requests/s against by hand"),
+        (lambda r: r.servers.update(unroll=server("ours", 27_000)), "64 connections, requests/s against echo"),
+        (lambda r: r.servers.update(unroll=server("ours", 28_000)), "64 connections, requests/s against FastAPI"),
+        (lambda r: r.servers.update(unroll=server("ours", 24_000)), "16 connections, requests/s against by hand"),
+        (lambda r: r.servers.update(unroll=server("ours", 12_000)), "1 connection, requests/s against by hand"),
         (lambda r: r.servers.update(unroll=server("ours", 30_000, failed=1)), "wrong or failed"),
-        (lambda r: r.servers.update(unroll=server("ours", 30_000, p50=4.0)), "1 connection, p50"),
-        (lambda r: r.sustained["unroll"].update({64: load(1, 1.0, 5.0)}), "p99 against p50 after load"),
-        (lambda r: r.engine["shapes"].append(shape(1000, 1, 1.0)), "length 1000, batch 1"),
+        (lambda r: r.servers.update(unroll=server("ours", 30_000, p50=0.14)), "1 connection, p50"),
+        (lambda r: r.servers.update(unroll=server("ours", 30_000, p99=2.6)), "16 connections, p99"),
+        (lambda r: r.realistic.update(unroll=server("ours", 8_000)), "realistic model, 64 connections"),
+        (lambda r: r.realistic.update(unroll=server("ours", 4_000)), "realistic model, 1 connection"),
+        (lambda r: r.realistic.update(unroll=server("ours", 9_000, failed=1)), "realistic model, answers wrong"),
+        (lambda r: r.sustained["unroll"].update({64: load(1, 1.0, 2.6)}), "p99 against p50 after load"),
+        (lambda r: r.engine.update(engine(1.2)), "engine, F 8, 64 units, length 100, batch 32"),
+        (lambda r: r.engine.update(engine(1.1, torch=0.9)), "(PyTorch)"),
         (lambda r: r.overload[0]["phases"].append(phase(5, without_retry_after=1)), "1,000 rows of 5 items: answers"),
-        (lambda r: r.overload[1]["phases"].append(phase(5, goodput_rps=440.0)), "1 row of 10,000 items: goodput"),
-        (lambda r: r.starts.append(6.5), "ready"),
+        (lambda r: r.overload[1]["phases"].append(phase(5, goodput_rps=390.0)), "1 row of 10,000 items: goodput"),
+        (lambda r: r.overload[1]["phases"].append(phase(2, goodput_rps=440.0)), "1 row of 10,000 items: goodput"),
+        (lambda r: r.starts.update(unroll=[Start(2.1, [130.0])]), "ready"),
+        (lambda r: r.starts.update(unroll=[Start(1.9, [141.0])]), "memory of the worker"),
     ],
 )
 def test_what_a_run_does_not_show_is_said(results: Results, change: Any, what: str) -> None:
@@ -75,14 +96,34 @@ def test_what_a_run_does_not_show_is_said(results: Results, change: Any, what: s
     assert any(what in verdict.what for verdict in verdicts(results) if not verdict.shown)
 
 
+def test_what_was_not_measured_has_no_verdict(results: Results) -> None:
+    results.servers = {"unroll": results.servers["unroll"]}
+    results.realistic, results.starts = {"bare_onnx": results.realistic["bare_onnx"]}, {}
+    results.engine, results.overload, results.sustained = None, [], {}
+    assert {verdict.what for verdict in verdicts(results)} == {
+        "1 connection, p99 against p50",
+        "16 connections, p99 against p50",
+        "64 connections, p99 against p50",
+        "answers wrong or failed",
+        "1,000 rows a request, rows/s",
+    }
+
+
 def test_the_page_has_every_part_and_whole_tables(results: Results) -> None:
     page = report.markdown(results, "results.svg")
-    for title in ("must show", "One row", "60 s of load", "engine", "1,000 rows", "Start", "Overload", "Left out"):
+    for title in ("must show", "One row", "60 s of load", "realistic", "engine", "1,000 rows", "Start", "Overload", "Left out"):
         assert title in page
-    assert "| ours | 64 | 30,000 | 1.000 | 2.000 | 0.750 | 0 | 0 of 100 |" in page
+    assert "| ours | 64 | 30,000 | 0.120 | 0.250 | 2.08 | 0.682 | 0 | 0 of 100 |" in page
     for block in page.split("\n\n"):
         if block.startswith("|"):
             assert len({line.count("|") for line in block.splitlines()}) == 1
+
+
+def test_starts_alone_have_a_heading(results: Results) -> None:
+    results.servers = {}
+    page = report.markdown(results, "results.svg")
+    assert "## Start and memory\n\n| server | ready after s | MB then, by process |" in page
+    assert "| ours | 9.00 | 130 + 60 |" in page
 
 
 def test_a_run_with_nothing_in_it_has_a_page() -> None:

@@ -1,9 +1,11 @@
 import json
+from pathlib import Path
 
 import pytest
 
+from benchmarks.realistic import SERVERS, Realistic
 from benchmarks.servers import NotServing, check
-from benchmarks.targets import ROW, TARGETS, numbers
+from benchmarks.targets import IDLE, ROW, TARGETS, TORCH, Target, environ, numbers
 from loadtests.target import ROOT
 
 
@@ -32,14 +34,23 @@ def test_an_answer_that_does_not_echo_is_refused(items: list[float]) -> None:
         check(b"[[0.01, 0.19, 0.4]]", items)
 
 
-@pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.name)
-def test_every_target_is_asked_the_same_row(target: object) -> None:
-    (body,) = [each.body for each in TARGETS if each is target]
-    document = json.loads(body)
+@pytest.mark.parametrize("target", [*TARGETS, IDLE], ids=lambda target: target.name)
+def test_every_target_is_asked_the_same_row(target: Target) -> None:
+    document = json.loads(target.body)
     assert ROW in (document.get("sequences", [None])[0], document.get("inputs", [{}])[0].get("data"))
 
 
-@pytest.mark.parametrize("peer", [target.environment for target in TARGETS if target.environment])
+def test_the_realistic_model_is_asked_of_ours_and_the_fastest_peers() -> None:
+    home = Path("home")
+    targets = Realistic(home, home / "models" / "many_to_many" / "1", [0.5] * 100).targets(TARGETS)
+    assert [target.name for target in targets] == list(SERVERS)
+    for target in targets:
+        ((row,),) = json.loads(target.body).values()
+        assert len(row) == len(target.expected) == 100
+        assert environ(target, home, home)["BENTOML_HOME"] == "home"
+
+
+@pytest.mark.parametrize("peer", [TORCH, *(target.environment for target in TARGETS if target.environment)])
 def test_every_peer_is_pinned_exactly_and_without_addresses(peer: str) -> None:
     lines = (ROOT / "requirements" / f"bench-{peer}.txt").read_text().splitlines()
     assert lines

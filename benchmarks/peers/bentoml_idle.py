@@ -1,0 +1,12 @@
+"""A BentoML service that does nothing, to start beside ours: `bentoml serve benchmarks.peers.bentoml_idle:Idle`."""
+
+# mypy: disable-error-code="untyped-decorator"
+
+import bentoml
+
+
+@bentoml.service
+class Idle:
+    @bentoml.api
+    def predict(self, sequences: list[list[float]]) -> list[list[float]]:
+        return sequences

@@ -1,0 +1,41 @@
+"""Triton, its Python backend by PyTriton: `python -m benchmarks.peers.triton_app PORT FOLDER`, where it may write."""
+
+# mypy: disable-error-code="import-not-found,untyped-decorator"
+
+import signal
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pytriton.decorators import batch
+from pytriton.model_config import DynamicBatcher, ModelConfig, Tensor
+from pytriton.triton import Triton, TritonConfig
+
+from benchmarks.peers.model import load
+
+LOOPBACK = "127.0.0.1"
+model = load()
+
+
+@batch
+def predict(sequences: Any) -> Any:
+    return {"sequences": model(sequences)}
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        return int(probe.getsockname()[1])
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # Triton's shared memory would stay behind
+    ports = {"http_port": int(sys.argv[1]), "grpc_port": free_port(), "metrics_port": free_port()}
+    addresses = {"http_address": LOOPBACK, "grpc_address": LOOPBACK, "metrics_address": LOOPBACK}
+    rows = Tensor(name="sequences", dtype=np.float32, shape=(-1,))
+    batching = ModelConfig(max_batch_size=64, batcher=DynamicBatcher())
+    with Triton(config=TritonConfig(**ports, **addresses), workspace=Path(sys.argv[2]) / "workspace") as triton:
+        triton.bind("many_to_many", predict, inputs=[rows], outputs=[rows], config=batching)
+        triton.serve()
