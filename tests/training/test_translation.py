@@ -1,5 +1,8 @@
 """The ONNX graph beside a SavedModel: what is in it, and that the gate refuses every way to get it wrong."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +14,7 @@ from onnx import numpy_helper
 
 from contract import translation as contract
 from contract.topologies import Floats
+from tests.conftest import ROOT
 from tests.training.conftest import Trained, own_data
 from training import translation
 from training.gate import Translated, judge, judge_translation
@@ -152,3 +156,10 @@ def test_steps_with_their_state_are_the_whole_to_the_last_bit(many_to_many: Trai
         assert output[0, 0] == whole[0, time]
     assert np.array_equal(h, last_h)
     assert np.array_equal(c, last_c)
+
+
+def test_judging_it_tells_nobody_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    """Left to itself ONNX Runtime keeps an id of the machine, a database of what it has to tell, and a session."""
+    environ = {**os.environ, "HOME": str(tmp_path), "TMPDIR": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", "import training, onnxruntime"], cwd=ROOT, env=environ, check=True, timeout=60)
+    assert list(tmp_path.iterdir()) == []
