@@ -91,9 +91,10 @@ class OnnxRuntime:
 
     def _no_state(self, rows: int) -> Floats:
         """(rows, units): before the first step."""
-        if rows > len(self._zeros):
-            self._zeros = np.zeros((rows, self._units), np.float32)
-        return self._zeros[:rows]
+        zeros = self._zeros  # another thread may replace them meanwhile
+        if rows > len(zeros):
+            self._zeros = zeros = np.zeros((rows, self._units), np.float32)
+        return zeros[:rows]
 
 
 def _providers() -> list[str]:
