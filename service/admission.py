@@ -45,9 +45,10 @@ class Admission:
         self._strict_until = -math.inf
         self._refusals: dict[str, tuple[float, Overloaded]] = {}  # reason -> until when to repeat it
 
-    def full(self, coming: int = 0) -> bool:
-        """Whether what waits and what is `coming` take longer than they should. Else nothing is refused for that reason."""
-        return self._waiting + coming > self._most_seconds * (self._rate or math.inf)
+    @property
+    def full(self) -> bool:
+        """Whether what waits takes longer than it should. Else nothing is refused for that reason."""
+        return self._waiting > self._most_seconds * (self._rate or math.inf)
 
     @property
     def waiting_requests(self) -> int:
@@ -69,16 +70,14 @@ class Admission:
         finally:
             del refusal  # it refers to this frame: what the request holds would stay until the collector comes
 
-    def refusal(self, size: int | None, coming: int = 0) -> Overloaded | None:
-        """Why `enter` would refuse a request once others, `coming` as work, have arrived; None if it would let it in."""
-        waiting = self._waiting + coming
-        if not self.full(coming):
+    def refusal(self, size: int | None) -> Overloaded | None:
+        """Why `enter` would refuse a request; None if it would let it in."""
+        if not self.full:
             self._over = None
-        elif (size is None or not (waiting <= COMPANY * (size + EACH) or (size <= SMALL and self._requests < FEW))) and (
-            # What comes may yet be refused for reasons of its own: it makes no overload, and counts where there is one.
-            self._stands() if self.full() else self._clock() < self._strict_until
-        ):
-            return self._overloaded("time", waiting)
+        elif (
+            size is None or not (self._waiting <= COMPANY * (size + EACH) or (size <= SMALL and self._requests < FEW))
+        ) and self._stands():
+            return self._overloaded("time", self._waiting)
         return None if size is None or self._fits(size, 0) else self._overloaded("bytes", self._held)
 
     def hold(self, size: int, so_far: int = 0) -> None:

@@ -99,17 +99,32 @@ class Batcher:
 
         Whoever is to be told of it is named by `watch`.
         """
+        if caller.alone and not self.busy:
+            plan = self._model.plan(rows)
+            if plan.seconds <= INLINE_SECONDS:
+                return self._run_alone(plan, caller, watch)
         loop = asyncio.get_running_loop()
         waiting = _Waiting(rows, loop.create_future(), caller, time.monotonic(), watch)
         self._queue.append(waiting)
-        if caller.alone and not self._awake:
-            self._turn(loop, 0)  # two turns of the loop sooner
-        else:
-            self._wake(loop)
+        self._wake(loop)
         try:
             return await waiting.answer
         finally:
             del waiting  # an error refers to this frame: it, and all that it came with, would stay until the collector comes
+
+    def _run_alone(self, plan: Plan, caller: Caller, watch: Any) -> Answer:
+        """A request that nobody could share a batch with, here and now: without a queue, a future or a turn of the loop."""
+        rows, begun = plan.rows, time.monotonic()
+        self._count(rows, waited=0.0)
+        trace = None if caller.trace is None else BatchTrace([(caller.trace, begun)], len(rows.lengths), self._labels)
+        with trace or UNTRACED:
+            values = self._compute(plan, trace)
+        if isinstance(values, Exception):
+            raise values
+        answer = self._model.answer(rows, values)
+        if watch is not None:
+            self._safely_tell(watch, rows, answer, [len(rows.lengths)], [time.monotonic() - begun])
+        return answer
 
     def _wake(self, loop: asyncio.AbstractEventLoop) -> None:
         if not self._awake and self._queue:
@@ -132,10 +147,7 @@ class Batcher:
 
     def _start(self, batch: list[_Waiting], loop: asyncio.AbstractEventLoop) -> None:
         rows = Rows.end_to_end([waiting.rows for waiting in batch])
-        tallies.add(self._waited, time.monotonic() - batch[0].since)
-        tallies.add(self._rows, len(rows.lengths))
-        tallies.add(self._items, len(rows.values))
-        tallies.soon()  # a run may be long, and its caller inside the process
+        self._count(rows, waited=time.monotonic() - batch[0].since)
         traced = [(waiting.caller.trace, waiting.since) for waiting in batch if waiting.caller.trace is not None]
         trace = BatchTrace(traced, len(rows.lengths), self._labels) if traced else None
         plan = self._model.plan(rows)
@@ -153,6 +165,11 @@ class Batcher:
             raise
         self._awake = True
         run.add_done_callback(lambda done: self._after(loop, batch, rows, done))
+
+    def _count(self, rows: Rows, waited: float) -> None:
+        tallies.add(self._waited, waited)
+        tallies.add(self._rows, len(rows.lengths))
+        tallies.add(self._items, len(rows.values))
 
     def _after(
         self, loop: asyncio.AbstractEventLoop, batch: list[_Waiting], rows: Rows, done: "asyncio.Future[Computed]"
@@ -241,26 +258,23 @@ class Batcher:
             return error
 
     def _watched(self, batch: list[_Waiting], rows: Rows, outcomes: _Outcomes) -> None:
-        """Of a batch that has been answered, tell who watches."""
-        if self._tell is None:
-            return
-        try:
-            self._tell_of(self._tell, batch, rows, outcomes)
-        except Exception:  # nobody who asked is to suffer for who watches
-            logger.exception("telling of a batch failed")
-
-    @staticmethod
-    def _tell_of(tell: Tell, batch: list[_Waiting], rows: Rows, outcomes: _Outcomes) -> None:
-        """At once where one watches all of it."""
+        """Of a batch that has been answered, tell who watches: at once where one watches all of it."""
         now, watch = time.monotonic(), batch[0].watch
         seconds = [now - waiting.since for waiting in batch if waiting.watch is watch]
         if outcomes.whole is not None and len(seconds) == len(batch):
-            if watch is not None:
-                tell(watch, rows, outcomes.whole, [len(waiting.rows.lengths) for waiting in batch], seconds)
+            self._safely_tell(watch, rows, outcomes.whole, [len(waiting.rows.lengths) for waiting in batch], seconds)
             return
         for waiting, outcome in zip(batch, outcomes.each, strict=True):
-            if waiting.watch is not None and isinstance(outcome, Answer):
-                tell(waiting.watch, waiting.rows, outcome, [len(waiting.rows.lengths)], [now - waiting.since])
+            if isinstance(outcome, Answer):
+                self._safely_tell(waiting.watch, waiting.rows, outcome, [len(waiting.rows.lengths)], [now - waiting.since])
+
+    def _safely_tell(self, watch: Any, rows: Rows, answer: Answer, requests: list[int], seconds: list[float]) -> None:
+        if watch is None or self._tell is None:
+            return
+        try:
+            self._tell(watch, rows, answer, requests, seconds)
+        except Exception:  # nobody who asked is to suffer for who watches
+            logger.exception("telling of a batch failed")
 
     @staticmethod
     def _gone(caller: Caller) -> bool:

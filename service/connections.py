@@ -8,20 +8,20 @@ that does not read its answer.
 import asyncio
 from collections.abc import Callable
 from itertools import chain
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
 import httptools
-from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 
 from service import metrics
+from service.direct import DirectExchange
 from service.errors import HeadersTooLarge, NotHTTP, UnrollError
 from service.refusing import Refused, Refusing
-from service.routes import CLOSE, IN_HAND, ErrorRenderer
+from service.routes import CLOSE, ErrorRenderer, Route
 from service.shedding import Shedding
 from service.too_many import TooMany
 from service.unread import Unread
 from service.upgrades import behind_head, framing
-from service.writing import Together, written
+from service.writing import written
 
 SPARE: Final = 1024
 """So many connections beyond the most are told so; those beyond are hung up on."""
@@ -38,6 +38,16 @@ class ConnectionLimits(NamedTuple):
     header_seconds: float  # for them to arrive
     write_seconds: float  # for a client that has stopped reading to read on
     unread_bytes: int  # of answers, of all connections
+
+
+class Direct(Protocol):
+    """Who takes requests past ASGI: the transport."""
+
+    def direct(self, target: bytes) -> Route | None:
+        """The route of a `POST` that it would take; None where there is none."""
+
+    def begin(self, route: Route, exchange: DirectExchange) -> None:
+        """Answer it."""
 
 
 class _Trailers(list[tuple[bytes, bytes]]):
@@ -62,12 +72,14 @@ class Connection(Refusing):
         limits: ConnectionLimits,
         unread: Unread,
         shedding: Shedding | None,
+        direct: Direct | None,
         render_error: ErrorRenderer,
         **uvicorns: Any,
     ) -> None:
         super().__init__(shedding, **uvicorns)
+        self._direct = direct if not self.access_log else None
+        self._taken: tuple[Route, DirectExchange, Any] | None = None  # past ASGI, if it comes whole; with the one before
         self._limits, self._unread, self._render_error = limits, unread, render_error
-        self._extensions: dict[str, dict[object, object]] = {IN_HAND: {"tasks": self.tasks}}
         self._in_head = False  # a part of a request's head is here, and not all
         self._moved = False  # in this chunk a head began, or something of a body was
         self._most = 0  # bytes that the head which is being read has at most
@@ -85,7 +97,8 @@ class Connection(Refusing):
             if beyond > SPARE:
                 transport.abort()
                 return
-            self.app, self.shedding = TooMany(self.app, self._limits.connections, self._render_error), None
+            self.app = TooMany(self.app, self._limits.connections, self._render_error)
+            self.shedding = self._direct = None
         self._owes_more()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -107,6 +120,8 @@ class Connection(Refusing):
         self._most = (self._most if self._in_head else 0) + len(data)
         self._moved = False
         self._feed(data)
+        if self._taken is not None:
+            self._begin(*self._taken)
         cycle = self.cycle
         if refusing is not None and cycle is not before and isinstance(cycle, Refused) and not cycle.more_body:
             refusing.learn(data, cycle.refusal)
@@ -137,11 +152,8 @@ class Connection(Refusing):
         ):
             self._refused = self._too_large()
             raise _TooLarge
-        if self.shedding is None or not self.shedding.full or not self.refuse_early(self.shedding):
-            self.scope["extensions"] = self._extensions
+        if (self.shedding is None or not self.shedding.full or not self.refuse_early(self.shedding)) and not self._take():
             super().on_headers_complete()
-            if self.scope["method"] != "HEAD":  # whose head is all of its answer
-                self.cycle.transport = Together(self.transport)  # type: ignore[assignment]
             if self.parser.should_upgrade():
                 self._framing = framing(headers)
         self.headers = _TRAILERS
@@ -150,21 +162,16 @@ class Connection(Refusing):
         cycle, self._moved = self.cycle, True
         if isinstance(cycle, Refused) or cycle.response_complete:
             return
-        if not cycle.body and len(body) <= HIGH_WATER_LIMIT:  # most bodies come in one piece, which uvicorn would copy twice
-            cycle.body = body  # type: ignore[assignment]
-            cycle.message_event.set()
-            return
-        if isinstance(cycle.body, bytes):
-            cycle.body = bytearray(cycle.body)
-        super().on_body(body)
+        if isinstance(cycle, DirectExchange):
+            cycle.add(body)
+        else:
+            super().on_body(body)
 
     def on_message_complete(self) -> None:
         if self._framing:
             return
         super().on_message_complete()
         cycle = self.cycle
-        if self.shedding is not None and cycle.body and not cycle.response_complete and not self.pipeline:
-            self.shedding.expect(len(cycle.body))
         if cycle.response_complete and cycle.more_body:  # the rest of a body whose answer was sent before it came
             cycle.more_body = False
             self._owes_nothing()
@@ -192,6 +199,30 @@ class Connection(Refusing):
     def resume_writing(self) -> None:
         super().resume_writing()
         self._has_read()
+
+    def _take(self) -> bool:
+        """Whether the request whose head is here goes past ASGI, should all of it come with what came now."""
+        if self._direct is None or not self.usual or self.parser.get_method() != b"POST":
+            return False
+        route = self._direct.direct(self.url)
+        if route is None or any(name == b"origin" for name, _ in self.headers):  # the latter is for `browsers.py`
+            return False
+        exchange = DirectExchange(self.transport, self.headers, self.server_state.default_headers, self.on_response_complete)
+        self._taken = route, exchange, self.cycle
+        self.cycle = exchange  # type: ignore[assignment]
+        return True
+
+    def _begin(self, route: Route, exchange: DirectExchange, before: Any) -> None:
+        """What came has been read: answer the request past ASGI, or leave one that is not here whole to uvicorn."""
+        self._taken = None
+        if not exchange.more_body and self._direct is not None:
+            self._direct.begin(route, exchange)
+        elif self._refused is None:
+            self.cycle, self.headers = before, exchange.pairs
+            super().on_headers_complete()
+            self.headers = _TRAILERS
+            if exchange.body:
+                super().on_body(exchange.body)
 
     def _feed(self, data: bytes) -> None:
         """To the parser, which stops behind the head of each request that offers an upgrade; none is ever taken."""
@@ -272,12 +303,14 @@ class Connection(Refusing):
             self._write_stall = None
 
 
-def connections(limits: ConnectionLimits, shedding: Shedding | None, render_error: ErrorRenderer) -> Callable[..., Connection]:
+def connections(
+    limits: ConnectionLimits, shedding: Shedding | None, render_error: ErrorRenderer, direct: Direct | None = None
+) -> Callable[..., Connection]:
     """What to give uvicorn for its `http`."""
 
     unread = Unread(limits.unread_bytes)
 
     def connection(**uvicorns: Any) -> Connection:
-        return Connection(limits, unread, shedding, render_error, **uvicorns)
+        return Connection(limits, unread, shedding, direct, render_error, **uvicorns)
 
     return connection

@@ -54,15 +54,26 @@ class Refusing(Idling):
         self._hold(shedding, Refused(refusal, more_body=False))
         return True
 
+    @property
+    def usual(self) -> bool:
+        """Whether the request whose head is here is one of HTTP/1.1 that offers no upgrade, expects nothing, keeps its
+        connection, whose client reads, and whose turn it is to be answered."""
+        parser, before = self.parser, self.cycle
+        return (
+            (before is None or before.response_complete)
+            and parser.get_http_version() == "1.1"
+            and parser.should_keep_alive()
+            and not parser.should_upgrade()
+            and not self.expect_100_continue
+            and not self.flow.write_paused
+        )
+
     def refuse_early(self, shedding: Shedding) -> bool:
         """Refuse the request whose headers are here, if that can be done here; its body is dropped. Whether it was done."""
-        parser, before = self.parser, self.cycle
-        usual = parser.get_http_version() == "1.1" and parser.should_keep_alive() and not parser.should_upgrade()
-        ours = before is None or before.response_complete  # it is this one's turn to be answered
-        if not usual or not ours or self.expect_100_continue or self.flow.write_paused:
+        if not self.usual:
             return False
         try:
-            refusal = shedding.early(parser.get_method(), self.url, self.headers)
+            refusal = shedding.early(self.parser.get_method(), self.url, self.headers)
         except Exception:  # of which the parser would make a 400
             logger.exception("refusing early failed; the request goes the usual way")
             return False

@@ -17,9 +17,6 @@ from service.keys import Scope
 
 CLOSE: Final = (b"connection", b"close")
 """The header of an answer that is the last one of its connection."""
-IN_HAND: Final = "unroll.in_hand"
-"""The ASGI extension whose `tasks` are those of this worker that answer a request, of which perhaps only the head is here; one
-that has just been answered may be among them."""
 NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 
 

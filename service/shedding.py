@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple
 from prometheus_client import Counter as Metric
 
 from service import metrics
-from service.admission import EACH, Admission
+from service.admission import Admission
 from service.errors import Overloaded, UnrollError
 from service.guard import Guard
 from service.headers import RequestIds, announced_bytes, check_content_type, timeout
@@ -68,8 +68,7 @@ class Shedding:
     ) -> None:
         self._routes, self._admission, self._guard, self._observer, self._ids = routes, admission, guard, observer, ids
         self._most_bytes = most_bytes
-        self._stopped = False
-        self._coming = 0  # work that came in this turn of the event loop and will arrive within it
+        self.stopped = False
         self._known: dict[bytes, Asked] = {}  # by all of the head's bytes
         self._start: tuple[Response | None, object, bytes] = None, None, b""  # of an answer, up to its id
         self._held: deque[tuple[float, Callable[[], None]]] = deque()  # until when at most, on the loop's clock
@@ -83,18 +82,11 @@ class Shedding:
     @property
     def full(self) -> bool:
         """Whether `early` may have something to refuse."""
-        return self._admission.full(self._coming) and not self._stopped
+        return self._admission.full and not self.stopped
 
     def stop(self) -> None:
         """Leave every refusal to the usual way: whatever is around the application has a say in each from now on."""
-        self._stopped = True
-
-    def expect(self, size: int) -> None:
-        """A body is here whole, of which the last `size` bytes came now. Admission hears of it when its request's task runs;
-        one turn of the event loop brings many, and each would find as much room as the first."""
-        if not self._coming:
-            asyncio.get_running_loop().call_soon(self._arrived)  # what is read next is read after their tasks have run
-        self._coming += size + EACH
+        self.stopped = True
 
     def early(self, method: bytes, target: bytes, headers: Sequence[tuple[bytes, bytes]]) -> Refusal | None:
         """The refusal of a request whose headers are here; None where it must go the usual way."""
@@ -133,7 +125,7 @@ class Shedding:
 
     def _refusal(self, asked: Asked) -> Refusal | None:
         begun, (route, stated, size) = time.perf_counter(), asked
-        error = self._admission.refusal(size, self._coming)
+        error = self._admission.refusal(size)
         if error is None:
             return None
         try:
@@ -168,9 +160,6 @@ class Shedding:
         released = asyncio.Event()
         self.hold(released.set)
         await released.wait()
-
-    def _arrived(self) -> None:
-        self._coming = 0
 
     def _release(self) -> None:
         uncounted, self._uncounted = self._uncounted, []

@@ -11,24 +11,24 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from typing import Any, NamedTuple
 
 from starlette.routing import BaseRoute, Match, Mount
 from starlette.routing import Route as StarletteRoute
 from starlette.staticfiles import StaticFiles
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service import metrics
 from service.admission import Admission
 from service.caller import Caller, CallerGone
+from service.direct import DirectExchange, Turns, run_eagerly
 from service.errors import BodyTooLarge, Overloaded, SlowBody, UnknownRoute, UnrollError, WrongMethod
+from service.exchange import AsgiExchange, Exchange
 from service.guard import Guard
 from service.headers import RequestIds, announced_bytes, check_content_type, timeout
 from service.observing import OK, Observer
-from service.routes import CLOSE, IN_HAND, ErrorRenderer, Request, Response, Route, Routes
+from service.routes import CLOSE, NOTHING, ErrorRenderer, Request, Response, Route, Routes
 from service.shedding import Shedding
-from service.shortcuts import read_whole, write_whole
 from service.tallies import tallies
 from service.tracing import RequestTrace
 
@@ -61,10 +61,26 @@ class Transport:
         self._limits, self._admission, self._guard, self._render_error = limits, admission, guard, render_error
         self._observer = observer
         self._routes, self._identity = Routes(), RequestIds()
+        self._direct: dict[bytes, Route] = {}  # by the target that a request line has
+        self._turns = Turns(lambda: admission.waiting_requests)
         self.shedding = Shedding(self._routes, admission, guard, observer, self._identity, limits.body_bytes)
 
     def add(self, *routes: Route) -> None:
         self._routes.add(*routes)
+        self._direct |= {route.path.encode(): route for route in routes if (route.method, route.scope) == ("POST", "predict")}
+
+    def direct(self, target: bytes) -> Route | None:
+        """The route of a `POST` that may go past ASGI; None where it may not, or there is none."""
+        return None if self.shedding.stopped else self._direct.get(target)
+
+    def begin(self, route: Route, exchange: DirectExchange) -> None:
+        """Answer a request that is here whole, as soon as it is known whether it is alone."""
+
+        def start(alone: bool) -> None:
+            exchange.alone = alone
+            run_eagerly(self._answer(route, NOTHING, exchange))
+
+        self._turns.begin(start)
 
     def around(self, app: ASGIApp, routes: Sequence[BaseRoute]) -> ASGIApp:
         """`app`, which has `routes`, with our routes in front of it.
@@ -76,10 +92,11 @@ class Transport:
             if scope["type"] != "http":
                 await app(scope, receive, send)
             elif (found := self._routes.find(scope["path"])) is not None and self._guard.has(found[0].scope):
-                await self._answer(*found, scope, receive, send)
+                await self._answer(*found, AsgiExchange(scope, receive, send))
             elif (error := self._not_there(scope, routes) or self._kept_out(scope)) is not None:
                 metrics.requests.labels("other", error.slug).inc()
-                await _send(self._render_error(error), self._identity(dict(scope["headers"])), send)
+                exchange = AsgiExchange(scope, receive, send)
+                await exchange.send(self._render_error(error), self._identity(exchange.headers))
             else:
                 tallies.tell()  # `/metrics` is among what BentoML answers
                 await app({**scope, "headers": list(filter(_is_plain, scope["headers"]))}, receive, send)
@@ -91,7 +108,7 @@ class Transport:
         for route in routes:
             match, child = route.matches(scope)
             if match is Match.PARTIAL and isinstance(route, StarletteRoute):
-                return self._kept_out(scope) or _wrong_method(scope, ", ".join(route.methods or ()))
+                return self._kept_out(scope) or _wrong_method(scope["method"], scope["path"], ", ".join(route.methods or ()))
             if match is Match.FULL:
                 if not isinstance(route, Mount) or not isinstance(route.app, StaticFiles):
                     return None
@@ -104,28 +121,28 @@ class Transport:
     def _kept_out(self, scope: Scope) -> UnrollError | None:
         return self._guard.refusal(scope["path"], dict(scope["headers"]))
 
-    async def _answer(self, route: Route, path: Mapping[str, str], scope: Scope, receive: Receive, send: Send) -> None:
+    async def _answer(self, route: Route, path: Mapping[str, str], exchange: Exchange) -> None:
         begun = time.perf_counter()
-        headers = dict(scope["headers"])
+        headers = exchange.headers
         identity = self._identity(headers)
-        method = scope["method"] if scope["method"] in METHODS else OTHER
+        method = exchange.method if exchange.method in METHODS else OTHER
         self._observer.begin(headers, identity[1])
         trace = None
         status, outcome = UnrollError.status, UnrollError.slug
         try:
             key = self._guard.admit(headers, route.scope)
             trace = self._observer.trace(headers, method, route.path, identity[1])
-            response = await self._handle(route, path, scope, headers, receive, trace, key)
+            response = await self._handle(route, path, exchange, trace, key)
         except Overloaded as error:
             status, outcome = error.status, error.slug
             error.__traceback__ = None  # it is kept and raised again: the frames, and the body in them, would be kept too
             refusal = self.shedding.answer(route, error)
             await self.shedding.held()
-            await _send(refusal, identity, send)
+            await exchange.send(refusal, identity)
         except UnrollError as error:
             status, outcome = error.status, error.slug
             route.count(outcome)
-            await self._refuse(route.render_error(error), identity, receive, send)
+            await self._refuse(route.render_error(error), identity, exchange)
         except CallerGone:
             status, outcome = GONE, "caller-gone"
             route.count(outcome)
@@ -133,42 +150,34 @@ class Transport:
             logger.exception("%s %s failed", route.method, route.path)
             route.count(outcome)
             fault = UnrollError("the service failed to answer; its log says why.")
-            await _send(route.render_error(fault), identity, send)
+            await exchange.send(route.render_error(fault), identity)
         else:
             status, outcome = response.status, OK
             tallies.add(route.answered)
-            if not write_whole(response, identity, send):
-                await _send(response, identity, send)
+            await exchange.send(response, identity)
             tallies.add(route.seconds, time.perf_counter() - begun)
         tallies.soon()
         if trace is not None or outcome is not OK or self._observer.samples:
             self._observer.end(trace, method, route.path, status, outcome, time.perf_counter() - begun)
 
     async def _handle(
-        self,
-        route: Route,
-        path: Mapping[str, str],
-        scope: Scope,
-        headers: dict[bytes, bytes],
-        receive: Receive,
-        trace: RequestTrace | None,
-        key: str | None,
+        self, route: Route, path: Mapping[str, str], exchange: Exchange, trace: RequestTrace | None, key: str | None
     ) -> Response:
-        if scope["method"] != route.method and not (route.method == "GET" and scope["method"] == "HEAD"):
-            raise _wrong_method(scope, "GET, HEAD" if route.method == "GET" else route.method)
+        if exchange.method != route.method and not (route.method == "GET" and exchange.method == "HEAD"):
+            raise _wrong_method(exchange.method, route.path, "GET, HEAD" if route.method == "GET" else route.method)
+        headers = exchange.headers
         deadline = time.monotonic() + timeout(headers, self._limits.timeout, self._limits.most_timeout)
-        gone = partial(_gone, receive)
         if route.method != "POST":
-            return await route.handle(Request(b"", Caller(deadline, gone, trace), path, key))
+            return await route.handle(Request(b"", Caller(deadline, exchange.gone, trace), path, key))
         announced = announced_bytes(headers)
         if announced is not None and announced > self._limits.body_bytes:  # before a byte of it is read
             raise self._too_large(f"{announced}")
         check_content_type(headers)
         if route.scope == "predict":  # what an admin asks for is needed most when too much waits
             self._admission.enter(announced)
-        body = read_whole(receive)  # as it nearly always is
+        body = exchange.body
         if body is None:
-            body = await self._rest(_at_once(receive), receive)
+            body = await self._receive(exchange)
         elif len(body) > self._limits.body_bytes:
             raise self._too_large("more")
         else:
@@ -176,62 +185,61 @@ class Transport:
         size = len(body)
         self._admission.arrive(size)
         try:
-            handled = route.handle(Request(body, Caller(deadline, gone, trace, _alone(scope), size), path, key))
+            handled = route.handle(Request(body, Caller(deadline, exchange.gone, trace, exchange.alone, size), path, key))
+            exchange.body = None
             del body  # whoever handles it lets it go once it is read, and the next body is read to where it was
             return await handled
         finally:
             self._admission.leave(size)
 
-    async def _rest(self, message: Message | None, receive: Receive) -> bytes:
-        """A body that is perhaps to come, after what `message` has of it. Raises BodyTooLarge, SlowBody or CallerGone."""
+    async def _receive(self, exchange: Exchange) -> bytes:
+        """A body that is still to come. Raises BodyTooLarge, SlowBody or CallerGone."""
+        chunks, size = list[bytes](), 0
         try:
             async with asyncio.timeout(self._limits.body_seconds):
-                return await self._read_on(message or await receive(), receive)
+                more = True
+                while more:
+                    message = await exchange.receive()
+                    if message["type"] == "http.disconnect":
+                        raise CallerGone
+                    chunk = message.get("body", b"")
+                    if size + len(chunk) > self._limits.body_bytes:
+                        raise self._too_large("more")
+                    self._admission.hold(len(chunk), size)
+                    chunks.append(chunk)
+                    size += len(chunk)
+                    more = message.get("more_body", False)
         except TimeoutError:
+            self._admission.give_up(size)
             raise SlowBody(f"expected the body within {self._limits.body_seconds:g} s; received a part of it.") from None
-
-    async def _read_on(self, message: Message, receive: Receive) -> bytes:
-        chunks, size = [], 0
-        try:
-            while True:
-                if message["type"] == "http.disconnect":
-                    raise CallerGone
-                chunk = message.get("body", b"")
-                if size + len(chunk) > self._limits.body_bytes:
-                    raise self._too_large("more")
-                self._admission.hold(len(chunk), size)
-                chunks.append(chunk)
-                size += len(chunk)
-                if not message.get("more_body", False):
-                    return b"".join(chunks)
-                message = await receive()
         except BaseException:
             self._admission.give_up(size)
             raise
+        return b"".join(chunks)
 
     def _too_large(self, received: str) -> BodyTooLarge:
         most = self._limits.body_bytes
         detail = f"expected a body of at most {most} bytes; received {received}. Send the rows in several requests."
         return BodyTooLarge(detail, max_body_bytes=most)
 
-    async def _refuse(self, response: Response, identity: tuple[bytes, bytes], receive: Receive, send: Send) -> None:
+    async def _refuse(self, response: Response, identity: tuple[bytes, bytes], exchange: Exchange) -> None:
         """Send an error. One that came before the body was read closes the connection, after dropping what is left of it:
 
         closing at once would reset the connection under a client that is still sending, before it has read the answer.
         """
         closing = response._replace(headers=(*response.headers, CLOSE))
-        if response.status != BodyTooLarge.status:
-            await _send(closing if response.status == SlowBody.status else response, identity, send)
+        if response.status != BodyTooLarge.status or exchange.body is not None:
+            await exchange.send(closing if response.status == SlowBody.status else response, identity)
             return
-        await _send(closing, identity, send, more=True)
+        await exchange.send(closing, identity, more=True)
         dropped, more = 0, True
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(DRAIN_SECONDS):
                 while more and dropped < DRAIN_BYTES:
-                    message = await receive()
+                    message = await exchange.receive()
                     dropped += len(message.get("body", b""))
                     more = message.get("more_body", False)
-        await send({"type": "http.response.body", "body": b""})
+        await exchange.end()
 
 
 class Outermost:
@@ -251,12 +259,6 @@ class Outermost:
         await self._app(scope, receive, send)
 
 
-def _alone(scope: Scope) -> bool:
-    """Whether this is the only request in hand; False where the server does not say."""
-    in_hand = (scope.get("extensions") or {}).get(IN_HAND)
-    return in_hand is not None and len(in_hand["tasks"]) == 1
-
-
 def _is_plain(header: tuple[bytes, bytes]) -> bool:
     """Whether BentoML's layers may see it. OpenTelemetry's, which is among them, warns of each part of a header of its own
     that it cannot read, and fails at some that are not ASCII."""
@@ -264,30 +266,7 @@ def _is_plain(header: tuple[bytes, bytes]) -> bool:
     return name not in (b"baggage", b"tracestate") and value.isascii()
 
 
-def _gone(receive: Receive) -> bool:
-    """Whether a client whose request was read has disconnected."""
-    message = _at_once(receive)
-    return message is not None and message["type"] == "http.disconnect"
-
-
-def _at_once(receive: Receive) -> Message | None:
-    """What `receive` has to say now; None if it would wait. One step of it, which costs less than a timeout around it."""
-    asked: Any = receive()
-    try:
-        asked.send(None)
-    except StopIteration as answered:
-        message: Message = answered.value
-        return message
-    asked.close()
-    return None
-
-
-def _wrong_method(scope: Scope, allowed: str) -> WrongMethod:
+def _wrong_method(method: str, path: str, allowed: str) -> WrongMethod:
     methods = sorted(allowed.split(", "))  # Starlette keeps them in a set
-    detail = f"expected {' or '.join(methods)} at {scope['path']}; received {scope['method']}."
+    detail = f"expected {' or '.join(methods)} at {path}; received {method}."
     return WrongMethod(detail, headers={"allow": ", ".join(methods)}, allowed=methods)
-
-
-async def _send(response: Response, identity: tuple[bytes, bytes], send: Send, more: bool = False) -> None:
-    await send({"type": "http.response.start", "status": response.status, "headers": [*response.head, identity]})
-    await send({"type": "http.response.body", "body": response.body, "more_body": more})

@@ -9,8 +9,8 @@ from typing import Final
 import watchfiles
 
 logger = logging.getLogger(__name__)
-STEP_MS: Final = 10
-"""A change is acted upon when nothing else has changed for so long,"""
+STEP_MS: Final = 50
+"""A change is acted upon when nothing else has changed for so long. As often its thread wakes, and takes Python's lock;"""
 DEBOUNCE_MS: Final = 200
 """or at the latest after so long."""
 

@@ -34,6 +34,7 @@ GRID = (1, 2, 3, 5, 6, 7, 8)
 EVERY_LENGTH_TO = 256
 """Every single length up to here is tried, then the highest: four times further no length is special any more."""
 HELD_OUT_ROWS = 20_000
+PROVIDERS = ("CPUExecutionProvider",)
 MARGIN = 0.1
 """How much worse than the version in production a new one may be, in parts of the bar: seeds of a recipe differ by as much."""
 
@@ -61,9 +62,11 @@ class Exported:
 class Translated:
     """The translation under test, called as the service calls it."""
 
-    def __init__(self, folder: Path, topology: Topology, units: int) -> None:
-        self._session = onnxruntime.InferenceSession(folder / translation.FILE, providers=["CPUExecutionProvider"])
-        self._topology, self._units = topology, units
+    def __init__(self, folder: Path, plan: Plan) -> None:
+        self._topology, self._units = plan.topology, plan.units
+        self.pack = translation.rows_packed(plan.units)
+        files = (translation.FILE, translation.PACKED) if self.pack > 1 else (translation.FILE,)
+        self._sessions = {file: onnxruntime.InferenceSession(folder / file, providers=PROVIDERS) for file in files}
 
     def __call__(self, rows: Rows, time: int | None = None) -> Floats:
         inputs = self._topology.to_model(rows, time)
@@ -72,10 +75,20 @@ class Translated:
 
     def raw(self, inputs: Floats, lengths: Sequence[int], h: Floats | None = None, c: Floats | None = None) -> list[Floats]:
         """Outputs and the state after the last step, from a state that is zero by default."""
-        interrupts.check()
         zeros = np.zeros((len(inputs), self._units), np.float32)
-        given = (inputs, np.asarray(lengths, np.int32), zeros if h is None else h, zeros if c is None else c)
-        answer: list[Floats] = self._session.run(translation.OUTPUTS, dict(zip(translation.INPUTS, given, strict=True)))
+        return self._run(translation.FILE, inputs, lengths, zeros if h is None else h, zeros if c is None else c)
+
+    def packed(self, inputs: Floats) -> Floats:
+        """(batch, time, F) -> outputs, by the packed graph."""
+        packed = translation.pack(inputs, self.pack)
+        state = np.zeros((len(packed), self.pack * self._units), np.float32)
+        outputs, *_ = self._run(translation.PACKED, packed, [packed.shape[1]] * len(packed), state, state)
+        return translation.unpack(outputs, self.pack, len(inputs))
+
+    def _run(self, file: str, inputs: Floats, lengths: Sequence[int], *state: Floats) -> list[Floats]:
+        interrupts.check()
+        given = dict(zip(translation.INPUTS, (inputs, np.asarray(lengths, np.int32), *state), strict=True))
+        answer: list[Floats] = self._sessions[file].run(translation.OUTPUTS, given)
         return answer
 
 
@@ -93,20 +106,22 @@ def judge(model: keras.Model, folder: Path, plan: Plan) -> Iterator[Figure]:
 
 
 def judge_translation(model: keras.Model, folder: Path, plan: Plan) -> Iterator[Figure]:
-    """Those of the ONNX graph alone."""
+    """Those of the ONNX graphs alone."""
     try:
-        exported, translated = Exported(folder, plan.topology), Translated(folder, plan.topology, plan.units)
-        whole, state = _whole_translation(exported, translated, plan), _any_state(translated, model, plan)
-        steps = _steps_of_translation(exported, translated, plan) if plan.topology.return_sequences else None
-        company = _company(translated, plan)
+        yield from _translation(Exported(folder, plan.topology), Translated(folder, plan), model, plan)
     except Exception as error:  # ONNX Runtime's errors have no base of their own
         yield Figure(name=f"ONNX against SavedModel ({type(error).__name__})", value=math.inf, bar=plan.same)
-        return
-    yield Figure(name="ONNX against SavedModel", value=whole, bar=plan.same)
-    if steps is not None:
+
+
+def _translation(exported: Exported, translated: Translated, model: keras.Model, plan: Plan) -> Iterator[Figure]:
+    yield Figure(name="ONNX against SavedModel", value=_whole_translation(exported, translated, plan), bar=plan.same)
+    if plan.topology.return_sequences:
+        steps = _steps_of_translation(exported, translated, plan)
         yield Figure(name="ONNX against SavedModel, step by step", value=steps, bar=plan.same)
-    yield Figure(name="ONNX against Keras, a step from any state", value=state, bar=plan.same)
-    yield Figure(name="ONNX, alone against in a batch", value=company, bar=0)
+    if translated.pack > 1:
+        yield Figure(name="ONNX against SavedModel, packed", value=_packed(exported, translated, plan), bar=plan.same)
+    yield Figure(name="ONNX against Keras, a step from any state", value=_any_state(translated, model, plan), bar=plan.same)
+    yield Figure(name="ONNX, alone against in a batch", value=_company(translated, plan), bar=0)
 
 
 def against_production(folder: Path, production: Path, plan: Plan) -> Figure:
@@ -225,6 +240,13 @@ def _whole_translation(exported: Exported, translated: Translated, plan: Plan) -
         for rows in (Rows.of(list(values)), Rows.of(ragged)) if topology.any_length else (Rows.of(list(values)),):
             worst = _worse(worst, float(np.abs(translated(rows) - exported(rows)).max()))
     return worst
+
+
+def _packed(exported: Exported, translated: Translated, plan: Plan) -> float:
+    """On rows that fill a few packed ones, and one more."""
+    rows = random_rows(plan.seed, 3 * translated.pack + 1, plan.length, plan.recipe.domain)
+    inputs = plan.topology.to_model(Rows.of(list(rows)))
+    return float(np.abs(translated.packed(inputs) - exported.raw(inputs)).max())
 
 
 def _any_state(translated: Translated, model: keras.Model, plan: Plan) -> float:

@@ -67,7 +67,7 @@ def export(model: keras.Model, topology: Topology, folder: Path, scaling: Scalin
         _add_step(archive, model, scaling)
     with as_os_error():
         archive.write_out(str(folder), verbose=False)
-    translation.save(translation.translate(weights_of(model), topology.return_sequences, scaling), folder)
+    translation.save(weights_of(model), topology.return_sequences, scaling, folder)
 
 
 def weights_of(model: keras.Model) -> translation.Weights:

@@ -73,11 +73,35 @@ def translate(weights: Weights, per_step: bool, scaling: Scaling | None) -> onnx
     return graph.model(len(weights.kernel), units, ("batch", "time", outputs) if per_step else ("batch", outputs))
 
 
-def save(model: onnx.ModelProto, folder: Path) -> None:
-    """Put the translation into a SavedModel's folder. Raises OSError where it cannot be written."""
-    path = folder / translation.FILE
+def pack(weights: Weights, rows: int) -> Weights:
+    """Weights that compute so many rows side by side as one: in blocks, with zeros between what has nothing to do with another.
+
+    Adding a product with zero changes no sum, so each row's answer stays what it is to the last bit.
+    """
+    kernel, recurrent = (
+        np.concatenate([_diagonal(gate, rows) for gate in np.split(each, 4, axis=-1)], axis=-1)
+        for each in (weights.kernel, weights.recurrent)
+    )
+    bias = np.concatenate([np.tile(gate, rows) for gate in np.split(weights.bias, 4)])
+    return Weights(kernel, recurrent, bias, _diagonal(weights.head, rows), np.tile(weights.head_bias, rows))
+
+
+def save(weights: Weights, per_step: bool, scaling: Scaling | None, folder: Path) -> None:
+    """Put the translation, and the packed graph where it pays, into a SavedModel's folder. Raises OSError."""
+    _write(translate(weights, per_step, scaling), folder / translation.FILE)
+    rows = translation.rows_packed(len(weights.head))
+    if rows > 1:
+        _write(translate(pack(weights, rows), per_step, scaling), folder / translation.PACKED)
+
+
+def _write(model: onnx.ModelProto, path: Path) -> None:
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(model.SerializeToString(deterministic=True))
+
+
+def _diagonal(block: Floats, times: int) -> Floats:
+    """(rows, columns) -> (times * rows, times * columns): the block along the diagonal, zeros elsewhere."""
+    return np.kron(np.eye(times, dtype=np.float32), block)
 
 
 def _gates(keras: Floats) -> Floats:

@@ -1,103 +1,63 @@
-"""A translation as something to call, by ONNX Runtime: cut into calls whose values stay in the processor's cache.
+"""A version by its translation: each row by itself, or several as one where the layer is narrow and the rows are many."""
 
-Rows and steps may be cut anywhere, to the last bit: a row's answer depends on no other row, and the state at the end of a
-piece is the state before the next (tests/service/runtime/test_onnx_runtime.py).
-"""
-
+import logging
+from math import isfinite
 from pathlib import Path
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
-import onnxruntime
 
 from contract import translation
 from contract.topologies import Floats
+from service.runtime.onnx_graph import OnnxGraph
 
-Steps = npt.NDArray[np.int32]
-ANSWER: Final = translation.OUTPUTS[:1]
-PROVIDERS: Final = ("CUDAExecutionProvider", "CPUExecutionProvider")
-CELL_STEPS: Final = 3 * 2**17
-"""Most rows * steps * units of one call: 20 bytes each, so 8 MB. Nanoseconds for a step of a row, by what a call has of them
-(2026-11-29, AMD EPYC, 1 MB of L2 and 32 MB of L3, one thread):
-
-    F, units    100,000   200,000   400,000   800,000   1,600,000
-    8, 64           317       317       317       356         466
-    16, 128         863       886     1,027     1,168       1,919
-    32, 256       2,747     2,885     3,544     3,914       5,469
-"""
-FEWEST_ROWS: Final = 32
-"""Rows are cut no finer than that, but steps: the weights are read once for each step, however many rows it has. With one row
-a step takes 3.5 times what it takes of 32 (256 units), with 16 rows 1.0 times."""
-CALL_SECONDS: Final = 8e-6
-"""Of a call, whatever it computes."""
+logger = logging.getLogger(__name__)
+FEWEST_STEPS: Final = 128
+"""Steps of all rows together from which packing pays: before that, laying the rows out takes what it saves."""
 
 
 class OnnxRuntime:
-    """Raises whatever ONNX Runtime does of a file that is no graph, ValueError where it is another than ours."""
+    """`folder` is a version's. Raises as `OnnxGraph`."""
 
     name = "onnx"
 
-    def __init__(self, file: Path) -> None:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        # Both would keep the memory of the largest call so far, or plan it anew for each shape.
-        options.enable_cpu_mem_arena = options.enable_mem_pattern = False
-        self._session = onnxruntime.InferenceSession(file, options, providers=_providers())
-        inputs = tuple(given.name for given in self._session.get_inputs())
-        outputs = tuple(given.name for given in self._session.get_outputs())
-        if (inputs, outputs) != (translation.INPUTS, translation.OUTPUTS):
-            raise ValueError(f"expected a graph of {translation.INPUTS} -> {translation.OUTPUTS}; it has {inputs} -> {outputs}")
-        self._units = int(self._session.get_inputs()[2].shape[1])
-        self._zeros = np.zeros((FEWEST_ROWS, self._units), np.float32)
+    def __init__(self, folder: Path) -> None:
+        self._plain = OnnxGraph(folder / translation.FILE)
+        self._packed: OnnxGraph | None = None
+        self._pack = 1  # rows that are one of the packed graph
+        if (folder / translation.PACKED).exists():
+            packed = OnnxGraph(folder / translation.PACKED)
+            self._pack = packed.features // self._plain.features
+            if self._same(packed):
+                self._packed = packed
+            else:  # a processor for which ONNX Runtime sums in another way: exact comes first
+                logger.warning("%s differs from %s on this machine, and is not used", translation.PACKED, translation.FILE)
 
     def run(self, inputs: Floats, lengths: list[int] | None) -> Floats:
-        rows, time = inputs.shape[:2]
-        steps = np.full(rows, time, np.int32) if lengths is None else np.array(lengths, np.int32)
-        if rows * time * self._units <= CELL_STEPS:
-            return self._call(inputs, steps)
-        most = max(CELL_STEPS // (time * self._units), FEWEST_ROWS)
-        outputs = [self._in_pieces(inputs[at : at + most], steps[at : at + most]) for at in range(0, rows, most)]
-        return outputs[0] if len(outputs) == 1 else np.concatenate(outputs)
+        packed = self._packed_for(len(inputs), inputs.shape[1])
+        if packed is not None and (lengths is None or packed.per_step):
+            outputs = self._run_packed(packed, inputs)
+            if isfinite(outputs.reshape(-1).dot(outputs.reshape(-1))):
+                return outputs
+            # A row so far out that it has no finite answer takes those beside it along: zero times infinity is no number.
+        return self._plain.run(inputs, lengths)
 
     def seconds(self, rows: int, time: int) -> float:
-        """Fitted to calls of 1 to 256 rows, 1 to 1,000 steps and 5 to 256 units, within a third."""
-        square = self._units * self._units
-        calls = 1 + rows * time * self._units // CELL_STEPS
-        return calls * CALL_SECONDS + time * (4e-8 + 1.1e-10 * square) + rows * time * (1.1e-7 + 4.5e-11 * square)
+        packed = self._packed_for(rows, time)
+        return self._plain.seconds(rows, time) if packed is None else packed.seconds(-(-rows // self._pack), time)
 
-    def _in_pieces(self, inputs: Floats, steps: Steps) -> Floats:
-        """Rows that belong into one call, in as many along time as that takes, the state being carried on."""
-        rows, time = inputs.shape[:2]
-        most = max(CELL_STEPS // (rows * self._units), 1)
-        if time <= most:
-            return self._call(inputs, steps)
-        h = c = self._no_state(rows)
-        outputs: list[Floats] = []
-        for start in range(0, time, most):
-            piece = np.ascontiguousarray(inputs[:, start : start + most])
-            left = np.clip(steps - np.int32(start), 0, piece.shape[1])
-            given = (piece, left, h, c)
-            output, h, c = self._session.run(translation.OUTPUTS, dict(zip(translation.INPUTS, given, strict=True)))
-            if output.ndim == 2 and outputs:  # (batch, K): of the piece in which the row ended
-                output = np.where(left[:, None] > 0, output, outputs.pop())
-            outputs.append(output)
-        return outputs[0] if len(outputs) == 1 else np.concatenate(outputs, axis=1)
+    def _packed_for(self, rows: int, time: int) -> OnnxGraph | None:
+        return self._packed if rows >= self._pack and rows * time >= FEWEST_STEPS else None
 
-    def _call(self, inputs: Floats, steps: Steps) -> Floats:
-        state = self._no_state(len(inputs))
-        outputs: Floats = self._session.run(ANSWER, {"sequences": inputs, "lengths": steps, "h": state, "c": state})[0]
-        return outputs
+    def _run_packed(self, packed: OnnxGraph, inputs: Floats) -> Floats:
+        """Whatever their lengths: what is behind the end of a row is computed, and nobody looks at it."""
+        return translation.unpack(packed.run(translation.pack(inputs, self._pack)), self._pack, len(inputs))
 
-    def _no_state(self, rows: int) -> Floats:
-        """(rows, units): before the first step."""
-        zeros = self._zeros  # another thread may replace them meanwhile
-        if rows > len(zeros):
-            self._zeros = zeros = np.zeros((rows, self._units), np.float32)
-        return zeros[:rows]
-
-
-def _providers() -> list[str]:
-    """Of those that onnxruntime and onnxruntime-gpu have, the ones that compute in float32."""
-    available = onnxruntime.get_available_providers()
-    return [name for name in PROVIDERS if name in available]
+    def _same(self, packed: OnnxGraph) -> bool:
+        """Whether both answer alike on this machine, to the last bit."""
+        rng = np.random.default_rng(0)
+        for rows, time in ((self._pack, 1), (2 * self._pack + 1, 7)):
+            inputs = rng.random((rows, time, self._plain.features), np.float32)
+            if not np.array_equal(self._run_packed(packed, inputs), self._plain.run(inputs)):
+                return False
+        return True

@@ -37,7 +37,7 @@ def load(folder: Path, choice: Choice = "auto") -> Runtime:
     if choice == "onnx" or (choice == "auto" and translated):
         from service.runtime.onnx_runtime import OnnxRuntime  # noqa: PLC0415 - of the two, a worker loads what it needs
 
-        return OnnxRuntime(folder / translation.FILE)
+        return OnnxRuntime(folder)
     if find_spec("tensorflow") is None:
         why = "UNROLL_RUNTIME is tensorflow" if choice == "tensorflow" else f"it has no translation ({translation.FILE})"
         raise CannotRun(f"{why}, and TensorFlow is not installed. Train it anew, or serve it by the image VARIANT=tensorflow.")

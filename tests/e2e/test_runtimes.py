@@ -19,6 +19,7 @@ from contract.topologies import TOPOLOGY_NAMES, TopologyName
 from tests.e2e.conftest import serving, supervisor_of, workers_of
 
 NAME = "many_to_many"
+PACKED = Path(translation.PACKED)
 ROWS = [np.random.default_rng(1).random(5, np.float32).astype(float).tolist() for _ in range(7)]
 RAGGED = [np.random.default_rng(2).random(length, np.float32).astype(float).tolist() for length in (1, 700, 2, 33)]
 
@@ -81,11 +82,12 @@ def store(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Store:
     (folder / "models" / NAME / "aliases.json").unlink()
     models = ModelStore(folder / "models")
     (trained,) = models.versions(NAME)
-    untranslated = publish(models, trained, "99999999-1-untranslated", lambda file: file.unlink())
+    untranslated = publish(models, trained, "99999999-1-untranslated", lambda file: shutil.rmtree(file.parent))
     damaged = {
         publish(models, trained, f"99999999-2-{what}", spoil): why
         for what, spoil, why in (
             ("garbage", lambda file: file.write_bytes(b"no graph"), "INVALID_PROTOBUF"),
+            ("packed", lambda file: (file.parent / PACKED.name).write_bytes(b"no graph"), "INVALID_PROTOBUF"),
             ("other", rename_an_input, "expected a graph of ('sequences', 'lengths', 'h', 'c')"),
             ("wrong", shift, "golden pair 0 differs by 0.5"),
         )

@@ -49,10 +49,6 @@ async def gone(request: Request) -> Response:
     return Response(str(request.caller.gone()).encode())
 
 
-async def alone(request: Request) -> Response:
-    return Response(str(request.caller.alone).encode())
-
-
 async def whose(request: Request) -> Response:
     return Response(f"{request.key} {request.path['name']}".encode())
 
@@ -76,7 +72,6 @@ def application(limits: Limits, admission: Admission, guard: Guard) -> Starlette
         Route("/read", "GET", echo, render_error),
         Route("/deadline", "POST", deadline, render_error),
         Route("/gone", "POST", gone, render_error),
-        Route("/alone", "POST", alone, render_error),
         Route("/admin/{name}", "POST", whose, render_error, "admin"),
     )
     routes = [StarletteRoute(f"/{path}", theirs) for path in ("theirs", "livez", "readyz", "metrics")]
@@ -100,11 +95,9 @@ class Client:
         limits: Limits = LIMITS,
         admission: Admission | None = None,
         guard: Guard = OPEN,
-        extensions: dict[str, Any] | None = None,
     ) -> None:
         self.sent: list[Message] = []
         self.chunks_read = 0
-        self._extensions = extensions
         self._app = application(limits, admission or Admission(10_000, 10.0), guard)
 
     async def _run(self, method: str, path: str, headers: dict[str, str], chunks: list[bytes], more: bool, never: bool) -> None:
@@ -147,8 +140,6 @@ class Client:
             "http_version": "1.1",
             "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
         }
-        if self._extensions is not None:
-            scope["extensions"] = self._extensions
         await app(scope, receive, send)
 
     def request(

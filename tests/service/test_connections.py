@@ -4,7 +4,6 @@ import json
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from service.routes import IN_HAND
 from tests.service.wire import GET, LIMITS, Answer, Connect, answer, hasty, run
 
 
@@ -29,32 +28,6 @@ def test_requests_go_through_one_after_another_and_pipelined() -> None:
         assert [(await answer(reader)).plain for _ in range(5)] == [(200, b"abc")] * 5
 
     run(client)
-
-
-def test_a_request_is_told_what_else_is_in_hand() -> None:
-    async def company(scope: Scope, receive: Receive, send: Send) -> None:
-        await receive()
-        counts.append(len(scope["extensions"][IN_HAND]["tasks"]))
-        if len(counts) == 2:
-            both.set()
-        first.set()
-        await both.wait()
-        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
-        await send({"type": "http.response.body", "body": b""})
-
-    async def client(connect: Connect) -> None:
-        (reader, writer), (another, to_it) = await connect(), await connect()
-        writer.write(GET)
-        await first.wait()
-        to_it.write(GET)
-        await asyncio.gather(answer(reader), answer(another))
-        writer.write(GET)
-        await answer(reader)
-
-    counts: list[int] = []
-    first, both = asyncio.Event(), asyncio.Event()
-    run(client, company)
-    assert counts == [1, 2, 1]
 
 
 @pytest.mark.parametrize("pieces", [1, 2, 4])

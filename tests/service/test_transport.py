@@ -11,7 +11,7 @@ from starlette.routing import Route as StarletteRoute
 
 from service.admission import Admission
 from service.protocols.native import render_error
-from service.routes import IN_HAND, Request, Response, Route
+from service.routes import Request, Response, Route
 from tests.service import wire
 from tests.service.asgi import LIMIT, LIMITS, Client, Full, untraced
 
@@ -71,7 +71,7 @@ def test_a_wrong_method_is_405_whoever_owns_the_route(method: str, path: str, al
 def test_an_unknown_route_is_404_and_names_those_that_are_there() -> None:
     client = Client().request("GET", "/nope")
     assert client.status == 404
-    assert "There is: /alone, /deadline, /echo, /fail, /gone, /read, /refuse" in client.problem["detail"]
+    assert "There is: /deadline, /echo, /fail, /gone, /read, /refuse" in client.problem["detail"]
 
 
 @pytest.mark.parametrize("stated", ["application/json", "Application/JSON; charset=utf-8", None])
@@ -107,7 +107,8 @@ def test_an_unannounced_body_is_refused_once_it_passes_the_limit() -> None:
     assert client.problem["max_body_bytes"] == LIMIT
 
 
-def test_a_body_is_held_by_the_route_alone() -> None:
+@pytest.mark.parametrize("past_asgi", [True, False])
+def test_a_body_is_held_by_the_route_alone(past_asgi: bool) -> None:
     others: list[int] = []
 
     async def count(request: Request) -> Response:
@@ -124,7 +125,7 @@ def test_a_body_is_held_by_the_route_alone() -> None:
 
     transport = untraced(LIMITS, Admission(10_000, 10.0))
     transport.add(Route("/count", "POST", count, render_error))
-    wire.run(client, transport.around(Starlette(), []))
+    wire.run(client, transport.around(Starlette(), []), direct=transport if past_asgi else None)
     assert others == [0]
 
 
@@ -180,12 +181,6 @@ def test_the_log_has_the_method_that_was_asked_with(caplog: pytest.LogCaptureFix
 def test_whether_a_client_has_gone_is_found_out_without_waiting() -> None:
     assert Client().request("POST", "/gone", chunks=[b"x"]).body == b"True"
     assert Client().request("POST", "/gone", chunks=[b"x"], never=True, whole=True).body == b"False"
-
-
-@pytest.mark.parametrize(("in_hand", "alone"), [(None, b"False"), ({1}, b"True"), ({1, 2}, b"False")])
-def test_a_route_is_told_whether_its_request_is_alone(in_hand: set[int] | None, alone: bytes) -> None:
-    client = Client(extensions={IN_HAND: {"tasks": in_hand}} if in_hand else None)
-    assert client.request("POST", "/alone", chunks=[b"x"]).body == alone
 
 
 @pytest.mark.parametrize("chunks", [[], [b"half"]], ids=["nothing", "half"])

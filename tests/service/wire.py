@@ -9,7 +9,7 @@ import uvloop
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.server import ServerState
 
-from service.connections import ConnectionLimits, connections
+from service.connections import ConnectionLimits, Direct, connections
 from service.protocols.native import render_error
 from service.shedding import Shedding
 
@@ -44,12 +44,13 @@ def run(
     shedding: Shedding | None = None,
     state: ServerState | None = None,
     access_log: bool = False,
+    direct: Direct | None = None,
 ) -> None:
     """`client` talks to `app` behind connections of ours; it is given what opens one. `state`: where uvicorn keeps them."""
     state = state or ServerState()
 
     async def both() -> None:
-        http: Any = connections(limits, shedding, render_error)
+        http: Any = connections(limits, shedding, render_error, direct)
         config = uvicorn.Config(app, http=http, timeout_keep_alive=idle, ws="none", access_log=access_log)
         config.load()
         make: Any = config.http_protocol_class

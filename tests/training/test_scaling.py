@@ -11,6 +11,7 @@ from contract.topologies import TOPOLOGIES, TOPOLOGY_NAMES, TopologyName
 from training.dataset import domain_of
 from training.gate import Translated
 from training.models import build, export
+from training.recipes import GENERAL, plan
 from training.scaling import Scaling, width
 
 finite = st.floats(-(2.0**100), 2.0**100, width=32)
@@ -56,7 +57,7 @@ def test_a_model_in_the_users_units_answers_what_the_networks_own_answers(
     (answer,) = own.signatures["serving_default"](sequences=tf.constant(in_users)).values()
     bar = 1e-6 * float(width(targets)) + scaling.rounding()
     assert np.abs(answer.numpy() - scaling.outputs_from_unit(plain.numpy())).max() <= bar
-    translated, _, _ = Translated(tmp_path / "own", topology, 5).raw(in_users, [time] * 40)
+    translated, _, _ = Translated(tmp_path / "own", plan(GENERAL, name, 5, seed=1)).raw(in_users, [time] * 40)
     assert translated.shape == answer.shape
     assert np.abs(translated - answer.numpy()).max() <= bar
     if not topology.return_sequences:

@@ -21,7 +21,7 @@ from training.gate import Translated, judge, judge_translation
 from training.models import build, export, weights_of
 from training.recipes import GENERAL, Plan, plan
 from training.scaling import Scaling
-from training.translation import Weights, save, translate
+from training.translation import Weights, pack, translate
 
 Fault = Callable[[Weights, Plan], onnx.ModelProto]
 
@@ -44,7 +44,12 @@ def test_the_gate_compares_it_with_the_savedmodel(trained: Trained) -> None:
     judged = {figure.name: figure for figure in judge(trained.model, trained.folder, trained.plan)}
     onnx_figures = {name for name in judged if name.startswith("ONNX")}
     steps = {"ONNX against SavedModel, step by step"} if trained.plan.topology.return_sequences else set()
-    always = {"ONNX against SavedModel", "ONNX against Keras, a step from any state", "ONNX, alone against in a batch"}
+    always = {
+        "ONNX against SavedModel",
+        "ONNX against SavedModel, packed",
+        "ONNX against Keras, a step from any state",
+        "ONNX, alone against in a batch",
+    }
     assert onnx_figures == always | steps
     assert judged["ONNX, alone against in a batch"].value == 0
 
@@ -98,6 +103,10 @@ def a_bias_forgotten(weights: Weights, settled: Plan) -> onnx.ModelProto:
     return model
 
 
+def write(model: onnx.ModelProto, folder: Path) -> None:
+    (folder / contract.FILE).write_bytes(model.SerializeToString())
+
+
 def right(weights: Weights, settled: Plan) -> onnx.ModelProto:
     return translate(weights, settled.topology.return_sequences, settled.scaling)
 
@@ -109,7 +118,7 @@ def test_a_faulty_translation_is_refused(trained: Trained, tmp_path: Path, fault
     folder = tmp_path / "saved"
     export(trained.model, trained.plan.topology, folder)
     assert refused(trained._replace(folder=folder)) == set()
-    save(fault(weights_of(trained.model), trained.plan), folder)
+    write(fault(weights_of(trained.model), trained.plan), folder)
     assert refused(trained._replace(folder=folder))
 
 
@@ -122,7 +131,7 @@ def test_a_translation_without_its_scaling_is_refused(tmp_path: Path) -> None:
     trained = Trained(settled, model, folder)
     assert refused(trained) == set()
     for inputs, targets in ((True, False), (False, True), (False, False)):
-        save(translate(weights_of(model), True, partly(settled.scaling, inputs, targets)), folder)
+        write(translate(weights_of(model), True, partly(settled.scaling, inputs, targets)), folder)
         assert "ONNX against SavedModel" in refused(trained)
 
 
@@ -147,7 +156,7 @@ def test_a_translation_that_cannot_be_read_or_is_not_there_is_refused(
 
 
 def test_steps_with_their_state_are_the_whole_to_the_last_bit(many_to_many: Trained) -> None:
-    translated = Translated(many_to_many.folder, many_to_many.plan.topology, 5)
+    translated = Translated(many_to_many.folder, many_to_many.plan)
     row = np.random.default_rng(1).random((1, 1000, 1), np.float32)
     whole, last_h, last_c = translated.raw(row, [1000])
     h = c = np.zeros((1, 5), np.float32)
@@ -156,6 +165,39 @@ def test_steps_with_their_state_are_the_whole_to_the_last_bit(many_to_many: Trai
         assert output[0, 0] == whole[0, time]
     assert np.array_equal(h, last_h)
     assert np.array_equal(c, last_c)
+
+
+@pytest.mark.parametrize("per_step", [True, False])
+@pytest.mark.parametrize(("features", "units", "outputs"), [(1, 5, 1), (3, 7, 2), (1, 20, 10)])
+def test_packed_rows_answer_as_they_do_by_themselves_to_the_last_bit(
+    per_step: bool, features: int, units: int, outputs: int
+) -> None:
+    rng = np.random.default_rng(units)
+    shapes = ((features, 4 * units), (units, 4 * units), (4 * units,), (units, outputs), (outputs,))
+    weights = Weights(*(rng.normal(0, 0.4, shape).astype(np.float32) for shape in shapes))
+    rows = contract.rows_packed(units)
+    inputs = rng.random((2 * rows + 1, 9, features), np.float32)
+
+    def run(model: onnx.ModelProto, inputs: Floats, units: int) -> Floats:
+        state, lengths = np.zeros((len(inputs), units), np.float32), np.full(len(inputs), 9, np.int32)
+        session = onnxruntime.InferenceSession(model.SerializeToString())
+        answer: Floats = session.run(None, {"sequences": inputs, "lengths": lengths, "h": state, "c": state})[0]
+        return answer
+
+    alone = run(translate(weights, per_step, None), inputs, units)
+    packed = run(translate(pack(weights, rows), per_step, None), contract.pack(inputs, rows), rows * units)
+    assert np.array_equal(contract.unpack(packed, rows, len(inputs)), alone)
+
+
+def test_rows_packed_in_the_wrong_blocks_are_refused(trained: Trained, tmp_path: Path) -> None:
+    folder = tmp_path / "saved"
+    export(trained.model, trained.plan.topology, folder)
+    weights, rows = weights_of(trained.model), contract.rows_packed(5)
+    wrong = pack(weights, rows)
+    wrong = wrong._replace(kernel=np.roll(wrong.kernel, 1, axis=0))
+    model = translate(wrong, trained.plan.topology.return_sequences, None)
+    (folder / contract.PACKED).write_bytes(model.SerializeToString())
+    assert refused(trained._replace(folder=folder)) == {"ONNX against SavedModel, packed"}
 
 
 def test_judging_it_tells_nobody_and_leaves_nothing_behind(tmp_path: Path) -> None:

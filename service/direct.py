@@ -1,0 +1,140 @@
+"""Requests that go past uvicorn's request cycle: those that are here whole with their head, as nearly all predictions are.
+
+The connection hands such a request to the transport, and the transport's answer goes to the socket, without a scope, a task
+or messages in between. Everything else goes the way of ASGI, which gives the same answers.
+"""
+
+import asyncio
+import types
+from collections.abc import Callable, Coroutine, Generator
+from contextvars import Context
+from functools import partial
+from typing import Any, Final
+
+from starlette.types import Message
+
+from service.routes import CLOSE, Response
+from service.writing import head_written
+
+
+class DirectExchange:
+    """Stands where uvicorn has the request cycle that a connection is busy with."""
+
+    __slots__ = (
+        "_finish",
+        "_transport",
+        "alone",
+        "body",
+        "default_headers",
+        "disconnected",
+        "headers",
+        "keep_alive",
+        "more_body",
+        "pairs",
+        "response_complete",
+    )
+    method: Final = "POST"
+    response_started: Final = False
+    message_event: Final = asyncio.Event()  # nobody waits for it
+
+    def __init__(
+        self,
+        transport: asyncio.Transport,
+        headers: list[tuple[bytes, bytes]],
+        default_headers: list[tuple[bytes, bytes]],
+        finish: Callable[[], None],
+    ) -> None:
+        self._transport, self._finish = transport, finish
+        self.pairs, self.headers, self.default_headers = headers, dict(headers), default_headers
+        self.body: bytes | None = b""
+        self.more_body = True
+        self.alone = self.disconnected = self.response_complete = False
+        self.keep_alive = True
+
+    def add(self, body: bytes) -> None:
+        """A part of the body."""
+        self.body = self.body + body if self.body else body
+
+    def gone(self) -> bool:
+        return self.disconnected
+
+    async def receive(self) -> Message:
+        raise AssertionError("the body is here")
+
+    async def send(self, response: Response, identity: tuple[bytes, bytes], more: bool = False) -> None:  # noqa: ARG002
+        self.response_complete = True
+        transport = self._transport
+        if transport.is_closing():
+            return
+        if self.keep_alive:
+            transport.writelines((head_written(response, (*self.default_headers, identity)), response.body))
+        else:
+            transport.writelines((head_written(response, (*self.default_headers, identity, CLOSE)), response.body))
+            transport.close()
+        self._finish()
+
+    async def end(self) -> None:
+        pass
+
+
+class Turns:
+    """Tells a request that is alone from those that came in the same turn of the event loop and could share a batch.
+
+    A request that comes where the last turn had no more than one, and nothing is in progress, begins at once. The others begin
+    when the turn has ended: then it is known how many there are.
+    """
+
+    def __init__(self, busy: Callable[[], object]) -> None:
+        self._busy = busy  # whether anything is in progress
+        self._came = 0  # in this turn
+        self._before = 0  # in the last turn that had any
+        self._waiting: list[Callable[[bool], None]] = []
+
+    def begin(self, start: Callable[[bool], None]) -> None:
+        """Call `start` now or when the turn ends, with whether the request is alone."""
+        self._came += 1
+        if self._came == 1:
+            asyncio.get_running_loop().call_soon(self._end)
+            if self._before <= 1 and not self._busy():
+                start(True)
+                return
+        self._waiting.append(start)
+
+    def _end(self) -> None:
+        self._before, self._came = self._came, 0
+        waiting, self._waiting = self._waiting, []
+        alone = len(waiting) == 1 and not self._busy()
+        for start in waiting:
+            start(alone)
+
+
+def run_eagerly(coroutine: Coroutine[Any, Any, None]) -> None:
+    """Run up to the first wait at once; the rest, where there is any, as a task. As `eager_start` of Python 3.12.
+
+    Only a task has timeouts: before the first wait the coroutine must not ask for one.
+    """
+    context = Context()
+    try:
+        waits_for = context.run(coroutine.send, None)
+    except StopIteration:
+        return
+    asyncio.get_running_loop().create_task(_rest(coroutine, waits_for), context=context)  # kept by what it waits for
+
+
+async def _rest(coroutine: Coroutine[Any, Any, None], waits_for: Any) -> None:
+    await _steps(coroutine, waits_for)
+
+
+@types.coroutine
+def _steps(coroutine: Coroutine[Any, Any, None], waits_for: Any) -> Generator[Any, Any, None]:
+    while True:
+        try:
+            yield waits_for
+        except BaseException as error:  # the task is cancelled
+            step = partial(coroutine.throw, error)
+        else:
+            step = partial(coroutine.send, None)
+        try:
+            waits_for = step()
+        except StopIteration:
+            return
