@@ -22,6 +22,7 @@ OPSET: Final = 17
 """Of 2022, so that older runtimes read the file too; nothing newer is needed."""
 IR_VERSION: Final = 8
 """The file format that belongs to it."""
+LARGEST: Final = np.finfo(np.float32).max
 
 
 class Weights(NamedTuple):
@@ -47,6 +48,9 @@ def translate(weights: Weights, per_step: bool, scaling: Scaling | None) -> onnx
     if scaling is not None:
         inputs = graph.add("Sub", inputs, graph.constant("inputs_low", np.float32(scaling.inputs.low)))
         inputs = graph.add("Div", inputs, graph.constant("inputs_width", width(scaling.inputs)))
+        # So that no item is infinite in the network's units: packed, its row would take those beside it along.
+        bounds = [graph.constant(name, np.float32(sign * LARGEST)) for name, sign in (("lowest", -1), ("highest", 1))]
+        inputs = graph.add("Clip", inputs, *bounds)
 
     by_time = graph.add("Transpose", inputs, perm=[1, 0, 2])  # (time, batch, F)
     state = [graph.add("Unsqueeze", name, first_axis) for name in ("h", "c")]  # (directions, batch, units)

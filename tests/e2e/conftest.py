@@ -4,8 +4,10 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
+import psutil  # type: ignore[import-untyped]
 import pytest
 
 from loadtests.target import free_port, started
@@ -23,6 +25,16 @@ def serving(
     command = [str(BENTOML), "serve", target, "--host", host, "--port", str(port), "--working-dir", str(folder)]
     with environment(home), started(command, f"{scheme}://127.0.0.1:{port}", home / "service.log") as url:
         yield url
+
+
+def supervisor_of(url: str) -> psutil.Process:
+    """The process that `serving` started for this address."""
+    (supervisor,) = [child for child in psutil.Process().children() if str(urlsplit(url).port) in child.cmdline()]
+    return supervisor
+
+
+def workers_of(supervisor: psutil.Process) -> list[psutil.Process]:
+    return [child for child in supervisor.children() if "_bentoml_impl.worker.service" in child.cmdline()]
 
 
 @pytest.fixture(scope="session")

@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 
 import httpx
 import pytest
+import tensorflow as tf
 
 from contract.files import hash_files
 from contract.manifest import GoldenPair
 from contract.store import MANIFEST, ModelStore, new_version
-from service.graph import Weights
 from tests import asking
 from tests.e2e.conftest import serving
 from training.models import build, export
@@ -93,9 +93,9 @@ def publish_shifted(service: Service, by: float) -> str:
     store = service.store
     manifest, trained = store.verify(NAME, service.base), store.path(NAME, service.base)
     model = build(manifest.shape, manifest.units, manifest.length, seed=0)
-    weights = Weights.read(trained, {v.path: v for v in model.weights}, (NAME, "shifted"), lambda: None)
-    for variable in model.weights:
-        variable.assign(weights.variables[variable.path].numpy())
+    saved = tf.saved_model.load(str(trained))
+    for variable, value in zip(model.weights, saved.signatures["serving_default"].variables, strict=True):
+        variable.assign(value)
     model.weights[-1].assign_add([by])
     exported = service.folder / "exported"
     export(model, manifest.shape, exported)
@@ -103,7 +103,7 @@ def publish_shifted(service: Service, by: float) -> str:
 
     def fill(staging: Path) -> None:
         version = staging / NAME / changed.version
-        shutil.copytree(trained, version, ignore=shutil.ignore_patterns(MANIFEST, "saved_model.pb", "variables"))
+        shutil.copytree(trained, version, ignore=shutil.ignore_patterns(MANIFEST, *(path.name for path in exported.iterdir())))
         shutil.copytree(exported, version, dirs_exist_ok=True)
 
     changed = manifest.model_copy(update={"version": new_version(), "golden": golden})

@@ -5,10 +5,12 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event, get_ident
 
+import pytest
+
 from contract.topologies import Floats, Rows
 from service.batching import Batcher
 from service.errors import NotFinite
-from service.model import Answer
+from service.runtime.loaded_model import Answer, Plan
 from service.switching import Switching
 
 POISON = -1.0
@@ -24,7 +26,11 @@ class Model:
         self.started, self.free = Event(), Event()
         self.free.set()
 
-    def compute(self, rows: Rows) -> Floats:
+    def plan(self, rows: Rows) -> Plan:
+        return Plan(rows, None, self.expected)
+
+    def compute(self, plan: Plan) -> Floats:
+        rows = plan.rows
         self.started.set()
         self.free.wait(10)
         self.batches.append(rows.lengths)
@@ -39,9 +45,6 @@ class Model:
             raise NotFinite("no answer")
         return Answer(values, [True] * len(rows.lengths))
 
-    def seconds(self, rows: Rows) -> float:
-        return self.expected
-
 
 def row(*values: float) -> Rows:
     return Rows.of([values])
@@ -49,7 +52,8 @@ def row(*values: float) -> Rows:
 
 def batched(model: Model, scenario: Callable[[Batcher], Awaitable[None]], most_items: int = 100) -> None:
     async def main() -> None:
-        await scenario(Batcher(model, executor, Switching(), most_items, ("model", "version")))
+        await scenario(Batcher(model, executor, Switching(), ("model", "version")))
 
-    with ThreadPoolExecutor(2) as executor:
+    with ThreadPoolExecutor(2) as executor, pytest.MonkeyPatch.context() as patch:
+        patch.setattr("service.batching.MOST_ITEMS", most_items)
         asyncio.run(main())

@@ -1,4 +1,4 @@
-"""A runtime of twenty lines to stand in for TensorFlow: it echoes, and remembers the shapes that it was shown."""
+"""A runtime of twenty lines to stand in for ONNX Runtime: it echoes, and remembers the shapes that it was shown."""
 
 import sys
 from collections.abc import Iterator
@@ -7,8 +7,7 @@ import pytest
 
 from contract.topologies import TOPOLOGIES, Floats, Topology, TopologyName
 from service.errors import LengthNotServed, UnknownVersion
-from service.model import LoadedModel
-from service.runtime import Runtime
+from service.runtime.loaded_model import LoadedModel
 from service.served import Choice
 from service.trials import Bars, Trial
 from tests.conftest import make_manifest
@@ -17,24 +16,18 @@ BARS = Bars(errors=0.01, differences=0.01, tolerance=0.05, tail=3.0, tail_floor=
 
 
 class FakeRuntime:
+    name = "fake"
+
     def __init__(self, topology: TopologyName) -> None:
         self._drops_time = topology != "many_to_many"
         self.shown: list[tuple[int, ...]] = []
+        self.lengths: list[list[int] | None] = []  # as they were given with what was shown
         self.expected_seconds = 0.0
 
-    def predict(self, inputs: Floats) -> Floats:
+    def run(self, inputs: Floats, lengths: list[int] | None) -> Floats:
         self.shown.append(inputs.shape)
+        self.lengths.append(lengths)
         return inputs[..., 0] if self._drops_time else inputs
-
-    def predict_long(self, row: Floats) -> Floats:
-        self.shown.append(row.shape)
-        return row
-
-    def serve(self) -> None:
-        pass
-
-    def prepare_like(self, other: Runtime) -> bool:
-        return False
 
     def seconds(self, rows: int, time: int) -> float:
         return self.expected_seconds

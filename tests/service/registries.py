@@ -5,16 +5,16 @@ from pathlib import Path
 import numpy as np
 
 from contract.store import ModelStore
-from contract.topologies import TOPOLOGIES, Floats, Topology
+from contract.topologies import TOPOLOGIES, Floats
 from service.registry import Registry
-from service.runtime import Runtime
+from service.runtime.runtimes import Runtime
 from tests.conftest import make_manifest
 from tests.service.conftest import FakeRuntime
 
 ONE = TOPOLOGIES["one_to_one"]
 
 
-def load(folder: Path, _topology: Topology, _length: int, _labels: tuple[str, str]) -> FakeRuntime:
+def load(folder: Path) -> FakeRuntime:
     """As the real one: from the files in the version's folder. `weights` of 9 bytes load into a model that errs."""
     return Off() if len((folder / "weights").read_bytes()) == 9 else FakeRuntime("one_to_one")
 
@@ -23,8 +23,8 @@ class Off(FakeRuntime):
     def __init__(self) -> None:
         super().__init__("one_to_one")
 
-    def predict(self, inputs: Floats) -> Floats:
-        return super().predict(inputs) + np.float32(0.01)
+    def run(self, inputs: Floats, lengths: list[int] | None) -> Floats:
+        return super().run(inputs, lengths) + np.float32(0.01)
 
 
 class Counting:
@@ -33,9 +33,9 @@ class Counting:
     def __init__(self) -> None:
         self.versions: list[str] = []
 
-    def __call__(self, folder: Path, topology: Topology, length: int, labels: tuple[str, str]) -> Runtime:
+    def __call__(self, folder: Path) -> Runtime:
         self.versions.append(folder.name)
-        return load(folder, topology, length, labels)
+        return load(folder)
 
 
 def loaded(store: ModelStore, counting: Counting | None = None, keep_previous: int = 1) -> Registry:

@@ -12,7 +12,7 @@ from contract.topologies import Rows
 from service.batching import Batcher
 from service.caller import Caller, CallerGone
 from service.errors import DeadlineExceeded, NotFinite
-from service.model import Answer
+from service.runtime.loaded_model import Answer
 from service.switching import Switching
 from tests.service.batches import NO_ANSWER, POISON, Model, batched, row
 
@@ -38,7 +38,7 @@ def test_of_a_batch_that_one_watches_it_is_told_at_once_and_of_others_one_by_one
         told.append((watch, rows.values.tolist(), answer.values.tolist(), requests, len(took)))
 
     async def main() -> None:
-        batcher = Batcher(Model(seconds), executor, Switching(), 100, ("model", "version"), tell)
+        batcher = Batcher(Model(seconds), executor, Switching(), ("model", "version"), tell)
         one, two = Rows.of([[1], [2, 3]]), row(4)
         await asyncio.gather(batcher.run(one, Caller(), "a"), batcher.run(two, Caller(), "a"))
         await asyncio.gather(batcher.run(one, Caller(), "a"), batcher.run(two, Caller()))

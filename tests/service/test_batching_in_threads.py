@@ -11,7 +11,7 @@ import pytest
 from contract.topologies import Floats, Rows
 from service.batching import TURN_ITEMS, Batcher
 from service.caller import Caller
-from service.model import Answer
+from service.runtime.loaded_model import Answer
 from service.switching import LOOP_SECONDS, RUN_SECONDS, Switching
 from tests.service.batches import POISON, Model, batched, row
 
@@ -40,7 +40,7 @@ def test_threads_get_pythons_lock_sooner_while_any_of_them_runs_a_model_and_only
         runs = []
         for model in models:
             model.free.clear()
-            batcher = Batcher(model, executor, switching, 100, ("model", "version"))
+            batcher = Batcher(model, executor, switching, ("model", "version"))
             runs.append(asyncio.ensure_future(batcher.run(row(POISON), Caller())))
             assert await asyncio.to_thread(model.started.wait, 10)
         for model, run, after in zip(models, runs, (RUN_SECONDS, LOOP_SECONDS), strict=True):
@@ -129,4 +129,4 @@ def test_when_a_run_cannot_even_start_nobody_waits_for_ever() -> None:
 
 
 async def _with(executor: ThreadPoolExecutor, model: Model, scenario: Callable[[Batcher], Awaitable[None]]) -> None:
-    await scenario(Batcher(model, executor, Switching(), 100, ("model", "version")))
+    await scenario(Batcher(model, executor, Switching(), ("model", "version")))

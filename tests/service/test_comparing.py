@@ -11,9 +11,9 @@ import pytest
 
 from contract.manifest import Domain
 from contract.topologies import Floats, Rows
-from service.buckets import MOST
+from service.batching import MOST_ITEMS
 from service.comparing import PAUSE, WAITING, Comparer
-from service.model import LoadedModel
+from service.runtime.loaded_model import LoadedModel
 from service.trials import Kind, Trial, quantile
 from tests.conftest import make_manifest
 from tests.service.conftest import FakeRuntime, fake_model, shown
@@ -34,8 +34,8 @@ class Held(Executor):
 class Poisonable(FakeRuntime):
     """Answers NaN for an item that is 0.5, and raises for a call in which any is 0.75."""
 
-    def predict(self, inputs: Floats) -> Floats:
-        outputs = super().predict(inputs)
+    def run(self, inputs: Floats, lengths: list[int] | None) -> Floats:
+        outputs = super().run(inputs, lengths)
         if (inputs == 0.75).any():
             raise RuntimeError("poisoned")
         return np.where(inputs == 0.5, np.float32(np.nan), outputs)
@@ -97,7 +97,7 @@ def test_what_would_fill_a_call_does_not_gather_any_longer() -> None:
         trial = a_trial()
         offer(comparer, trial, [0.1])
         assert not held.calls
-        offer(comparer, trial, [0.1] * MOST)
+        offer(comparer, trial, [0.1] * MOST_ITEMS)
         assert len(held.calls) == 1
         while comparer._busy or comparer._queue:
             while held.calls:
@@ -112,7 +112,7 @@ def test_what_the_version_in_place_took_is_counted_whether_it_is_compared_or_lef
     async def offer_too_much() -> None:
         comparer = Comparer(Held(), tolerance=0.05)
         trial = a_trial()
-        offer(comparer, trial, [0.1] * MOST, seconds=0.001)  # runs
+        offer(comparer, trial, [0.1] * MOST_ITEMS, seconds=0.001)  # runs
         offer(comparer, trial, [0.1] * WAITING, seconds=0.1)  # waits
         offer(comparer, trial, [0.1], seconds=0.1)  # is left out
         side = trial.sides["baseline"]
@@ -180,7 +180,7 @@ def test_without_a_thread_nobody_who_asked_suffers_and_what_was_not_compared_is_
     async def offer_twice() -> None:
         with Full(1) as executor:
             comparer, trial = Comparer(executor, tolerance=0.05), a_trial()
-            offer(comparer, trial, [0.1] * MOST, seconds=0.1)
+            offer(comparer, trial, [0.1] * MOST_ITEMS, seconds=0.1)
             assert "can't start new thread" in caplog.text
             offer(comparer, trial, [0.2], seconds=0.1)
             await until_idle(comparer)

@@ -8,7 +8,7 @@ from contract.topologies import Floats, Rows, TopologyName
 from service.caller import Caller
 from service.engine import Echo, Engine
 from service.errors import DeadlineExceeded, InvalidShape, LengthNotServed, NotFinite, TooFarOut
-from service.model import LoadedModel
+from service.runtime.loaded_model import LoadedModel
 from service.served import Choice
 from service.trials import ENOUGH, Kind, Trial
 from tests.conftest import make_manifest
@@ -51,18 +51,18 @@ def test_a_length_without_a_model_is_an_error(models: dict[str, LoadedModel]) ->
 
 
 class Failing(FakeRuntime):
-    def predict(self, inputs: Floats) -> Floats:
+    def run(self, inputs: Floats, lengths: list[int] | None) -> Floats:
         raise RuntimeError("a kernel is broken")
 
 
 class NotANumber(FakeRuntime):
-    def predict(self, inputs: Floats) -> Floats:
-        return super().predict(inputs) * np.float32(np.nan)
+    def run(self, inputs: Floats, lengths: list[int] | None) -> Floats:
+        return super().run(inputs, lengths) * np.float32(np.nan)
 
 
 class Off(FakeRuntime):
-    def predict(self, inputs: Floats) -> Floats:
-        return super().predict(inputs) + np.float32(0.5)
+    def run(self, inputs: Floats, lengths: list[int] | None) -> Floats:
+        return super().run(inputs, lengths) + np.float32(0.5)
 
 
 ROW = Rows.of([[0.25, 0.5]])
@@ -98,9 +98,9 @@ def test_a_model_that_answers_no_number_is_our_fault(models: dict[str, LoadedMod
 
 def test_rows_so_far_out_that_there_is_no_answer_are_the_callers_fault_and_fail_alone() -> None:
     class Overflows(FakeRuntime):
-        def predict(self, inputs: Floats) -> Floats:
+        def run(self, inputs: Floats, lengths: list[int] | None) -> Floats:
             with np.errstate(over="ignore"):
-                return super().predict(inputs) * np.float32(10)
+                return super().run(inputs, lengths) * np.float32(10)
 
     models = {"many_to_many": LoadedModel(make_manifest("many_to_many"), Overflows("many_to_many"))}
     far = Rows.of([[0.5], [0.25, 3e38]])

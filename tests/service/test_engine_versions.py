@@ -13,7 +13,7 @@ from service.caller import Caller
 from service.engine import Echo, Engine
 from service.errors import DeadlineExceeded, UnknownVersion
 from service.logs import MODEL_THREADS
-from service.model import LoadedModel
+from service.runtime.loaded_model import LoadedModel
 from service.served import Choice
 from tests.conftest import make_manifest
 from tests.service.conftest import BARS, FakeModels, FakeRuntime, fake_model
@@ -94,9 +94,9 @@ class InThread(FakeRuntime):
         super().__init__("many_to_many")
         self.expected_seconds, self.threads = 1.0, list[threading.Thread]()
 
-    def predict(self, inputs: Floats) -> Floats:
+    def run(self, inputs: Floats, lengths: list[int] | None) -> Floats:
         self.threads.append(threading.current_thread())
-        return super().predict(inputs)
+        return super().run(inputs, lengths)
 
 
 def test_a_version_has_a_thread_of_its_own_that_ends_when_it_leaves_memory() -> None:

@@ -7,18 +7,14 @@ import shutil
 from pathlib import Path
 from weakref import ref
 
-import numpy as np
 import pytest
 
 from contract.files import state
 from contract.store import ModelStore
-from contract.topologies import Floats, Topology
 from service import metrics
 from service.errors import UnknownVersion
-from service.registry import Registry
-from service.runtime import Runtime
+from service.runtime.runtimes import Runtime
 from tests.conftest import Publish
-from tests.service.conftest import FakeRuntime
 from tests.service.registries import ONE, Counting, answers, default, in_memory, loaded, publish_wrong, served
 
 
@@ -236,8 +232,8 @@ def test_a_fault_that_is_not_the_files_is_not_held_against_a_version(
     store: ModelStore, publish: Publish, fault: Exception, passing: bool
 ) -> None:
     class Once(Counting):
-        def __call__(self, folder: Path, topology: Topology, length: int, labels: tuple[str, str]) -> Runtime:
-            runtime = super().__call__(folder, topology, length, labels)
+        def __call__(self, folder: Path) -> Runtime:
+            runtime = super().__call__(folder)
             if self.versions.count(second) == 1:
                 raise fault
             return runtime
@@ -249,46 +245,3 @@ def test_a_fault_that_is_not_the_files_is_not_held_against_a_version(
     assert (default(registry), len(registry.refusals)) == (first, 1)
     registry.refresh()
     assert (default(registry), len(registry.refusals)) == ((second, 0) if passing else (first, 1))
-
-
-def test_a_new_version_is_compiled_for_what_the_one_before_is_asked_for(store: ModelStore, publish: Publish) -> None:
-    prepared: list[tuple[Runtime, Runtime]] = []
-
-    class Asked(FakeRuntime):
-        def prepare_like(self, other: Runtime) -> bool:
-            prepared.append((self, other))
-            return True
-
-    first = publish().version
-    registry = Registry(store, lambda *_: Asked("one_to_one"))
-    registry.load_all()
-    assert prepared == []
-    second = publish().version
-    registry.refresh()
-    versions = registry.served["one_to_one"].versions
-    (pair,) = prepared
-    assert pair[0] is versions[second].runtime
-    assert first not in versions or pair[1] is versions[first].runtime
-
-
-@pytest.mark.parametrize("compiles", [True, False])
-def test_what_was_compiled_for_a_version_must_give_its_golden_answers_too(
-    store: ModelStore, publish: Publish, compiles: bool
-) -> None:
-    class WrongOnceCompiled(FakeRuntime):
-        off = np.float32(0)
-
-        def predict(self, inputs: Floats) -> Floats:
-            return super().predict(inputs) + self.off
-
-        def prepare_like(self, other: Runtime) -> bool:
-            self.off = np.float32(compiles)
-            return compiles
-
-    first = publish().version
-    registry = Registry(store, lambda *_: WrongOnceCompiled("one_to_one"))
-    registry.load_all()
-    second = publish().version
-    registry.refresh()
-    assert default(registry) == (first if compiles else second)
-    assert [refusal.version for refusal in registry.refusals] == ([second] if compiles else [])

@@ -2,7 +2,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from service.model import LoadedModel
+from service.runtime.loaded_model import LoadedModel
 from service.served import Served
 from service.trials import Trial
 from tests.service.conftest import fake_model

@@ -29,6 +29,7 @@ def test_a_certificate_without_a_key_is_refused_and_an_empty_name_is_none(monkey
     ("given", "said"),
     [
         ({"UNROLL_WORKERS": "0"}, "UNROLL_WORKERS: Input should be greater than or equal to 1; received '0'"),
+        ({"UNROLL_RUNTIME": "torch"}, "UNROLL_RUNTIME: Input should be 'auto', 'onnx' or 'tensorflow'; received 'torch'"),
         ({"UNROLL_CORS_ORIGINS": "*"}, "UNROLL_CORS_ORIGINS: expected origins such as"),
         (
             {"UNROLL_GRACE_SECONDS": "25", "UNROLL_DRAIN_SECONDS": "60"},

@@ -16,7 +16,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 from contract.topologies import Floats, Rows
 from service.batching import Batcher
 from service.caller import Caller
-from service.model import Answer
+from service.runtime.loaded_model import Answer, Plan
 from service.switching import Switching
 from service.tracing import MOST_LINKS, BatchTrace, RequestTrace, Tracing
 from tests.collector import Collector, collecting
@@ -29,16 +29,17 @@ WAITING_SPANS = 2048
 
 
 class Model:
-    def compute(self, rows: Rows) -> Floats:
-        if rows.values.max() > 1:
-            raise ValueError(f"cannot take {rows.values}")
-        return rows.values
+    def plan(self, rows: Rows) -> Plan:
+        return Plan(rows, None, 1.0 if len(rows.values) > 3 else 0.0)  # so that some run in a thread
+
+    def compute(self, plan: Plan) -> Floats:
+        values = plan.rows.values
+        if values.max() > 1:
+            raise ValueError(f"cannot take {values}")
+        return values
 
     def answer(self, rows: Rows, values: Floats) -> Answer:
         return Answer(values, [True] * len(rows.lengths))
-
-    def seconds(self, rows: Rows) -> float:
-        return 1.0 if len(rows.values) > 3 else 0.0  # so that some run in a thread
 
 
 @pytest.fixture
@@ -63,7 +64,7 @@ def run(tracing: Tracing, *requests: tuple[RequestTrace | None, list[float]]) ->
 
     async def main() -> list[Answer | BaseException]:
         with ThreadPoolExecutor(1) as executor:
-            batcher = Batcher(Model(), executor, Switching(), 100, ("many_to_many", "v1"))
+            batcher = Batcher(Model(), executor, Switching(), ("many_to_many", "v1"))
             runs = [batcher.run(Rows.of([row]), Caller(trace=trace)) for trace, row in requests]
             return await asyncio.gather(*runs, return_exceptions=True)
 

@@ -1,4 +1,3 @@
-import functools
 import re
 import shutil
 import signal
@@ -8,11 +7,11 @@ import bentoml.models  # which `bentoml` alone would load anew in every child th
 import pytest
 from bentoml._internal.models import ModelStore as BentoStore
 
+from contract import translation
 from contract.manifest import Figure, GoldenPair, Manifest
 from contract.store import ModelStore, new_version
-from contract.topologies import Floats, Rows, Topology
+from contract.topologies import Rows
 from service.registry import Registry
-from service.runtime import Runtime
 from tests.training.conftest import Trained
 from tests.victim import Victim
 from training.gate import Exported
@@ -37,8 +36,9 @@ def test_a_published_model_is_served_from_its_files(trained: Trained, store: Mod
     manifest = published(trained, store)
     registry = Registry(store)
     registry.load_all()
-    assert [model.manifest for model in registry.models] == [manifest]
+    assert [(model.manifest, model.runtime.name) for model in registry.models] == [(manifest, "onnx")]
     assert {"saved_model.pb", "gate.json", "model.yaml", "variables/variables.index"} <= manifest.files.keys()
+    assert {translation.FILE, translation.PACKED} <= manifest.files.keys()
     assert len(manifest.golden) == GOLDEN_PAIRS
     assert manifest.signatures == (
         ("serving_default", "step") if trained.plan.topology.return_sequences else ("serving_default",)
@@ -52,28 +52,6 @@ def test_bentoml_knows_the_model(many_to_many: Trained, store: ModelStore) -> No
     assert model.info.labels == {"topology": "many_to_many", "recipe": "general"}
     assert model.info.metadata == {"error, held-out rows": 0.01}
     assert [str(model.tag) for model in bentoml.models.list(_model_store=BentoStore(store.root))] == [str(model.tag)]
-
-
-class Uncompiled:
-    """The signature alone: compiling after each of some fifty kills would take minutes and show nothing more."""
-
-    def __init__(self, folder: Path, topology: Topology, _length: int, _labels: tuple[str, str]) -> None:
-        self._exported = Exported(folder, topology)
-
-    def predict(self, inputs: Floats) -> Floats:
-        return self._exported.raw(inputs)
-
-    def predict_long(self, row: Floats) -> Floats:
-        return self.predict(row[None, :, None])[0, :, 0]
-
-    def seconds(self, rows: int, time: int) -> float:
-        return 0.0
-
-    def serve(self) -> None:
-        pass
-
-    def prepare_like(self, other: Runtime) -> bool:
-        return False
 
 
 def publish_prepared(root: Path) -> None:
@@ -95,13 +73,12 @@ def test_killed_at_any_write_what_was_published_before_is_served(
     (prepared / "manifest.json").write_text(manifest_of(many_to_many).model_dump_json())
     (tmp_path / "temporary").mkdir()
     monkeypatch.setenv("TMPDIR", str(tmp_path / "temporary"))
-    load = functools.cache(Uncompiled)  # a folder whose every file the registry has found to be as published is loaded once
     kills = 0
     with Victim("tests.training.test_publish:publish_prepared", store.root) as victim:
         while True:
             victim.start(kill_at=kills + 1)
             code = victim.exit_code()
-            registry = Registry(store, load)
+            registry = Registry(store)
             registry.load_all()
             assert registry.refusals == []
             (served,) = registry.served.values()

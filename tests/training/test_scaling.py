@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 
 from contract.manifest import Domain
 from contract.topologies import TOPOLOGIES, TOPOLOGY_NAMES, TopologyName
-from service.graph import fingerprint
 from training.dataset import domain_of
+from training.gate import Translated
 from training.models import build, export
+from training.recipes import GENERAL, plan
 from training.scaling import Scaling, width
 
 finite = st.floats(-(2.0**100), 2.0**100, width=32)
@@ -56,6 +57,9 @@ def test_a_model_in_the_users_units_answers_what_the_networks_own_answers(
     (answer,) = own.signatures["serving_default"](sequences=tf.constant(in_users)).values()
     bar = 1e-6 * float(width(targets)) + scaling.rounding()
     assert np.abs(answer.numpy() - scaling.outputs_from_unit(plain.numpy())).max() <= bar
+    translated, _, _ = Translated(tmp_path / "own", plan(GENERAL, name, 5, seed=1)).raw(in_users, [time] * 40)
+    assert translated.shape == answer.shape
+    assert np.abs(translated - answer.numpy()).max() <= bar
     if not topology.return_sequences:
         return
     h = c = tf.zeros((40, 5))
@@ -73,21 +77,3 @@ def test_no_weight_is_added(tmp_path: Path) -> None:
     own, unit = (tf.train.list_variables(str(tmp_path / folder / "variables" / "variables")) for folder in ("own", "unit"))
     assert own == unit
     assert model.count_params() == 146
-
-
-def test_the_service_shares_a_program_only_between_models_of_the_same_scaling(tmp_path: Path) -> None:
-    topology = TOPOLOGIES["many_to_many"]
-    unit, high, higher = Domain(low=0.0, high=1.0), Domain(low=0.0, high=9.0), Domain(low=0.0, high=9.000001)
-    scalings = [
-        None,
-        Scaling(high, high),
-        Scaling(high, high),
-        Scaling(higher, high),
-        Scaling(high, higher),
-        Scaling(unit, unit),
-    ]
-    for number, scaling in enumerate(scalings):
-        export(build(topology, 5, 5, seed=number), topology, tmp_path / str(number), scaling)
-    prints = [fingerprint(tmp_path / str(number)) for number in range(len(scalings))]
-    assert prints[1] == prints[2]
-    assert len(set(prints)) == len(prints) - 1

@@ -1,5 +1,8 @@
 """The ONNX graph beside a SavedModel: what is in it, and that the gate refuses every way to get it wrong."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +14,7 @@ from onnx import numpy_helper
 
 from contract import translation as contract
 from contract.topologies import Floats
+from tests.conftest import ROOT
 from tests.training.conftest import Trained, own_data
 from training import translation
 from training.gate import Translated, judge, judge_translation
@@ -194,3 +198,10 @@ def test_rows_packed_in_the_wrong_blocks_are_refused(trained: Trained, tmp_path:
     model = translate(wrong, trained.plan.topology.return_sequences, None)
     (folder / contract.PACKED).write_bytes(model.SerializeToString())
     assert refused(trained._replace(folder=folder)) == {"ONNX against SavedModel, packed"}
+
+
+def test_judging_it_tells_nobody_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    """Left to itself ONNX Runtime keeps an id of the machine, a database of what it has to tell, and a session."""
+    environ = {**os.environ, "HOME": str(tmp_path), "TMPDIR": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", "import training, onnxruntime"], cwd=ROOT, env=environ, check=True, timeout=60)
+    assert list(tmp_path.iterdir()) == []

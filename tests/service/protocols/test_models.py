@@ -1,4 +1,4 @@
-"""What the pages tell, from a registry over a real store: only TensorFlow is stood in for."""
+"""What the pages tell, from a registry over a real store: only what runs the models is stood in for."""
 
 import asyncio
 import json
@@ -32,7 +32,7 @@ def registry(store: ModelStore, publish: Publish) -> Registry:
     store.set_canary(NAME, "production", second, 25.0)
     broken = publish().version
     (store.path(NAME, broken) / "weights").unlink()
-    registry = Registry(store, lambda *_: FakeRuntime(NAME))
+    registry = Registry(store, lambda _: FakeRuntime(NAME))
     registry.load_all()
     return registry
 
@@ -59,9 +59,9 @@ def test_models_tells_what_is_in_memory_what_is_refused_and_what_each_worker_ser
 ) -> None:
     first, second, broken = store.versions(NAME)
     told = get(ModelPages(registry, Workers(tmp_path / "workers")), "/models")
-    assert [(m["version"], m["aliases"], m["default"]) for m in told["models"]] == [
-        (first, ["production"], True),
-        (second, ["candidate"], False),
+    assert [(m["version"], m["aliases"], m["default"], m["runtime"]) for m in told["models"]] == [
+        (first, ["production"], True, "fake"),
+        (second, ["candidate"], False, "fake"),
     ]
     assert told["models"][0]["gate"] == {"error, held-out rows": 0.01}
     assert told["refused"] == [{"name": NAME, "version": broken, "reason": "weights is missing"}]

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from contract.topologies import Rows
 from service.engine import Echo, Engine
 from service.errors import InvalidRequest, NotJSON, TooManyValues
-from service.model import LoadedModel
 from service.protocols.native import Native, parse, render
+from service.runtime.loaded_model import LoadedModel
 from service.schemas import PredictionRequest
 from tests.service.conftest import BARS, FakeModels
 

@@ -1,62 +1,122 @@
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from contract.topologies import Rows, TopologyName
-from service.buckets import most_rows
-from tests.service.conftest import fake_model, shown
+from contract.topologies import TOPOLOGY_NAMES, Floats, Rows, TopologyName
+from service.errors import NotFinite, TooFarOut
+from service.runtime.grouping import FREE
+from service.runtime.loaded_model import Answer, LoadedModel
+from tests.conftest import make_manifest
+from tests.service.conftest import FakeRuntime, fake_model, shown
 
 RAGGED = Rows.of([[0.1, 0.2, 0.3], [0.4], [0.5, 0.6]])
+
+
+def told(model: LoadedModel) -> list[list[int] | None]:
+    assert isinstance(model.runtime, FakeRuntime)
+    return model.runtime.lengths
 
 
 def test_one_to_one_shows_the_runtime_every_item_at_once() -> None:
     model = fake_model("one_to_one")
     assert model.run(RAGGED).values.tolist() == RAGGED.values.tolist()
-    assert shown(model) == [(6, 1, 1)]
+    assert (shown(model), told(model)) == ([(6, 1, 1)], [None])
 
 
-def test_many_to_one_is_never_padded_in_time() -> None:
+def test_many_to_one_shows_it_the_rows_as_they_are() -> None:
     model = fake_model("many_to_one", 3)
     rows = Rows.of([[0.1, 0.2, 0.3], [0.4, 0.5, 0.6]])
     assert model.run(rows).values.tolist() == rows.values.tolist()
-    assert shown(model) == [(2, 3, 1)]
+    assert (shown(model), told(model)) == ([(2, 3, 1)], [None])
 
 
-def test_many_to_many_is_padded_to_the_next_compiled_time() -> None:
+def test_many_to_many_pads_rows_of_about_one_length_and_says_how_long_each_is() -> None:
     model = fake_model("many_to_many")
-    rows = Rows.of([[0.1] * 9, [0.2] * 9])
-    assert model.run(rows).values.tolist() == rows.values.tolist()
-    ragged = Rows.of([[0.1] * 9, [0.2] * 11])
-    assert model.run(ragged).values.tolist() == ragged.values.tolist()
-    assert shown(model) == [(2, 9, 1), (2, 16, 1)]
+    uniform, ragged = Rows.of([[0.1] * 9, [0.2] * 9]), Rows.of([[0.1] * 9, [0.2] * 11, [0.3]])
+    for rows in (uniform, ragged):
+        assert model.run(rows).values.tolist() == rows.values.tolist()
+    assert (shown(model), told(model)) == ([(2, 9, 1), (3, 11, 1)], [None, [9, 11, 1]])
 
 
-def test_ragged_rows_come_back_in_their_order_and_padding_is_bounded() -> None:
-    rng = np.random.default_rng(1)
-    rows = Rows.of([rng.random(length) for length in rng.integers(8, 1000, 60)])
+def test_rows_of_different_lengths_are_shown_in_groups_the_longest_first() -> None:
     model = fake_model("many_to_many")
+    rows = Rows.of([np.arange(length) for length in (4, 3000, 900, 2900, 900, 2)])
     assert model.run(rows).values.tolist() == rows.values.tolist()
-    assert sum(batch * time for batch, time, _ in shown(model)) <= 2 * len(rows.values)
+    assert shown(model) == [(2, 3000, 1), (2, 900, 1), (2, 4, 1)]
+    assert told(model) == [[3000, 2900], None, [4, 2]]
 
 
-def test_rows_beyond_the_longest_time_go_one_by_one() -> None:
+lengths_of_rows = st.lists(st.integers(1, 3000) | st.integers(1, 9), min_size=1, max_size=20)
+
+
+@given(lengths_of_rows)
+def test_ragged_rows_come_back_in_their_order_and_padding_is_bounded(lengths: list[int]) -> None:
     model = fake_model("many_to_many")
-    rows = Rows.of([np.arange(n) for n in (3000, 5, 2000)])
+    rows = Rows(np.arange(sum(lengths), dtype=np.float32), lengths)
     assert model.run(rows).values.tolist() == rows.values.tolist()
-    assert sorted(shown(model)) == [(1, 8, 1), (2000,), (3000,)]
+    computed = 0
+    for (batch, time, _), steps in zip(shown(model), told(model), strict=True):
+        items = batch * time if steps is None else sum(steps)
+        assert batch * time - items <= max(items / 4, FREE)
+        computed += items
+    assert computed == sum(lengths)
 
 
-@pytest.mark.parametrize(("name", "time"), [("one_to_one", 1), ("many_to_one", 5), ("many_to_many", 5)])
-def test_more_rows_than_a_call_may_have_run_in_pieces(name: TopologyName, time: int) -> None:
-    most = most_rows(time)
-    model = fake_model(name)
-    samples = most + 7 if name != "one_to_one" else -(-(most + 7) // 5)
-    rows = Rows(np.arange(samples * 5, dtype=np.float32), [5] * samples)
-    assert model.run(rows).values.tolist() == rows.values.tolist()
-    assert shown(model)[0][0] == most
-    assert len(shown(model)) == 2
+class Linear(FakeRuntime):
+    """Expects to take a second for each item that it is shown."""
+
+    def seconds(self, rows: int, time: int) -> float:
+        return rows * time
+
+
+@pytest.mark.parametrize("name", TOPOLOGY_NAMES)
+@given(lengths=lengths_of_rows)
+def test_a_plan_expects_the_time_of_the_calls_that_will_be_made_and_makes_none(name: TopologyName, lengths: list[int]) -> None:
+    lengths = [5] * len(lengths) if name == "many_to_one" else lengths
+    model = LoadedModel(make_manifest(name), Linear(name))
+    plan = model.plan(Rows(np.zeros(sum(lengths), np.float32), lengths))
+    assert shown(model) == []
+    model.compute(plan)
+    assert plan.seconds == sum(batch * time for batch, time, _ in shown(model))
 
 
 def test_in_domain_is_said_row_by_row() -> None:
     rows = Rows.of([[0.0, 0.5], [1.0], [-0.1, 0.2], [0.999]])
     assert fake_model("one_to_one").run(rows).in_domain == [True, False, False, True]
     assert fake_model("one_to_one").run(RAGGED).in_domain == [True, True, True]
+
+
+def test_values_of_which_the_squares_are_infinite_are_an_answer() -> None:
+    with np.errstate(over="ignore"):  # of which NumPy warns once
+        values, in_domain = fake_model("many_to_many").run(Rows.of([[3e38, -3e38], [0.5]]))
+    assert (values.tolist(), in_domain) == ([np.float32(3e38), np.float32(-3e38), 0.5], [False, True])
+
+
+class Lost(FakeRuntime):
+    """Has no answer to items from 0.5 up."""
+
+    def run(self, inputs: Floats, lengths: list[int] | None) -> Floats:
+        return np.where(inputs >= 0.5, np.float32(np.nan), super().run(inputs, lengths))
+
+
+@pytest.mark.parametrize(("item", "error"), [(0.5, NotFinite), (2.0, TooFarOut)], ids=["in the domain", "far out"])
+def test_where_there_is_no_answer_the_model_is_at_fault_in_its_domain_and_the_row_outside(
+    item: float, error: type[Exception]
+) -> None:
+    model = LoadedModel(make_manifest("many_to_many"), Lost("many_to_many"))
+    with pytest.raises(error):
+        model.run(Rows.of([[0.1], [0.2, item]]))
+    assert model.run(Rows.of([[0.1], [0.2]])).in_domain == [True, True]
+
+
+def test_an_answer_is_split_as_the_requests_came() -> None:
+    parts = [Rows.of([[0.1, 0.2]]), RAGGED, Rows.of([[2.0]])]
+    whole = fake_model("one_to_one").run(Rows.end_to_end(parts))
+    answers = [(values.tolist(), in_domain) for values, in_domain in whole.split(parts)]
+    assert answers == [
+        (parts[0].values.tolist(), [True]),
+        (RAGGED.values.tolist(), [True, True, True]),
+        ([2.0], [False]),
+    ]
+    assert Answer(RAGGED.values, [True] * 3).split([RAGGED])[0].values is RAGGED.values
