@@ -15,10 +15,9 @@ from benchmarks import timing
 from benchmarks.engine_cases import OURS, TORCH, Case
 from benchmarks.peers import model as peers
 from benchmarks.targets import PEERS
-from contract import translation
 from contract.topologies import Floats
 from loadtests.target import ROOT, end
-from training.translation import Weights, save, translate
+from training.translation import Weights, save
 
 
 class Way(NamedTuple):
@@ -43,7 +42,7 @@ class Network:
     def __init__(self, network: Weights, folder: Path) -> None:
         self.weights, self._folder = network, folder
         self._keras, self._signature = _exported(network, folder / "saved_model")
-        save(translate(network, per_step=True, scaling=None), folder / "saved_model")
+        save(network, per_step=True, scaling=None, folder=folder / "saved_model")
 
     def ways(self, inputs: Floats, torch: "Torch | None") -> dict[str, Way]:
         calls: dict[str, Callable[[], Floats]] = {
@@ -58,7 +57,7 @@ class Network:
     def _ours(self, inputs: Floats) -> Callable[[], Floats]:
         from service.runtime.onnx_runtime import OnnxRuntime  # noqa: PLC0415 - as of the other ways, where it is used
 
-        runtime = OnnxRuntime(self._folder / "saved_model" / translation.FILE)
+        runtime = OnnxRuntime(self._folder / "saved_model")
         return lambda: runtime.run(inputs, None)
 
     def _xla(self, inputs: Floats) -> Callable[[], Floats]:

@@ -8,13 +8,14 @@ that does not read its answer.
 import asyncio
 from collections.abc import Callable
 from itertools import chain
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple
 
 import httptools
 
 from service import metrics
-from service.direct import DirectExchange
+from service.direct import Direct, DirectExchange
 from service.errors import HeadersTooLarge, NotHTTP, UnrollError
+from service.headers import TRAILERS
 from service.refusing import Refused, Refusing
 from service.routes import CLOSE, ErrorRenderer, Route
 from service.shedding import Shedding
@@ -38,26 +39,6 @@ class ConnectionLimits(NamedTuple):
     header_seconds: float  # for them to arrive
     write_seconds: float  # for a client that has stopped reading to read on
     unread_bytes: int  # of answers, of all connections
-
-
-class Direct(Protocol):
-    """Who takes requests past ASGI: the transport."""
-
-    def direct(self, target: bytes) -> Route | None:
-        """The route of a `POST` that it would take; None where there is none."""
-
-    def begin(self, route: Route, exchange: DirectExchange) -> None:
-        """Answer it."""
-
-
-class _Trailers(list[tuple[bytes, bytes]]):
-    """Where uvicorn puts what comes as headers behind a body: nobody asks for them, and they must not pass for headers."""
-
-    def append(self, _: object) -> None:
-        pass
-
-
-_TRAILERS: Final = _Trailers()
 
 
 class _TooLarge(Exception):
@@ -156,7 +137,7 @@ class Connection(Refusing):
             super().on_headers_complete()
             if self.parser.should_upgrade():
                 self._framing = framing(headers)
-        self.headers = _TRAILERS
+        self.headers = TRAILERS
 
     def on_body(self, body: bytes) -> None:
         cycle, self._moved = self.cycle, True
@@ -220,7 +201,7 @@ class Connection(Refusing):
         elif self._refused is None:
             self.cycle, self.headers = before, exchange.pairs
             super().on_headers_complete()
-            self.headers = _TRAILERS
+            self.headers = TRAILERS
             if exchange.body:
                 super().on_body(exchange.body)
 

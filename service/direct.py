@@ -7,11 +7,11 @@ or messages in between. Everything else goes the way of ASGI, which gives the sa
 import asyncio
 from collections.abc import Callable, Coroutine
 from contextvars import Context
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from starlette.types import Message
 
-from service.routes import CLOSE, Response
+from service.routes import CLOSE, Response, Route
 from service.writing import head_written
 
 
@@ -73,6 +73,16 @@ class DirectExchange:
 
     async def end(self) -> None:
         pass
+
+
+class Direct(Protocol):
+    """Who takes requests past ASGI: the transport."""
+
+    def direct(self, target: bytes) -> Route | None:
+        """The route of a `POST` that it would take; None where there is none."""
+
+    def begin(self, route: Route, exchange: DirectExchange) -> None:
+        """Answer it."""
 
 
 class Turns:

@@ -2,9 +2,19 @@
 
 import secrets
 from itertools import count
+from typing import Final
 
 from service.errors import InvalidTimeout, WrongContentType
 
+
+class _Trailers(list[tuple[bytes, bytes]]):
+    """Where uvicorn puts what comes as headers behind a body: nobody asks for them, and they must not pass for headers."""
+
+    def append(self, _: object) -> None:
+        pass
+
+
+TRAILERS: Final = _Trailers()
 DIGITS = 15
 """Of a number: more say no more than that it is too large."""
 

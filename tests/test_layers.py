@@ -83,6 +83,7 @@ MAY_IMPORT = {
         "service.direct",
         "service.errors",
         "service.guard",
+        "service.headers",
         "service.metrics",
         "service.refusing",
         "service.routes",

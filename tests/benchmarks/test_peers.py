@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks.peers import model as peers
 from contract.topologies import Floats
-from training.translation import Weights, save, translate
+from training.translation import Weights, save
 
 UNITS = 3
 
@@ -24,7 +24,7 @@ def folder(tmp_path: Path, features: int) -> Path:
         return rng.standard_normal(shape).astype(np.float32)
 
     weights = Weights(some(features, 4 * UNITS), some(UNITS, 4 * UNITS), some(4 * UNITS), some(UNITS, 1), some(1))
-    save(translate(weights, per_step=True, scaling=None), tmp_path)
+    save(weights, per_step=True, scaling=None, folder=tmp_path)
     return tmp_path
 
 

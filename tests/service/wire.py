@@ -9,7 +9,8 @@ import uvloop
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.server import ServerState
 
-from service.connections import ConnectionLimits, Direct, connections
+from service.connections import ConnectionLimits, connections
+from service.direct import Direct
 from service.protocols.native import render_error
 from service.shedding import Shedding
 

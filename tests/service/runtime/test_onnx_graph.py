@@ -114,7 +114,7 @@ def test_no_call_has_more_than_stays_in_the_cache_and_few_rows_are_cut_along_tim
 ) -> None:
     most = onnx_graph.CELL_STEPS // loaded.network.units
     calls = Calls(loaded, monkeypatch)
-    for rows, time in ((most + 1, 1), (2, most), (2 * onnx_graph.FEWEST_ROWS, most // 40)):
+    for rows, time in ((most + 1, 1), (2, most), (2 * onnx_graph.FEWEST_ROWS, most // onnx_graph.FEWEST_ROWS)):
         del calls.shapes[:]
         loaded.graph.run(loaded.inputs(rows, time), None)
         assert len(calls.shapes) > 1
