@@ -12,7 +12,9 @@ from typing import Any, Final, Protocol
 from starlette.types import Message
 
 from service.routes import CLOSE, Response, Route
-from service.writing import head_written
+from service.writing import CommonLines, head_written, lines
+
+_common: Final = CommonLines()
 
 
 class DirectExchange:
@@ -64,10 +66,9 @@ class DirectExchange:
         transport = self._transport
         if transport.is_closing():
             return
-        if self.keep_alive:
-            transport.writelines((head_written(response, (*self.default_headers, identity)), response.body))
-        else:
-            transport.writelines((head_written(response, (*self.default_headers, identity, CLOSE)), response.body))
+        before = _common.of(self.default_headers) + lines((identity,) if self.keep_alive else (identity, CLOSE))
+        transport.writelines((head_written(response, before), response.body))
+        if not self.keep_alive:
             transport.close()
         self._finish()
 
