@@ -20,7 +20,7 @@ from pydantic import BaseModel, ValidationError
 from contract.topologies import TOPOLOGIES, TOPOLOGY_NAMES, TopologyName
 
 ROOT: Final = Path(__file__).parent.parent
-PATIENCE: Final = 60.0  # seconds for a service that we start; it loads TensorFlow and compiles
+PATIENCE: Final = 60.0  # seconds for a service that we start
 GRACE: Final = 20.0  # seconds to end in before it is killed
 
 

@@ -25,6 +25,7 @@ MAY_IMPORT = {
     "service.settings": set(),
     "service.schemas": {"contract"},
     "service.caller": {"service.tracing"},
+    "service.memory": set(),
     "service.metrics": set(),
     "service.tracing": set(),
     "service.observing": {"service.rates", "service.tracing"},

@@ -35,14 +35,14 @@ CALL_SECONDS: Final = 8e-6
 
 
 class OnnxGraph:
-    """Raises whatever ONNX Runtime does of a file that is no graph, ValueError where it is another than ours."""
+    """Raises OSError, whatever ONNX Runtime does of a file that is no graph, or ValueError where it is another than ours."""
 
     def __init__(self, file: Path) -> None:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         # Both would keep the memory of the largest call so far, or plan it anew for each shape.
         options.enable_cpu_mem_arena = options.enable_mem_pattern = False
-        self._session = onnxruntime.InferenceSession(file, options, providers=_providers())
+        self._session = onnxruntime.InferenceSession(file.read_bytes(), options, providers=_providers())
         inputs = tuple(given.name for given in self._session.get_inputs())
         outputs = tuple(given.name for given in self._session.get_outputs())
         if (inputs, outputs) != (translation.INPUTS, translation.OUTPUTS):

@@ -53,9 +53,9 @@ class OnnxRuntime:
 
     def _same(self, packed: OnnxGraph) -> bool:
         """Whether both answer alike on this machine, to the last bit."""
-        rng = np.random.default_rng(0)
         for rows, time in ((self._pack, 1), (2 * self._pack + 1, 7)):
-            inputs = rng.random((rows, time, self._plain.features), np.float32)
+            shape = (rows, time, self._plain.features)
+            inputs = np.sin(np.arange(np.prod(shape), dtype=np.float32)).reshape(shape)  # `numpy.random` would take 2 MB
             if not np.array_equal(self._run_packed(packed, inputs), self._plain.run(inputs)):
                 return False
         return True

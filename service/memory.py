@@ -1,0 +1,29 @@
+"""What a worker keeps in memory: what is loaded, and little of what large requests took."""
+
+import ctypes
+import gc
+import sys
+from typing import Final
+
+MALLOPT: Final = {-8: 1, -3: 4 * 2**20, -1: 8 * 2**20}
+"""Of glibc (mallopt(3)): M_ARENA_MAX, M_MMAP_THRESHOLD and M_TRIM_THRESHOLD. By itself it keeps an arena a thread, and raises
+the thresholds to what was freed last: a worker had 219 MB after half a minute of random shapes instead of 182, and was as fast.
+From 1 MB instead of 4 on it had 170 MB, and bodies of 4 MB took 1.4 times as long."""
+
+
+def keep_little() -> None:
+    """From now on, where the C library is glibc."""
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if mallopt is not None:
+        for option, value in MALLOPT.items():
+            mallopt(option, value)
+
+
+def settle() -> None:
+    """What is loaded stays: the collector need not walk through it again.
+
+    Nor need it look often, for a request leaves no cycles: a body of 10,000 rows is read in 0.7 of the time.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
