@@ -16,6 +16,7 @@ export PYTHONPATH := $(CURDIR)
 
 BIN := .venv/bin
 IMAGE_ARGS = $(if $(TOOL),--tool $(TOOL)) $(if $(VARIANT),--variant $(VARIANT)) $(if $(BASE_IMAGE),--base $(BASE_IMAGE))
+PIP_COMPILE = $(BIN)/pip-compile -q --strip-extras --no-annotate --no-header --no-emit-index-url --no-emit-find-links --no-emit-trusted-host
 SERVE_READY := .venv/.serve
 DEV_READY := .venv/.dev
 
@@ -65,7 +66,7 @@ lint: $(DEV_READY)  ## ruff, mypy and bandit, changing nothing
 
 # --strict: where the service of advisories knows nothing, or cannot be reached, that is a failure and no clean bill.
 audit: $(DEV_READY)  ## known vulnerabilities of everything pinned; asks pypi.org
-	$(BIN)/pip-audit --strict --progress-spinner off --disable-pip --no-deps -r requirements/dev.txt \
+	$(BIN)/pip-audit --strict --progress-spinner off --disable-pip --no-deps -r requirements/dev.txt -r requirements/serve-gpu.txt -r requirements/run-gpu.txt \
 	  || { echo "audit: vulnerable, or not audited: the lines above say which. It needs pypi.org." >&2; exit 1; }
 
 format: $(DEV_READY)  ## let ruff rewrite
@@ -82,7 +83,7 @@ load-ui: $(DEV_READY)  ## Locust's page against a running or self-started servic
 bento: $(SERVE_READY)  ## build the bento, with the models that are in the store
 	$(BIN)/bentoml build
 
-image: $(SERVE_READY)  ## the serving image  (TOOL=docker|podman|buildah VARIANT=gpu MODELS=mounted BASE_IMAGE=...)
+image: $(SERVE_READY)  ## the serving image  (TOOL=docker|podman|buildah VARIANT=tensorflow|gpu MODELS=mounted BASE_IMAGE=...)
 	$(BIN)/python -m deploy.image serve $(IMAGE_ARGS) $(if $(MODELS),--models $(MODELS))
 
 image-train: $(SERVE_READY)  ## the training image  (TOOL= VARIANT= BASE_IMAGE=)
@@ -115,12 +116,17 @@ soak: $(DEV_READY)  ## constant load, memory and tail watched  (HOURS=1)
 faults: $(DEV_READY)  ## break a real service in every way of tests/faults; rewrites the table of docs/reliability.md
 	$(BIN)/python -m benchmarks.faults $(ARGS)
 
-lock: $(DEV_READY)  ## pin requirements/ anew from pyproject.toml
+# requirements/<kind>-<variant>.txt: what a variant of an image has beyond requirements/<kind>.txt.
+lock: $(DEV_READY)  ## pin requirements/ anew from pyproject.toml  (KEEP=1: keep every pin that still fits)
 	for target in "dev --extra serve --extra train --extra load --extra dev" "run --extra serve --extra train -c requirements/dev.txt" "serve --extra serve -c requirements/dev.txt"; do \
 	  set -- $$target; \
-	  $(BIN)/pip-compile -q --upgrade --strip-extras --no-annotate --no-header --no-emit-index-url --no-emit-find-links --no-emit-trusted-host "$${@:2}" -o requirements/$$1.txt pyproject.toml; \
+	  $(PIP_COMPILE) $(if $(KEEP),,--upgrade) "$${@:2}" -o requirements/$$1.txt pyproject.toml; \
+	  sed -i '/==/!d' requirements/$$1.txt; \
 	done
-	printf 'tensorflow[and-cuda]\n' | $(BIN)/pip-compile -q --strip-extras --no-annotate --no-header --no-emit-index-url --no-emit-find-links --no-emit-trusted-host -c requirements/dev.txt -o - - 2>/dev/null | grep '^nvidia-.*-cu12' > requirements/gpu.txt
+	for variant in "serve-tensorflow tensorflow" "serve-gpu onnxruntime-gpu[cuda,cudnn]" "run-gpu tensorflow[and-cuda]"; do \
+	  set -- $$variant; \
+	  echo "$$2" | $(PIP_COMPILE) -c requirements/dev.txt -o - - | grep == | grep -vxFf requirements/$${1%-*}.txt > requirements/$$1.txt; \
+	done
 
 clean:  ## remove what make made, the models included
 	rm -rf .venv .venv-tools .venv-bench .bentoml dist runs reports .pytest_cache .mypy_cache .ruff_cache .hypothesis

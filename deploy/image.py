@@ -1,7 +1,7 @@
 """Builds an image with whichever of docker, podman and buildah works here; its list of contents (SBOM) goes to dist/.
 
-    python -m deploy.image serve [--variant gpu] [--models mounted] [--tool podman] [--base python:3.11-slim]
-    python -m deploy.image train
+    python -m deploy.image serve [--variant tensorflow|gpu] [--models mounted] [--tool podman] [--base python:3.11-slim]
+    python -m deploy.image train [--variant gpu]
 
 `serve` goes through `bentoml build` and `bentoml containerize`; deploy/serve.Dockerfile then leaves out what only building
 needed.
@@ -23,6 +23,7 @@ import yaml
 ROOT: Final = Path(__file__).parent.parent
 HERE: Final = Path(__file__).parent
 TOOLS: Final = ("docker", "podman", "buildah")
+VARIANTS: Final = {"serve": ("cpu", "tensorflow", "gpu"), "train": ("cpu", "gpu")}
 MOUNT: Final = "/store/models"
 """Where an image without models looks for them; the training image publishes into /store."""
 BAKED: Final = "/home/bentoml/bento/models"
@@ -61,11 +62,15 @@ def commit() -> str:
 
 
 def packages(kind: str, variant: str) -> str:
-    """The pinned list that an image installs: requirements/<kind>.txt, with the TensorFlow of the variant."""
+    """The pinned list that an image installs: requirements/<kind>.txt, and what requirements/<kind>-<variant>.txt adds."""
     listed = (ROOT / "requirements" / f"{kind}.txt").read_text()
-    if variant == "gpu":  # `tensorflow` holds the kernels; what they load comes from NVIDIA
-        return listed + (ROOT / "requirements" / "gpu.txt").read_text()
-    return re.sub(r"^tensorflow==", "tensorflow-cpu==", listed, flags=re.MULTILINE)  # half the size, nothing that a CPU can use
+    if variant != "cpu":
+        listed += (ROOT / "requirements" / f"{kind}-{variant}.txt").read_text()
+    if "onnxruntime-gpu==" in listed:  # the same module: it takes the place of the other
+        listed = re.sub(r"^onnxruntime==.*\n", "", listed, flags=re.MULTILINE)
+    if variant != "gpu":  # half the size, nothing that a CPU can use
+        listed = re.sub(r"^tensorflow==", "tensorflow-cpu==", listed, flags=re.MULTILINE)
+    return listed
 
 
 def bentofile(variant: str, base: str) -> str:
@@ -116,7 +121,7 @@ def finish(
     tool: str, kind: str, name: str, variant: str, arguments: dict[str, str], labels: dict[str, str], context: Path
 ) -> str:
     """Build deploy/<kind>.Dockerfile, and beside the image its list of contents. The image's name."""
-    image = f"{name}:{version()}{'-gpu' if variant == 'gpu' else ''}"
+    image = f"{name}:{version()}{'' if variant == 'cpu' else f'-{variant}'}"
     whole = {
         "org.opencontainers.image.title": name,
         "org.opencontainers.image.version": version(),
@@ -150,12 +155,14 @@ def run(command: list[str], env: dict[str, str] | None = None, capture: bool = F
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m deploy.image", description=__doc__.partition("\n")[0])
-    parser.add_argument("kind", choices=("serve", "train"))
+    parser.add_argument("kind", choices=tuple(VARIANTS))
     parser.add_argument("--tool", choices=TOOLS, help="default: the first of these that works")
-    parser.add_argument("--variant", choices=("cpu", "gpu"), default="cpu")
+    parser.add_argument("--variant", default="cpu", help="serve: cpu, tensorflow or gpu; train: cpu or gpu")
     parser.add_argument("--models", choices=("baked", "mounted"), default="baked", help="serve: in the image, or below /store")
     parser.add_argument("--base", default=BASE, help="the image to build on")
     given = parser.parse_args()
+    if given.variant not in (variants := VARIANTS[given.kind]):
+        parser.error(f"argument --variant: expected one of {', '.join(variants)} for {given.kind}; received {given.variant}")
     try:
         tool = working_tool(given.tool)
         serve = given.kind == "serve"

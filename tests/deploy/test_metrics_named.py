@@ -66,6 +66,13 @@ def test_every_metric_that_is_asked_for_is_produced(path: Path) -> None:
     assert asked <= produced() | recorded | PROMETHEUS | KUBELET
 
 
+def test_every_metric_that_the_docs_name_is_produced() -> None:
+    pages = "".join(path.read_text() for path in (ROOT / "docs").glob("*.md"))
+    named = set(re.findall(r"\bunroll_[a-z]\w*", pages))
+    assert len(named) > 20
+    assert named <= produced() | {re.sub(r"_bucket$", "", series) for series in produced()}  # histograms, as tables name them
+
+
 def test_a_failure_is_an_outcome_with_status_500_and_up() -> None:
     failures = {kind.slug for kind in kinds() if kind.status >= 500}
     for rule in rules():

@@ -4,7 +4,7 @@ import subprocess
 import sys
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -53,10 +53,10 @@ def build(kind: str, home: Path) -> str:
 
 
 @contextmanager
-def container(machine: Machine, image: str, log: Path, *options: str) -> Iterator[str]:
-    """The address of a service in a hardened container that lives in this block."""
+def container(machine: Machine, image: str, log: Path, *options: str, command: Sequence[str] = ()) -> Iterator[str]:
+    """The address of a service in a hardened container that lives in this block; `command` in place of the image's own."""
     port, name = free_port(), f"unroll-{uuid.uuid4().hex[:8]}"
-    command = [
+    podman = [
         "podman",
         "run",
         "--name",
@@ -67,12 +67,13 @@ def container(machine: Machine, image: str, log: Path, *options: str) -> Iterato
         "-e",
         "UNROLL_ALLOW_OPEN=true",
         "--memory",
-        "1g",
+        "768m",
         *options,
         image,
+        *command,
     ]
     try:
-        with started(command, f"http://127.0.0.1:{port}", log) as url:
+        with started(podman, f"http://127.0.0.1:{port}", log) as url:
             yield url
     finally:
         machine.podman("rm", "--force", "--ignore", "--time", "1", name)

@@ -31,7 +31,7 @@ def test_the_deployment_runs(helm: str, machine: Machine, serve_image: str, tmp_
         assert machine.podman("exec", serving, "id", "-u") == "1034"
         state = json.loads(machine.podman("inspect", serving))[0]
         assert state["HostConfig"]["ReadonlyRootfs"] is True
-        assert state["HostConfig"]["Memory"] == 2 * 2**30
+        assert state["HostConfig"]["Memory"] == 768 * 2**20
         assert not state["EffectiveCaps"]
     finally:
         machine.podman("play", "kube", "--down", str(manifest))
