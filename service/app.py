@@ -42,6 +42,7 @@ from service.vitals import Vitals
 from service.watching import Watcher
 from service.workers import Workers, shared_folder
 
+memory.keep_little()
 settings = Settings.read()
 store = ModelStore(settings.models_dir)
 limits = Limits(settings.max_body_bytes, settings.body_seconds, settings.timeout_ms / 1e3, settings.max_timeout_ms / 1e3)
@@ -115,7 +116,6 @@ class Unroll:
             check_address(command.params["host"] or BentoMLContainer.http.host.get())
 
     def __init__(self) -> None:
-        memory.keep_little()
         logs.setup(settings.log_format)
         tracing.start()
         make_room(settings.max_connections + SPARE)
