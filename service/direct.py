@@ -5,6 +5,7 @@ or messages in between. Everything else goes the way of ASGI, which gives the sa
 """
 
 import asyncio
+import logging
 from collections.abc import Callable, Coroutine
 from contextvars import Context
 from typing import Any, Final, Protocol
@@ -14,6 +15,7 @@ from starlette.types import Message
 from service.routes import CLOSE, Response, Route
 from service.writing import CommonLines, head_written, lines
 
+logger = logging.getLogger(__name__)
 _common: Final = CommonLines()
 
 
@@ -114,7 +116,10 @@ class Turns:
         waiting, self._waiting = self._waiting, []
         alone = len(waiting) == 1 and not self._busy()
         for start in waiting:
-            start(alone)
+            try:
+                start(alone)
+            except Exception:  # a fault of ours: the others must be answered
+                logger.exception("a request could not be begun")
 
 
 def run(coroutine: Coroutine[Any, Any, None]) -> None:

@@ -218,6 +218,19 @@ def test_a_request_is_alone_where_no_other_came_in_its_turn_or_is_in_progress() 
     asyncio.run(main())
 
 
+def test_a_request_that_cannot_be_begun_keeps_no_other_from_it(caplog: pytest.LogCaptureFixture) -> None:
+    async def main() -> None:
+        turns = Turns(lambda: True)
+        for start in (lambda _: 1 / 0, seen.append):
+            turns.begin(start)  # type: ignore[arg-type]
+        await asyncio.sleep(0)
+
+    seen = list[bool]()
+    asyncio.run(main())
+    assert seen == [False]
+    assert "a request could not be begun" in caplog.text
+
+
 current: ContextVar[str] = ContextVar("current", default="nothing")
 
 
