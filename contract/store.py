@@ -2,7 +2,7 @@
 
 It is a BentoML model store, `$BENTOML_HOME/models`, so `bentoml models list` and `bentoml build` work on it:
 
-    models/<name>/<version>/            saved_model.pb, variables/, model.yaml (BentoML's), gate.json, manifest.json
+    models/<name>/<version>/            saved_model.pb, variables/, assets.extra/, model.yaml (theirs), gate.json, manifest.json
     models/<name>/aliases.json          {"production": {"versions": [older, ..., current], ...}}: `contract/aliases.py`
     models/<name>/latest                for BentoML's own tools; ours take the newest whole version instead
     models/<name>/.lock                 held while aliases change or a version is deleted

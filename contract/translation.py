@@ -5,9 +5,8 @@ One graph answers whole sequences, ragged batches and single steps:
     sequences (batch, time, F), lengths (batch,) int32, h (batch, units), c (batch, units)
     -> outputs (batch, time, K), or (batch, K) where time is gone; next_h, next_c (batch, units)
 
-A second graph, where the layer is narrow, computes several rows as if they were one of as many times the features, units and
-outputs: a step of ONNX Runtime's operator costs about as much for a row of 40 units as for one of 5. Its answers are the same,
-to the last bit.
+A second graph, for narrow layers, computes n rows as one row with n times the features, units and outputs: a step of ONNX
+Runtime's operator costs about as much for a row of 40 units as for one of 5. Its answers are the same, to the last bit.
 
 `h` and `c` are the state before the first step, zeros at the start of a sequence. A row ends after `lengths` steps: what is
 behind them is padding, and changes nothing.

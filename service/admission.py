@@ -19,7 +19,7 @@ request, would be a hundredth of that of large ones, and the first few of these 
 five times that where one comes alone; a byte takes 25 to 35 ns."""
 FEW, SMALL = 32, 2**11
 """So many requests may always wait, if of no more bytes than that: they are no overload, whatever a slow spell says of the
-rate. There is one after every start, while shapes are compiled that were not asked for before."""
+rate."""
 COMPANY = 8
 """Times its own size that a request may always find waiting: a few callers of ten thousand rows each are no overload either,
 and none of them expects to be answered sooner than that."""

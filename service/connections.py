@@ -59,7 +59,9 @@ class Connection(Refusing):
     ) -> None:
         super().__init__(shedding, **uvicorns)
         self._direct = direct if not self.access_log else None
-        self._taken: tuple[Route, DirectExchange, Any] | None = None  # past ASGI, if it comes whole; with the one before
+        self._taken: tuple[Route, DirectExchange, Any] | None = (
+            None  # a request that may be answered directly; the previous cycle
+        )
         self._limits, self._unread, self._render_error = limits, unread, render_error
         self._in_head = False  # a part of a request's head is here, and not all
         self._moved = False  # in this chunk a head began, or something of a body was
@@ -182,11 +184,11 @@ class Connection(Refusing):
         self._has_read()
 
     def _take(self) -> bool:
-        """Whether the request whose head is here goes past ASGI, should all of it come with what came now."""
+        """Whether the request whose headers are complete is answered directly, if its body is also in this read."""
         if self._direct is None or not self.usual or self.parser.get_method() != b"POST":
             return False
         route = self._direct.direct(self.url)
-        if route is None or any(name == b"origin" for name, _ in self.headers):  # the latter is for `browsers.py`
+        if route is None or any(name == b"origin" for name, _ in self.headers):  # a web page's, for `browsers.py`
             return False
         exchange = DirectExchange(self.transport, self.headers, self.server_state.default_headers, self.on_response_complete)
         self._taken = route, exchange, self.cycle
@@ -194,7 +196,7 @@ class Connection(Refusing):
         return True
 
     def _begin(self, route: Route, exchange: DirectExchange, before: Any) -> None:
-        """What came has been read: answer the request past ASGI, or leave one that is not here whole to uvicorn."""
+        """The read is parsed: answer directly, or give an incomplete request to uvicorn."""
         self._taken = None
         if not exchange.more_body and self._direct is not None:
             self._direct.begin(route, exchange)

@@ -1,21 +1,18 @@
-"""Requests that go past uvicorn's request cycle: those that are here whole with their head, as nearly all predictions are.
+"""Answers a request without uvicorn's request cycle, if its headers and its body arrive in one read, as nearly all do.
 
 The connection hands such a request to the transport, and the transport's answer goes to the socket, without a scope, a task
 or messages in between. Everything else goes the way of ASGI, which gives the same answers.
 """
 
 import asyncio
-import logging
-from collections.abc import Callable, Coroutine
-from contextvars import Context
-from typing import Any, Final, Protocol
+from collections.abc import Callable
+from typing import Final, Protocol
 
 from starlette.types import Message
 
 from service.routes import CLOSE, Response, Route
-from service.writing import CommonLines, head_written, lines
+from service.writing import CommonLines, head_written, lines, written
 
-logger = logging.getLogger(__name__)
 _common: Final = CommonLines()
 
 
@@ -64,7 +61,7 @@ class DirectExchange:
         raise AssertionError("the body is here")
 
     async def send(self, response: Response, identity: tuple[bytes, bytes], more: bool = False) -> None:  # noqa: ARG002
-        self.response_complete = True
+        self.response_complete, self.body = True, None  # a refused body must not stay until the next request
         transport = self._transport
         if transport.is_closing():
             return
@@ -77,6 +74,15 @@ class DirectExchange:
     async def end(self) -> None:
         pass
 
+    def fail(self) -> None:
+        """Answer 500, if nothing was answered, and close: a fault of ours."""
+        transport = self._transport
+        if not transport.is_closing():
+            if not self.response_complete:
+                self.response_complete, self.body = True, None
+                transport.write(written(Response(b"", 500, b"text/plain"), [*self.default_headers, CLOSE]))
+            transport.close()
+
 
 class Direct(Protocol):
     """Who takes requests past ASGI: the transport."""
@@ -86,64 +92,3 @@ class Direct(Protocol):
 
     def begin(self, route: Route, exchange: DirectExchange) -> None:
         """Answer it."""
-
-
-class Turns:
-    """Tells a request that is alone from those that came in the same turn of the event loop and could share a batch.
-
-    A request that comes where the last turn had no more than one, and nothing is in progress, begins at once. The others begin
-    when the turn has ended: then it is known how many there are.
-    """
-
-    def __init__(self, busy: Callable[[], object]) -> None:
-        self._busy = busy  # whether anything is in progress
-        self._came = 0  # in this turn
-        self._before = 0  # in the last turn that had any
-        self._waiting: list[Callable[[bool], None]] = []
-
-    def begin(self, start: Callable[[bool], None]) -> None:
-        """Call `start` now or when the turn ends, with whether the request is alone."""
-        self._came += 1
-        if self._came == 1:
-            asyncio.get_running_loop().call_soon(self._end)
-            if self._before <= 1 and not self._busy():
-                start(True)
-                return
-        self._waiting.append(start)
-
-    def _end(self) -> None:
-        self._before, self._came = self._came, 0
-        waiting, self._waiting = self._waiting, []
-        alone = len(waiting) == 1 and not self._busy()
-        for start in waiting:
-            try:
-                start(alone)
-            except Exception:  # a fault of ours: the others must be answered
-                logger.exception("a request could not be begun")
-
-
-def run(coroutine: Coroutine[Any, Any, None]) -> None:
-    """Run up to the first wait at once, and on whenever what it waits for is there, in a context of its own.
-
-    A task would do it too, a turn of the loop later and for some 3 us more. What only a task has, such as `asyncio.timeout`,
-    the coroutine must not ask for.
-    """
-    _Running(coroutine).step()
-
-
-class _Running:
-    __slots__ = ("_context", "_coroutine")
-
-    def __init__(self, coroutine: Coroutine[Any, Any, None]) -> None:
-        self._coroutine, self._context = coroutine, Context()
-
-    def step(self, _done: object = None) -> None:
-        try:
-            waits_for = self._context.run(self._coroutine.send, None)
-        except StopIteration:
-            return
-        if waits_for is None:  # a turn of the loop
-            asyncio.get_running_loop().call_soon(self.step)
-            return
-        waits_for._asyncio_future_blocking = False  # noqa: SLF001 - how a future is told that somebody does wait for it
-        waits_for.add_done_callback(self.step)

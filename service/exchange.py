@@ -1,4 +1,4 @@
-"""One request and the way to answer it, whoever brought it: here ASGI, in `direct.py` the connection itself."""
+"""One request and how to answer it: through ASGI here, directly on the connection in `direct.py`."""
 
 from typing import Any, Protocol
 
@@ -22,10 +22,10 @@ class Exchange(Protocol):
         """The next part of a body that is still to be received, as ASGI has it."""
 
     async def send(self, response: Response, identity: tuple[bytes, bytes], more: bool = False) -> None:
-        """Answer, `identity` being one header more. `more`: the client is not to take it for whole before `end`."""
+        """Answer, with `identity` as one header more. `more`: the response stays open until `end`."""
 
     async def end(self) -> None:
-        """Of an answer with `more`."""
+        """Finish a response that was sent with `more`."""
 
 
 class AsgiExchange:

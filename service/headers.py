@@ -8,7 +8,7 @@ from service.errors import InvalidTimeout, WrongContentType
 
 
 class _Trailers(list[tuple[bytes, bytes]]):
-    """Where uvicorn puts what comes as headers behind a body: nobody asks for them, and they must not pass for headers."""
+    """Discards trailers, so that they cannot pass for headers."""
 
     def append(self, _: object) -> None:
         pass

@@ -73,7 +73,7 @@ class ModelInfo(BaseModel):
     commit: str
     libraries: dict[str, str]
     signatures: list[str]
-    runtime: str = Field(description="What runs it: onnx, by its translation, or tensorflow.")
+    runtime: str = Field(description="`onnx` (the translation) or `tensorflow` (the SavedModel).")
     gate: dict[str, float] = Field(description="Figure -> value, each within its bar.")
 
     @classmethod

@@ -44,8 +44,7 @@ class Settings(BaseSettings):
     workers: int = Field(1, ge=1, description="Processes that serve, each with all models; see docs/operations.md.")
     runtime: Literal["auto", "onnx", "tensorflow"] = Field(
         "auto",
-        description="What runs the models: ONNX Runtime, by the translation beside each SavedModel, or TensorFlow, which takes"
-        " ten times as long. `auto`: TensorFlow only for versions without a translation.",
+        description="`auto`: ONNX Runtime if the version has a translation, else TensorFlow, which is ten times slower.",
     )
     max_body_bytes: int = Field(8 * 2**20, ge=1, description="Largest request body, in bytes; beyond it 413.")
     body_seconds: float = Field(10.0, gt=0, description="How long a body may take to arrive, in seconds; beyond it 408.")

@@ -3,7 +3,7 @@
 A thread that waits for the lock asks for it only after a whole switch interval in which nobody woke it. uvloop lets go of the
 lock and takes it again at every socket: the thread is woken, too late, and its interval begins anew. So with the interval of
 the event loop a model waited 1 to 3 ms for the lock before each run, and as long after it. While models run the interval is
-as short as pays; else it is not, for what loads and compiles beside the requests would take the lock from them as often.
+as short as pays; else it is not, for what loads beside the requests would take the lock from them as often.
 """
 
 import sys

@@ -21,13 +21,14 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from service import metrics
 from service.admission import Admission
 from service.caller import Caller, CallerGone
-from service.direct import DirectExchange, Turns, run
+from service.direct import DirectExchange
 from service.errors import BodyTooLarge, Overloaded, SlowBody, UnknownRoute, UnrollError, WrongMethod
 from service.exchange import AsgiExchange, Exchange
 from service.guard import Guard
 from service.headers import RequestIds, announced_bytes, check_content_type, timeout
 from service.observing import OK, Observer
 from service.routes import CLOSE, NOTHING, ErrorRenderer, Request, Response, Route, Routes
+from service.scheduling import Turns, run
 from service.shedding import Shedding
 from service.tallies import tallies
 from service.tracing import RequestTrace
@@ -78,7 +79,7 @@ class Transport:
 
         def start(alone: bool) -> None:
             exchange.alone = alone
-            run(self._answer(route, NOTHING, exchange))
+            run(self._answer(route, NOTHING, exchange), exchange.fail)
 
         self._turns.begin(start)
 
@@ -187,7 +188,7 @@ class Transport:
         try:
             handled = route.handle(Request(body, Caller(deadline, exchange.gone, trace, exchange.alone, size), path, key))
             exchange.body = None
-            del body  # whoever handles it lets it go once it is read, and the next body is read to where it was
+            del body  # the handler drops it after parsing, so that the next one reuses its memory
             return await handled
         finally:
             self._admission.leave(size)

@@ -1,4 +1,4 @@
-"""May this model be published? Every figure is measured on the exported SavedModel, the very files that will be served.
+"""May this model be published? Every figure is measured on the exported files.
 
 accuracy      held-out rows of the user's data, if any; unless it is a mapping: random rows, the edges of the domain, every
               length to 256, and the highest
@@ -60,7 +60,7 @@ class Exported:
 
 
 class Translated:
-    """The translation under test, called as the service calls it."""
+    """The translation under test, in one call of any size; tests/service/runtime/ shows that it may be cut."""
 
     def __init__(self, folder: Path, plan: Plan) -> None:
         self._topology, self._units = plan.topology, plan.units
@@ -109,8 +109,10 @@ def judge_translation(model: keras.Model, folder: Path, plan: Plan) -> Iterator[
     """Those of the ONNX graphs alone."""
     try:
         yield from _translation(Exported(folder, plan.topology), Translated(folder, plan), model, plan)
+    except OSError:
+        raise
     except Exception as error:  # ONNX Runtime's errors have no base of their own
-        yield Figure(name=f"ONNX against SavedModel ({type(error).__name__})", value=math.inf, bar=plan.same)
+        yield Figure(name=f"ONNX against SavedModel ({type(error).__name__}: {error})"[:200], value=math.inf, bar=plan.same)
 
 
 def _translation(exported: Exported, translated: Translated, model: keras.Model, plan: Plan) -> Iterator[Figure]:

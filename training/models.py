@@ -42,8 +42,9 @@ def forward(model: keras.Model, inputs: tf.Tensor) -> tf.Tensor:
 
 
 def export(model: keras.Model, topology: Topology, folder: Path, scaling: Scaling | None = None) -> None:
-    """Write a SavedModel with `serving_default` and, for many_to_many, `step`: (item, h, c) -> (item, h, c); and in it its
-    translation (`training/translation.py`).
+    """Write a SavedModel with `serving_default` and, for many_to_many, `step`: (item, h, c) -> (item, h, c).
+
+    Its translation (`training/translation.py`) goes into `assets.extra/`.
 
     With a scaling all take and give the user's units, and the state stays the network's. Without one nothing is added.
 

@@ -54,7 +54,10 @@ def manifest_for(plan: Plan, version: str, run_id: str, gate: list[Figure], gold
         run_id=run_id,
         created=datetime.now(UTC),
         commit=code_commit(),
-        libraries={name: installed(distributions[name][0]) for name in ("tensorflow", "keras", "numpy", "bentoml")},
+        libraries={
+            name: installed(distributions[name][0])
+            for name in ("tensorflow", "keras", "numpy", "bentoml", "onnx", "onnxruntime")
+        },
         signatures=("serving_default", "step") if plan.topology.return_sequences else ("serving_default",),
         gate=gate,
         golden=golden,

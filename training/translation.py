@@ -78,7 +78,7 @@ def translate(weights: Weights, per_step: bool, scaling: Scaling | None) -> onnx
 
 
 def pack(weights: Weights, rows: int) -> Weights:
-    """Weights that compute so many rows side by side as one: in blocks, with zeros between what has nothing to do with another.
+    """Block-diagonal weights: so many independent rows in one.
 
     Adding a product with zero changes no sum, so each row's answer stays what it is to the last bit.
     """

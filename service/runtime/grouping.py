@@ -10,7 +10,7 @@ from contract.topologies import Ints
 SPARE: Final = 0.25
 """Padding that a group may have, in parts of its items."""
 FREE: Final = 128
-"""Items of padding that take no longer than a call of the model does for itself: it is not worth another."""
+"""Items of padding that cost less than another call."""
 
 
 class Groups(NamedTuple):

@@ -27,29 +27,38 @@ CELL_STEPS: Final = 2**18
     32, 256       2,747     2,885     3,544     3,914       5,469
 """
 FEWEST_ROWS: Final = 16
-"""Rows are cut no finer than that, but steps: the weights are read once for each step, however many rows it has. With one row
-a step takes 3.5 times what it takes of 16 (256 units). 32 rows of 1,000 steps: 98 ms in calls of 16 rows and 62 steps, 131 of
-32 and 62, 174 in one."""
+"""Fewest rows in a call; to make it smaller, it is cut along time instead. Each step reads the weights once, however many
+rows it has: with one row a step takes 3.5 times what it takes of 16 (256 units). 32 rows of 1,000 steps: 98 ms in calls of 16
+rows and 62 steps, 131 of 32 and 62, 174 in one."""
 CALL_SECONDS: Final = 8e-6
 """Of a call, whatever it computes."""
 
 
 class OnnxGraph:
-    """Raises OSError, whatever ONNX Runtime does of a file that is no graph, or ValueError where it is another than ours."""
+    """Raises OSError, ONNX Runtime's own errors, or ValueError for another graph than ours."""
 
     def __init__(self, file: Path) -> None:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         # Both would keep the memory of the largest call so far, or plan it anew for each shape.
         options.enable_cpu_mem_arena = options.enable_mem_pattern = False
-        self._session = onnxruntime.InferenceSession(file.read_bytes(), options, providers=_providers())
+        self._session = onnxruntime.InferenceSession(
+            file.read_bytes(),
+            options,
+            providers=_providers(),
+            enable_fallback=0,  # which would print, and serve on another device than it says
+        )
         inputs = tuple(given.name for given in self._session.get_inputs())
         outputs = tuple(given.name for given in self._session.get_outputs())
         if (inputs, outputs) != (translation.INPUTS, translation.OUTPUTS):
             raise ValueError(f"expected a graph of {translation.INPUTS} -> {translation.OUTPUTS}; it has {inputs} -> {outputs}")
-        self.features = int(self._session.get_inputs()[0].shape[2])
-        self.per_step = len(self._session.get_outputs()[0].shape) == 3
-        self._units = int(self._session.get_inputs()[2].shape[1])
+        shapes = [given.shape for given in (*self._session.get_inputs(), self._session.get_outputs()[0])]
+        match shapes:
+            case [[_, _, int(features)], [_], [_, int(units)], [_, int(_)], [*_, int(_)] as answer] if len(answer) in (2, 3):
+                self.features, self._units, self.per_step = features, units, len(answer) == 3
+            case _:
+                expected = "(batch, time, F), (batch,), (batch, units) twice -> (batch, time, K) or (batch, K)"
+                raise ValueError(f"expected shapes {expected}; the graph has {shapes}")
         self._zeros = np.zeros((FEWEST_ROWS, self._units), np.float32)
 
     def run(self, inputs: Floats, lengths: list[int] | None = None) -> Floats:

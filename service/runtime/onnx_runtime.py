@@ -35,7 +35,7 @@ class OnnxRuntime:
 
     def run(self, inputs: Floats, lengths: list[int] | None) -> Floats:
         packed = self._packed_for(len(inputs), inputs.shape[1])
-        # Zero times infinity is no number, of which ONNX Runtime's operator makes one: rows beside it would answer otherwise.
+        # 0 * infinity is NaN and would spread to the other rows packed with it.
         if packed is not None and (lengths is None or packed.per_step) and isfinite(inputs.max()) and isfinite(inputs.min()):
             return self._run_packed(packed, inputs)
         return self._plain.run(inputs, lengths)
@@ -48,14 +48,15 @@ class OnnxRuntime:
         return self._packed if rows >= self._pack and rows * time >= FEWEST_STEPS else None
 
     def _run_packed(self, packed: OnnxGraph, inputs: Floats) -> Floats:
-        """Whatever their lengths: what is behind the end of a row is computed, and nobody looks at it."""
+        """Rows of any lengths: padding is computed and discarded."""
         return translation.unpack(packed.run(translation.pack(inputs, self._pack)), self._pack, len(inputs))
 
     def _same(self, packed: OnnxGraph) -> bool:
-        """Whether both answer alike on this machine, to the last bit."""
+        """Whether packed rows answer as each does alone on this machine, to the last bit."""
         for rows, time in ((self._pack, 1), (2 * self._pack + 1, 7)):
             shape = (rows, time, self._plain.features)
             inputs = np.sin(np.arange(np.prod(shape), dtype=np.float32)).reshape(shape)  # `numpy.random` would take 2 MB
-            if not np.array_equal(self._run_packed(packed, inputs), self._plain.run(inputs)):
+            alone = np.concatenate([self._plain.run(inputs[row : row + 1]) for row in range(rows)])
+            if not np.array_equal(self._run_packed(packed, inputs), alone):
                 return False
         return True

@@ -7,7 +7,7 @@ from typing import Literal, Protocol
 from contract import translation
 from contract.topologies import Floats
 
-Choice = Literal["auto", "onnx", "tensorflow"]
+Wanted = Literal["auto", "onnx", "tensorflow"]
 
 
 class CannotRun(Exception):
@@ -29,8 +29,8 @@ class Runtime(Protocol):
         """How long `run` takes for so many rows, within a factor of two or three on most machines."""
 
 
-def load(folder: Path, choice: Choice = "auto") -> Runtime:
-    """Of the version in `folder`. Raises CannotRun, or whatever a library does of files that are none of its own."""
+def load(folder: Path, choice: Wanted = "auto") -> Runtime:
+    """Of the version in `folder`. Raises CannotRun, or the library's own error for an unreadable file."""
     translated = (folder / translation.FILE).exists()
     if choice == "onnx" and not translated:
         raise CannotRun(f"it has no translation ({translation.FILE}), and UNROLL_RUNTIME is onnx. Train it anew.")
@@ -40,7 +40,9 @@ def load(folder: Path, choice: Choice = "auto") -> Runtime:
         return OnnxRuntime(folder)
     if find_spec("tensorflow") is None:
         why = "UNROLL_RUNTIME is tensorflow" if choice == "tensorflow" else f"it has no translation ({translation.FILE})"
-        raise CannotRun(f"{why}, and TensorFlow is not installed. Train it anew, or serve it by the image VARIANT=tensorflow.")
+        raise CannotRun(
+            f"{why}, and TensorFlow is not installed. Train it anew, or use the image built with VARIANT=tensorflow."
+        )
     from service.runtime.tensorflow_runtime import TensorFlowRuntime  # noqa: PLC0415
 
     return TensorFlowRuntime(folder)

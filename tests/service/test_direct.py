@@ -2,18 +2,18 @@
 
 import asyncio
 from collections.abc import Callable
-from contextvars import ContextVar
+from typing import Any
 
 import pytest
-import uvloop
 from starlette.applications import Starlette
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.server import ServerState
 
 from service.admission import Admission
-from service.direct import DirectExchange, Turns, run
+from service.direct import DirectExchange
 from service.protocols.native import render_error
 from service.routes import Request, Response, Route
+from service.scheduling import Turns, run
 from service.transport import Transport
 from tests.service import wire
 from tests.service.asgi import LIMITS, untraced
@@ -30,6 +30,7 @@ class Served:
         self.transport.add(Route("/echo", "POST", handle or self._echo, render_error))
         self.ways: list[str] = []
         self.alone: list[bool] = []
+        self.turns = Turns(lambda: False)
 
     async def _echo(self, request: Request) -> Response:
         self.alone.append(request.caller.alone)
@@ -195,90 +196,42 @@ def test_the_last_answer_of_a_server_that_ends_closes_its_connection() -> None:
     assert Served(handle).run(client, state) == ["past"]  # type: ignore[arg-type]
 
 
-def test_a_request_is_alone_where_no_other_came_in_its_turn_or_is_in_progress() -> None:
-    async def main() -> None:
-        turns = Turns(lambda: busy)
-        turns.begin(lambda alone: seen.append(("first", alone)))
-        assert seen == [("first", True)]  # at once
-        turns.begin(lambda alone: seen.append(("second", alone)))
-        turns.begin(lambda alone: seen.append(("third", alone)))
-        assert len(seen) == 1
-        await asyncio.sleep(0)
-        assert seen[1:] == [("second", False), ("third", False)]
-        turns.begin(lambda alone: seen.append(("fourth", alone)))  # the last turn had three: perhaps this has more, too
-        assert len(seen) == 3
-        await asyncio.sleep(0)
-        assert seen[3:] == [("fourth", True)]
-        busy.append(1)
-        turns.begin(lambda alone: seen.append(("fifth", alone)))
-        await asyncio.sleep(0)
-        assert seen[4:] == [("fifth", False)]
+@pytest.mark.parametrize("when", ["alone", "in company", "after a wait"])
+def test_a_fault_of_ours_is_answered_500_and_closes_the_connection(when: str, caplog: pytest.LogCaptureFixture) -> None:
+    """One that even the transport does not catch, such as counting on a full disk."""
 
-    busy, seen = list[int](), list[tuple[str, bool]]()
-    asyncio.run(main())
+    class Faulty(Served):
+        def begin(self, route: Route, exchange: DirectExchange) -> None:
+            async def answer() -> None:
+                if when == "after a wait":
+                    await asyncio.sleep(0)
+                raise ZeroDivisionError
 
+            self.turns.begin(lambda _alone: run(answer(), exchange.fail))
 
-def test_a_request_that_cannot_be_begun_keeps_no_other_from_it(caplog: pytest.LogCaptureFixture) -> None:
-    async def main() -> None:
-        turns = Turns(lambda: True)
-        for start in (lambda _: 1 / 0, seen.append):
-            turns.begin(start)  # type: ignore[arg-type]
-        await asyncio.sleep(0)
+    async def client(connect: Connect) -> None:
+        for reader, writer in (await connect(), await connect()):
+            writer.write(POST)
+            failed = await answer(reader)
+            assert (failed.status, failed.headers["connection"]) == (500, "close")
+            assert await reader.read() == b""
 
-    seen = list[bool]()
-    asyncio.run(main())
-    assert seen == [False]
-    assert "a request could not be begun" in caplog.text
+    served = Faulty()
+    served.turns = Turns(lambda: when == "in company")
+    served.run(client)
+    assert caplog.text.count("answering a request failed") == 2
 
 
-current: ContextVar[str] = ContextVar("current", default="nothing")
+def test_a_refused_body_is_not_kept() -> None:
+    async def client(connect: Connect) -> None:
+        reader, writer = await connect()
+        for extra in (b"content-type: text/plain\r\n", b""):
+            writer.write(POST.replace(b"host: x\r\n", extra))
+            await answer(reader)
+            (connection,) = state.connections
+            cycle: Any = connection.cycle  # type: ignore[union-attr]
+            kept.append(cycle.body)
 
-
-def test_a_coroutine_runs_to_its_first_wait_at_once_and_on_when_that_is_there() -> None:
-    async def work(name: str, *waits: "asyncio.Future[str]") -> None:
-        current.set(name)
-        seen.append((name, "begun", True))
-        for wait in waits:
-            seen.append((name, await wait, current.get() == name))
-        await asyncio.sleep(0)
-        seen.append((name, "done", current.get() == name))
-
-    async def main() -> None:
-        loop = asyncio.get_running_loop()
-        waits = [loop.create_future() for _ in range(3)]
-        waits[0].set_result("there already")
-        run(work("waits", *waits))
-        assert seen == [("waits", "begun", True), ("waits", "there already", True)]
-        run(work("no waits"))
-        assert seen[2:] == [("no waits", "begun", True)]
-        await asyncio.sleep(0)
-        assert seen[3:] == [("no waits", "done", True)]
-        waits[1].set_result("one")
-        waits[2].set_result("two")
-        while ("waits", "done", True) not in seen:
-            await asyncio.sleep(0)
-        assert seen[4:] == [("waits", "one", True), ("waits", "two", True), ("waits", "done", True)]
-        assert current.get() == "nothing"
-
-    seen = list[tuple[str, str, bool]]()
-    for runner in (asyncio.run, uvloop.run):
-        seen.clear()
-        runner(main())
-
-
-def test_what_a_coroutine_waits_for_can_fail_it() -> None:
-    async def work(wait: "asyncio.Future[None]") -> None:
-        try:
-            await wait
-        except ZeroDivisionError:
-            await asyncio.sleep(0)
-            failed.set()
-
-    async def main() -> None:
-        fails = asyncio.get_running_loop().create_future()
-        run(work(fails))
-        fails.set_exception(ZeroDivisionError())
-        await asyncio.wait_for(failed.wait(), 10)
-
-    failed = asyncio.Event()
-    asyncio.run(main())
+    kept, state = list[bytes | None](), ServerState()
+    assert Served().run(client, state) == ["past", "past"]
+    assert kept == [None, None]

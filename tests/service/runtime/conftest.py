@@ -9,12 +9,12 @@ from contract.store import ModelStore
 from contract.topologies import TopologyName
 from service.registry import Registry
 from service.runtime.loaded_model import LoadedModel
-from service.runtime.runtimes import Choice, load
+from service.runtime.runtimes import Wanted, load
 
 Trained = dict[TopologyName, LoadedModel]
 
 
-def every(home: Path, choice: Choice) -> Trained:
+def every(home: Path, choice: Wanted) -> Trained:
     registry = Registry(ModelStore(home / "models"), partial(load, choice=choice))
     registry.load_all()
     assert {model.runtime.name for model in registry.models} == {choice}

@@ -14,7 +14,7 @@ from contract.store import ModelStore
 from contract.topologies import TOPOLOGIES
 from service.errors import ModelNotServed
 from service.registry import Registry
-from service.runtime.runtimes import CannotRun, Choice, load
+from service.runtime.runtimes import CannotRun, Wanted, load
 from tests.conftest import ROOT, Publish
 from training.models import build, export
 
@@ -45,23 +45,23 @@ def without_tensorflow(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_version_runs_through_its_translation_unless_tensorflow_is_asked_for(version: Path) -> None:
-    choices: list[Choice] = ["auto", "onnx", "tensorflow"]
+    choices: list[Wanted] = ["auto", "onnx", "tensorflow"]
     assert [load(version, choice).name for choice in choices] == ["onnx", "onnx", "tensorflow"]
     assert load(version).name == "onnx"
 
 
 def test_a_version_without_a_translation_runs_on_tensorflow(untranslated: Path) -> None:
-    choices: list[Choice] = ["auto", "tensorflow"]
+    choices: list[Wanted] = ["auto", "tensorflow"]
     assert [load(untranslated, choice).name for choice in choices] == ["tensorflow", "tensorflow"]
 
 
 @pytest.mark.usefixtures("without_tensorflow")
 def test_a_translation_needs_no_tensorflow(version: Path) -> None:
-    choices: list[Choice] = ["auto", "onnx"]
+    choices: list[Wanted] = ["auto", "onnx"]
     assert [load(version, choice).name for choice in choices] == ["onnx", "onnx"]
 
 
-def refusal(folder: Path, choice: Choice) -> str:
+def refusal(folder: Path, choice: Wanted) -> str:
     with pytest.raises(CannotRun) as caught:
         load(folder, choice)
     return str(caught.value)
@@ -75,7 +75,7 @@ def test_without_a_translation_onnx_runs_nothing_whatever_is_installed(untransla
 
 @pytest.mark.usefixtures("without_tensorflow")
 def test_what_needs_tensorflow_is_refused_where_it_is_not_installed(version: Path, untranslated: Path) -> None:
-    rest = "and TensorFlow is not installed. Train it anew, or serve it by the image VARIANT=tensorflow."
+    rest = "and TensorFlow is not installed. Train it anew, or use the image built with VARIANT=tensorflow."
     assert refusal(untranslated, "auto") == f"it has no translation (assets.extra/model.onnx), {rest}"
     assert refusal(untranslated, "tensorflow") == refusal(version, "tensorflow") == f"UNROLL_RUNTIME is tensorflow, {rest}"
 
