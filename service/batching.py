@@ -113,7 +113,7 @@ class Batcher:
             del waiting  # an error refers to this frame: it, and all that it came with, would stay until the collector comes
 
     def _run_alone(self, plan: Plan, caller: Caller, watch: Any) -> Answer:
-        """A request that nobody could share a batch with, here and now: without a queue, a future or a turn of the loop."""
+        """Run a request that has no other to share a batch with, at once: without a queue, a future or a turn of the loop."""
         rows, begun = plan.rows, time.monotonic()
         self._count(rows, waited=0.0)
         trace = None if caller.trace is None else BatchTrace([(caller.trace, begun)], len(rows.lengths), self._labels)
@@ -258,7 +258,7 @@ class Batcher:
             return error
 
     def _watched(self, batch: list[_Waiting], rows: Rows, outcomes: _Outcomes) -> None:
-        """Of a batch that has been answered, tell who watches: at once where one watches all of it."""
+        """Tell the observers of an answered batch; one call, if one observer has all of it."""
         now, watch = time.monotonic(), batch[0].watch
         seconds = [now - waiting.since for waiting in batch if waiting.watch is watch]
         if outcomes.whole is not None and len(seconds) == len(batch):
@@ -273,7 +273,7 @@ class Batcher:
             return
         try:
             self._tell(watch, rows, answer, requests, seconds)
-        except Exception:  # nobody who asked is to suffer for who watches
+        except Exception:  # an observer's failure must not fail the request
             logger.exception("telling of a batch failed")
 
     @staticmethod

@@ -59,9 +59,8 @@ class Connection(Refusing):
     ) -> None:
         super().__init__(shedding, **uvicorns)
         self._direct = direct if not self.access_log else None
-        self._taken: tuple[Route, DirectExchange, Any] | None = (
-            None  # a request that may be answered directly; the previous cycle
-        )
+        # A request that may be answered directly, and the cycle before it.
+        self._taken: tuple[Route, DirectExchange, Any] | None = None
         self._limits, self._unread, self._render_error = limits, unread, render_error
         self._in_head = False  # a part of a request's head is here, and not all
         self._moved = False  # in this chunk a head began, or something of a body was
@@ -185,9 +184,9 @@ class Connection(Refusing):
 
     def _take(self) -> bool:
         """Whether the request whose headers are complete is answered directly, if its body is also in this read."""
-        if self._direct is None or not self.usual or self.parser.get_method() != b"POST":
+        if self._direct is None or not self.usual:
             return False
-        route = self._direct.direct(self.url)
+        route = self._direct.direct(self.parser.get_method(), self.url)
         if route is None or any(name == b"origin" for name, _ in self.headers):  # a web page's, for `browsers.py`
             return False
         exchange = DirectExchange(self.transport, self.headers, self.server_state.default_headers, self.on_response_complete)

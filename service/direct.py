@@ -34,7 +34,7 @@ class DirectExchange:
     )
     method: Final = "POST"
     response_started: Final = False
-    message_event: Final = asyncio.Event()  # nobody waits for it
+    message_event: Final = asyncio.Event()  # uvicorn sets it; no coroutine waits for it
 
     def __init__(
         self,
@@ -85,10 +85,10 @@ class DirectExchange:
 
 
 class Direct(Protocol):
-    """Who takes requests past ASGI: the transport."""
+    """What a connection needs of the transport."""
 
-    def direct(self, target: bytes) -> Route | None:
-        """The route of a `POST` that it would take; None where there is none."""
+    def direct(self, method: bytes, target: bytes) -> Route | None:
+        """The route of a request that the transport answers directly; None for every other request."""
 
     def begin(self, route: Route, exchange: DirectExchange) -> None:
         """Answer it."""

@@ -73,6 +73,7 @@ class Routes:
     def __init__(self) -> None:
         self._exact: dict[str, Route] = {}
         self._patterns: list[tuple[Pattern[str], Route]] = []
+        self._predictions: dict[bytes, Route] = {}
 
     def add(self, *routes: Route) -> None:
         for route in routes:
@@ -80,6 +81,12 @@ class Routes:
                 self._patterns.append((compile_path(route.path)[0], route))
             else:
                 self._exact[route.path] = route
+                if (route.method, route.scope) == ("POST", "predict"):
+                    self._predictions[route.path.encode()] = route
+
+    def prediction(self, method: bytes, target: bytes) -> Route | None:
+        """The route of a prediction, from the request line as it came; None for every other request."""
+        return self._predictions.get(target) if method == b"POST" else None
 
     def find(self, path: str) -> tuple[Route, Mapping[str, str]] | None:
         """The route, and the values of its path's parameters."""

@@ -109,10 +109,10 @@ class Shedding:
 
     def _asked(self, method: bytes, target: bytes, headers: Sequence[tuple[bytes, bytes]]) -> Asked | None:
         """None for what is not to be refused here."""
-        found = self._routes.find(target.decode("latin-1")) if method == b"POST" else None
-        if found is None or found[0].method != "POST" or found[0].scope != "predict":
+        route = self._routes.prediction(method, target)
+        if route is None:
             return None
-        route, stated = found[0], dict(headers)
+        stated = dict(headers)
         size = announced_bytes(stated)
         if size is None or size > self._most_bytes or b"origin" in stated:  # the last is for `browsers.py`
             return None

@@ -62,17 +62,15 @@ class Transport:
         self._limits, self._admission, self._guard, self._render_error = limits, admission, guard, render_error
         self._observer = observer
         self._routes, self._identity = Routes(), RequestIds()
-        self._direct: dict[bytes, Route] = {}  # by the target that a request line has
         self._turns = Turns(lambda: admission.waiting_requests)
         self.shedding = Shedding(self._routes, admission, guard, observer, self._identity, limits.body_bytes)
 
     def add(self, *routes: Route) -> None:
         self._routes.add(*routes)
-        self._direct |= {route.path.encode(): route for route in routes if (route.method, route.scope) == ("POST", "predict")}
 
-    def direct(self, target: bytes) -> Route | None:
-        """The route of a `POST` that may go past ASGI; None where it may not, or there is none."""
-        return None if self.shedding.stopped else self._direct.get(target)
+    def direct(self, method: bytes, target: bytes) -> Route | None:
+        """The route of a request that may be answered directly; None for every other request."""
+        return None if self.shedding.stopped else self._routes.prediction(method, target)
 
     def begin(self, route: Route, exchange: DirectExchange) -> None:
         """Answer a request that is here whole, as soon as it is known whether it is alone."""
@@ -195,24 +193,26 @@ class Transport:
 
     async def _receive(self, exchange: Exchange) -> bytes:
         """A body that is still to come. Raises BodyTooLarge, SlowBody or CallerGone."""
-        chunks, size = list[bytes](), 0
         try:
             async with asyncio.timeout(self._limits.body_seconds):
-                more = True
-                while more:
-                    message = await exchange.receive()
-                    if message["type"] == "http.disconnect":
-                        raise CallerGone
-                    chunk = message.get("body", b"")
-                    if size + len(chunk) > self._limits.body_bytes:
-                        raise self._too_large("more")
-                    self._admission.hold(len(chunk), size)
-                    chunks.append(chunk)
-                    size += len(chunk)
-                    more = message.get("more_body", False)
+                return await self._read(exchange)
         except TimeoutError:
-            self._admission.give_up(size)
             raise SlowBody(f"expected the body within {self._limits.body_seconds:g} s; received a part of it.") from None
+
+    async def _read(self, exchange: Exchange) -> bytes:
+        chunks, size, more = list[bytes](), 0, True
+        try:
+            while more:
+                message = await exchange.receive()
+                if message["type"] == "http.disconnect":
+                    raise CallerGone
+                chunk = message.get("body", b"")
+                if size + len(chunk) > self._limits.body_bytes:
+                    raise self._too_large("more")
+                self._admission.hold(len(chunk), size)
+                chunks.append(chunk)
+                size += len(chunk)
+                more = message.get("more_body", False)
         except BaseException:
             self._admission.give_up(size)
             raise

@@ -14,11 +14,9 @@ import math
 from collections.abc import Iterator, Sequence
 from itertools import product
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
-import numpy.typing as npt
 import onnxruntime
 import tensorflow as tf
 
@@ -54,9 +52,10 @@ class Exported:
         outputs: Floats = next(iter(self._loaded.signatures["serving_default"](sequences=tf.constant(inputs)).values())).numpy()
         return outputs
 
-    def step(self, **inputs: npt.NDArray[Any]) -> dict[str, npt.NDArray[Any]]:
-        answer = self._loaded.signatures["step"](**{name: tf.constant(value) for name, value in inputs.items()})
-        return {name: value.numpy() for name, value in answer.items()}
+    def step(self, item: Floats, h: Floats, c: Floats) -> tuple[Floats, Floats, Floats]:
+        """(batch, 1) and the state before -> (batch, 1) and the state after."""
+        answer = self._loaded.signatures["step"](item=tf.constant(item), h=tf.constant(h), c=tf.constant(c))
+        return answer["item"].numpy(), answer["h"].numpy(), answer["c"].numpy()
 
 
 class Translated:
@@ -77,6 +76,11 @@ class Translated:
         """Outputs and the state after the last step, from a state that is zero by default."""
         zeros = np.zeros((len(inputs), self._units), np.float32)
         return self._run(translation.FILE, inputs, lengths, zeros if h is None else h, zeros if c is None else c)
+
+    def step(self, item: Floats, h: Floats, c: Floats) -> tuple[Floats, Floats, Floats]:
+        """As `Exported.step`."""
+        outputs, h, c = self.raw(item[..., None], [1] * len(item), h, c)
+        return outputs[:, 0], h, c
 
     def packed(self, inputs: Floats) -> Floats:
         """(batch, time, F) -> outputs, by the packed graph."""
@@ -101,7 +105,7 @@ def judge(model: keras.Model, folder: Path, plan: Plan) -> Iterator[Figure]:
     yield _against_keras(exported, model, plan)
     yield Figure(name="alone against in a batch", value=_company(exported, plan), bar=plan.same)
     if plan.topology.return_sequences:
-        yield _step_against_sequence(exported, plan)
+        yield Figure(name="step against whole sequence", value=_by_steps(exported, exported, plan), bar=plan.same)
     yield from judge_translation(model, folder, plan)
 
 
@@ -118,7 +122,7 @@ def judge_translation(model: keras.Model, folder: Path, plan: Plan) -> Iterator[
 def _translation(exported: Exported, translated: Translated, model: keras.Model, plan: Plan) -> Iterator[Figure]:
     yield Figure(name="ONNX against SavedModel", value=_whole_translation(exported, translated, plan), bar=plan.same)
     if plan.topology.return_sequences:
-        steps = _steps_of_translation(exported, translated, plan)
+        steps = _by_steps(translated, exported, plan)
         yield Figure(name="ONNX against SavedModel, step by step", value=steps, bar=plan.same)
     if translated.pack > 1:
         yield Figure(name="ONNX against SavedModel, packed", value=_packed(exported, translated, plan), bar=plan.same)
@@ -218,18 +222,17 @@ def _company(called: Exported | Translated, plan: Plan) -> float:
     return worst
 
 
-def _step_against_sequence(exported: Exported, plan: Plan) -> Figure:
-    length = 2 * plan.length
-    rows = random_rows(plan.seed, 3, length, plan.recipe.domain)  # (3, length)
+def _by_steps(stepping: Exported | Translated, exported: Exported, plan: Plan) -> float:
+    """Largest difference between steps, the state being carried on, and the SavedModel's answer to the whole sequence."""
+    rows = random_rows(plan.seed, 3, 2 * plan.length, plan.recipe.domain)  # (3, length)
     whole = exported.raw(rows[..., None])
     h = c = np.zeros((len(rows), plan.units), np.float32)
     worst = 0.0
-    for time in range(length):
-        answer = exported.step(item=rows[:, time, None], h=h, c=c)
-        h, c = answer["h"], answer["c"]
+    for time in range(rows.shape[1]):
+        item, h, c = stepping.step(rows[:, time, None], h, c)
         at_time = whole[:, time] if whole.shape == (*rows.shape, 1) else np.full((3, 1), np.nan)
-        worst = _worse(worst, float(np.abs(answer["item"] - at_time).max()))
-    return Figure(name="step against whole sequence", value=worst, bar=plan.same)
+        worst = _worse(worst, float(np.abs(item - at_time).max()))
+    return worst
 
 
 def _whole_translation(exported: Exported, translated: Translated, plan: Plan) -> float:
@@ -266,17 +269,6 @@ def _any_state(translated: Translated, model: keras.Model, plan: Plan) -> float:
     worst = 0.0
     for given, want in zip((outputs, *state), wanted, strict=True):
         worst = _worse(worst, float(np.abs(given - want).max()))
-    return worst
-
-
-def _steps_of_translation(exported: Exported, translated: Translated, plan: Plan) -> float:
-    """Item by item, with the state carried on, against the SavedModel's answer to the whole."""
-    rows = random_rows(plan.seed, 3, 2 * plan.length, plan.recipe.domain)  # (3, length)
-    whole, worst = exported.raw(rows[..., None]), 0.0
-    h = c = np.zeros((len(rows), plan.units), np.float32)
-    for time in range(rows.shape[1]):
-        outputs, h, c = translated.raw(rows[:, time : time + 1, None], [1] * len(rows), h, c)
-        worst = _worse(worst, float(np.abs(outputs[:, 0] - whole[:, time]).max()))
     return worst
 
 

@@ -1,6 +1,6 @@
 """What an able engineer writes by hand: bare ASGI, orjson, ONNX Runtime.
 
-It checks nothing, counts nothing, and lets everybody in.
+The application checks nothing, counts nothing, and asks for no key.
 """
 
 from collections.abc import Awaitable, Callable

@@ -36,8 +36,8 @@ class Served:
         self.alone.append(request.caller.alone)
         return Response(request.body)
 
-    def direct(self, target: bytes) -> Route | None:
-        return self.transport.direct(target)
+    def direct(self, method: bytes, target: bytes) -> Route | None:
+        return self.transport.direct(method, target)
 
     def begin(self, route: Route, exchange: DirectExchange) -> None:
         self.ways.append("past")
