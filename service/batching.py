@@ -71,7 +71,7 @@ Computed = Floats | list[Floats | Exception]
 
 
 class Batcher:
-    """`labels` are those of `metrics.MODEL`. All batchers of a process share the `switching`."""
+    """`labels` are the model and its version. All batchers of a process share the `switching`."""
 
     def __init__(
         self,
@@ -81,8 +81,9 @@ class Batcher:
         labels: tuple[str, str],
         tell: Tell | None = None,
     ) -> None:
-        self._waited, self._rows = metrics.queue_seconds.labels(*labels), metrics.batch_rows.labels(*labels)
-        self._ran, self._items = metrics.model_seconds.labels(*labels), metrics.items.labels(*labels)
+        name, _ = labels
+        self._waited, self._rows = metrics.queue_seconds.labels(name), metrics.batch_rows.labels(name)
+        self._ran, self._items = metrics.model_seconds.labels(name), metrics.items.labels(*labels)
         self._labels, self._tell = labels, tell
         self._model = model
         self._executor, self._switching = executor, switching

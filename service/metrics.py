@@ -17,10 +17,9 @@ from prometheus_client import Counter, Gauge, Histogram, mmap_dict
 LATENCIES = (1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2, 0.1, 0.2, 0.5, 1, 2, 5, 10)
 """Seconds, from a tenth of a millisecond: most requests take less than one."""
 POWERS = tuple(2**n for n in range(0, 17, 2))
-MODEL = ("model", "version")
 FILE_BYTES: Final = 2**20
-"""Of each file in which a worker shares its metrics: room for a hundred versions, each of which leaves 9 kB when it goes.
-prometheus_client starts with 64 kB, which grow with the third."""
+"""Of each file in which a worker shares its metrics. A series stays in it for the life of the worker: a histogram for every
+version would add 60 kB of memory with each, so that histograms know the model alone. prometheus_client starts with 64 kB."""
 mmap_dict._INITIAL_MMAP_SIZE = FILE_BYTES  # noqa: SLF001 - there is no other way to set it
 
 
@@ -39,10 +38,10 @@ request_seconds = Distribution(
     "unroll_request_seconds", "From a request's headers to its answer.", ("route",), buckets=LATENCIES
 )
 shed = Counter("unroll_shed", "Requests refused because too much was waiting, by what there was too much of.", ("reason",))
-queue_seconds = Distribution("unroll_queue_seconds", "How long the first of a batch waited for it.", MODEL, buckets=LATENCIES)
-batch_rows = Distribution("unroll_batch_rows", "Rows that ran together.", MODEL, buckets=POWERS)
-model_seconds = Distribution("unroll_model_seconds", "How long a batch ran.", MODEL, buckets=LATENCIES)
-items = Counter("unroll_items", "Items that came in requests.", MODEL)
+queue_seconds = Distribution("unroll_queue_seconds", "How long the first of a batch waited for it.", ("model",), buckets=LATENCIES)
+batch_rows = Distribution("unroll_batch_rows", "Rows that ran together.", ("model",), buckets=POWERS)
+model_seconds = Distribution("unroll_model_seconds", "How long a batch ran.", ("model",), buckets=LATENCIES)
+items = Counter("unroll_items", "Items that came in requests.", ("model", "version"))
 loads = Counter("unroll_loads", "Versions that were loaded, by outcome: served, or refused by a check.", ("model", "outcome"))
 load_seconds = Histogram(
     "unroll_load_seconds",

@@ -15,7 +15,7 @@ def test_files_that_workers_share_have_their_blocks_on_the_disk(tmp_path: Path) 
 
 
 def test_so_has_what_they_grow_by(tmp_path: Path) -> None:
-    files = shared(tmp_path, "[metrics.queue_seconds.labels('model', str(n)) for n in range(1000)]; metrics.reserve()")
+    files = shared(tmp_path, "[metrics.items.labels('model', str(n)) for n in range(10_000)]; metrics.reserve()")
     assert max(path.stat().st_size for path in files) > metrics.FILE_BYTES
 
 
