@@ -18,13 +18,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks import machine
-from benchmarks.arrivals import SCHEDULES
-from benchmarks.capacity_page import html
-from benchmarks.capacity_statement import comparison, statement
-from benchmarks.commands import interruptible
-from benchmarks.search import bracket
-from benchmarks.step import Objective, Served, offer, serving
+from benchmarks.load.arrivals import SCHEDULES
+from benchmarks.load.command import interruptible
+from benchmarks.load.search import bracket
+from benchmarks.load.step import Objective, Served, offer, serving
+from benchmarks.report.capacity_page import html
+from benchmarks.report.capacity_statement import comparison, statement
+from benchmarks.servers import machine
 from loadtests.target import ROOT
 
 SHARES: Final = (0.1, 0.25, 0.5, 0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0)

@@ -16,16 +16,16 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import timing
-from benchmarks.engine_cases import CASES, TORCH, WAYS, Case, of_case
-from benchmarks.engine_ways import Network, Torch, inputs_of, torch_if_installed, use_one_thread, weights
-from benchmarks.payloads import ITEMS, rows_body
-from benchmarks.targets import models_folder
+from benchmarks.engines import timing
+from benchmarks.engines.cases import CASES, TORCH, WAYS, Case, of_case
+from benchmarks.engines.ways import Network, Torch, inputs_of, torch_if_installed, use_one_thread, weights
+from benchmarks.servers.payloads import ITEMS, rows_body
+from benchmarks.servers.targets import models_folder
 from contract.store import ModelStore
 from contract.topologies import TOPOLOGIES, Rows
-from service.engine import Echo
+from service.engine.engine import Echo
 from service.protocols.native import parse, render
-from service.registry import Registry
+from service.versions.registry import Registry
 
 LARGE = 1000
 """Rows of the request whose parts are measured."""

@@ -15,8 +15,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from benchmarks import machine
-from benchmarks.report import table
+from benchmarks.report.results_page import table
+from benchmarks.servers import machine
 from loadtests.target import ROOT
 
 BEGIN, END = "<!-- faults: written by python -m benchmarks.faults -->\n", "<!-- faults: end -->"

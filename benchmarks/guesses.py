@@ -26,9 +26,9 @@ import numpy as np
 
 from contract.topologies import Floats
 from service.errors import WrongKey
-from service.guard import Guard
-from service.keys import PREFIX, digest, line, new
-from service.rates import Rates
+from service.security.guard import Guard
+from service.security.key_rates import Rates
+from service.security.keys import PREFIX, digest, line, new
 
 GUESSES: Final = 1_000_000
 LEAK: Final = 5.0

@@ -24,13 +24,16 @@ from typing import Any
 
 import uvloop
 
-from benchmarks import machine, wrk
-from benchmarks.arrivals import constant
-from benchmarks.client import OpenLoop, Outcome
-from benchmarks.commands import interruptible, model_folder
-from benchmarks.payloads import ITEMS, of_rows, rows_body, rows_items
-from benchmarks.servers import Server, ask, check, running
-from benchmarks.targets import unroll
+from benchmarks.load import wrk
+from benchmarks.load.arrivals import constant
+from benchmarks.load.client import OpenLoop
+from benchmarks.load.command import interruptible
+from benchmarks.load.outcomes import summary
+from benchmarks.servers import machine
+from benchmarks.servers.model import model_folder
+from benchmarks.servers.payloads import ITEMS, of_rows, rows_body, rows_items
+from benchmarks.servers.running import Server, ask, check, running
+from benchmarks.servers.targets import unroll
 
 FACTORS = (0.8, 2.0, 5.0)
 CONNECTIONS = 1024
@@ -103,38 +106,6 @@ async def _offer(server: Server, body: bytes, expected: bytes, rate: float, seco
         load.close()
     await asyncio.sleep(0.1)
     return summary(load.outcomes, load.unsent, begun, rate, seconds)
-
-
-def summary(outcomes: Sequence[Outcome], unsent: int, begun: float, rate: float, seconds: float) -> dict[str, Any]:
-    """Of one rate. Goodput counts right answers that came while requests were still arriving."""
-    accepted = [outcome for outcome in outcomes if outcome.status == 200]
-    shed = [outcome for outcome in outcomes if outcome.status == 429]
-    good = sum(outcome.right and outcome.due + outcome.took <= begun + seconds for outcome in accepted)
-    arrivals = round(rate * seconds)
-    return {
-        "offered_rps": rate,
-        "seconds": seconds,
-        "sent_rps": len(outcomes) / seconds,
-        "goodput_rps": good / seconds,
-        "accepted": len(accepted),
-        "shed": len(shed),
-        "other": len(outcomes) - len(accepted) - len(shed),
-        "unsent": unsent,
-        "unanswered": max(0, arrivals - unsent - len(outcomes)),
-        "wrong": sum(not outcome.right for outcome in accepted),
-        "without_retry_after": sum(not outcome.retry_after for outcome in shed),
-        "p50_ms": percentile([outcome.took for outcome in accepted], 50),
-        "p99_ms": percentile([outcome.took for outcome in accepted], 99),
-        "shed_p99_ms": percentile([outcome.took for outcome in shed], 99),
-        "late_p99_ms": percentile([outcome.late for outcome in outcomes], 99),
-    }
-
-
-def percentile(seconds: Sequence[float], number: int) -> float | None:
-    """Milliseconds; None of nothing."""
-    if len(seconds) < 2:
-        return seconds[0] * 1e3 if seconds else None
-    return statistics.quantiles(seconds, n=100, method="inclusive")[number - 1] * 1e3
 
 
 def line(phase: dict[str, Any]) -> str:

@@ -22,10 +22,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from benchmarks import wrk
-from benchmarks.commands import interruptible
-from benchmarks.servers import ask
-from benchmarks.targets import SEQUENCES, models_folder
+from benchmarks.load import wrk
+from benchmarks.load.command import interruptible
+from benchmarks.servers.running import ask
+from benchmarks.servers.targets import SEQUENCES, models_folder
 from loadtests.target import ROOT, end, free_port, why_not_ready
 
 PAUSE = 5.0

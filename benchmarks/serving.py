@@ -17,12 +17,15 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from benchmarks import chart, machine, realistic, report, rounds, wrk
-from benchmarks.commands import interruptible, model_folder, say
-from benchmarks.payloads import rows_body, rows_items
-from benchmarks.results import SUSTAINED, Results, Start
-from benchmarks.servers import Server, alone, ask, check, running
-from benchmarks.targets import ECHO, IDLE, OURS, TARGETS, Target, environ
+from benchmarks.load import rounds, wrk
+from benchmarks.load.command import interruptible, say
+from benchmarks.report import chart, results_page
+from benchmarks.report.results import SUSTAINED, Results, Start
+from benchmarks.servers import machine, realistic
+from benchmarks.servers.model import model_folder
+from benchmarks.servers.payloads import rows_body, rows_items
+from benchmarks.servers.running import Server, alone, ask, check, running
+from benchmarks.servers.targets import ECHO, IDLE, OURS, TARGETS, Target, environ
 from loadtests.target import ROOT
 
 BEFORE, SUSTAINED_SECONDS = 60, 20
@@ -164,7 +167,7 @@ def _write(results: Results, folder: Path) -> None:
         for server in results.servers.values()
     }
     (folder / "results.svg").write_text(chart.bars("requests a second, one row of five items, one worker", groups))
-    text = report.markdown(results, "results.svg")
+    text = results_page.markdown(results, "results.svg")
     (folder / "RESULTS.md").write_text(text)
     print(text)
 

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import venv
 
-from benchmarks.targets import PEERS, TARGETS, TORCH
+from benchmarks.servers.targets import PEERS, TARGETS, TORCH
 from loadtests.target import ROOT
 
 

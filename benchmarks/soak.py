@@ -22,14 +22,15 @@ from typing import Any, Final
 
 import uvloop
 
-from benchmarks import intervals, machine
-from benchmarks.arrivals import constant
-from benchmarks.client import OpenLoop
-from benchmarks.commands import interruptible
-from benchmarks.overload import summary
-from benchmarks.page import facts, heading, page, sentences
-from benchmarks.plot import Series, plot
-from benchmarks.step import CONNECTIONS, Served, serving
+from benchmarks.load.arrivals import constant
+from benchmarks.load.client import OpenLoop
+from benchmarks.load.command import interruptible
+from benchmarks.load.outcomes import summary
+from benchmarks.load.step import CONNECTIONS, Served, serving
+from benchmarks.report import intervals
+from benchmarks.report.html import facts, heading, page, sentences
+from benchmarks.report.plot import Series, plot
+from benchmarks.servers import machine
 from loadtests.target import ROOT
 
 MOST_GROWTH: Final = 0.02

@@ -25,14 +25,16 @@ from typing import Any, NamedTuple
 
 import uvloop
 
-from benchmarks import machine, versions, wrk
-from benchmarks.arrivals import constant
-from benchmarks.client import OpenLoop, Outcome
-from benchmarks.commands import MODEL, interruptible, model_folder
-from benchmarks.overload import percentile
-from benchmarks.payloads import rows_body
-from benchmarks.servers import Server, ask, running
-from benchmarks.targets import numbers, unroll
+from benchmarks.load import wrk
+from benchmarks.load.arrivals import constant
+from benchmarks.load.client import OpenLoop, Outcome
+from benchmarks.load.command import interruptible
+from benchmarks.load.outcomes import percentile
+from benchmarks.servers import machine, versions
+from benchmarks.servers.model import MODEL, model_folder
+from benchmarks.servers.payloads import rows_body
+from benchmarks.servers.running import Server, ask, running
+from benchmarks.servers.targets import numbers, unroll
 from contract.aliases import PRODUCTION
 from contract.store import ModelStore
 from loadtests.target import ROOT
@@ -71,7 +73,7 @@ def promote_all(prepared: Path, store: ModelStore, url: str, workers: int, inter
     What it takes of a core once, however many it publishes, is before and after: a second for its imports, 0.2 s for a first
     version (BentoML imports more when it writes one), 0.2 s for its end.
     """
-    from training.wait import wait_until_served  # noqa: PLC0415
+    from training.commands.wait import wait_until_served  # noqa: PLC0415
 
     first, *folders = sorted(prepared.iterdir())  # the first is served already
     with tempfile.TemporaryDirectory(prefix="bench-") as rehearsal:

@@ -15,12 +15,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from benchmarks import machine, wrk
-from benchmarks.commands import interruptible, model_folder
-from benchmarks.loopback import Quiet, listening
-from benchmarks.payloads import rows_body
-from benchmarks.servers import Server, running
-from benchmarks.targets import unroll
+from benchmarks.load import wrk
+from benchmarks.load.command import interruptible
+from benchmarks.servers import machine
+from benchmarks.servers.loopback import Quiet, listening
+from benchmarks.servers.model import model_folder
+from benchmarks.servers.payloads import rows_body
+from benchmarks.servers.running import Server, running
+from benchmarks.servers.targets import unroll
 
 CONNECTIONS = 64
 

@@ -15,11 +15,11 @@ from rich.console import Console
 from rich.table import Table
 
 from contract.topologies import TOPOLOGY_NAMES, TopologyName
-from training.data import tutorial_sequence
+from training.commands.options import LENGTH
 from training.fit import fit
-from training.models import build
-from training.options import LENGTH
+from training.networks import build
 from training.recipes import TUTORIAL, Plan, plan
+from training.sequences.generated import tutorial_sequence
 
 SEED = 0
 """Of 0 to 39, one of two whose many_to_one still has a loss above float32's rounding at the end, so that it can be compared."""

@@ -26,13 +26,15 @@ from typing import Any
 import httpx
 import uvloop
 
-from benchmarks import machine, versions, wrk
-from benchmarks.arrivals import constant
-from benchmarks.client import OpenLoop
-from benchmarks.commands import MODEL, interruptible, model_folder
-from benchmarks.payloads import rows_body, rows_items
-from benchmarks.servers import Server, running
-from benchmarks.targets import unroll
+from benchmarks.load import wrk
+from benchmarks.load.arrivals import constant
+from benchmarks.load.client import OpenLoop
+from benchmarks.load.command import interruptible
+from benchmarks.servers import machine, versions
+from benchmarks.servers.model import MODEL, model_folder
+from benchmarks.servers.payloads import rows_body, rows_items
+from benchmarks.servers.running import Server, running
+from benchmarks.servers.targets import unroll
 from contract.aliases import PRODUCTION
 from contract.store import ModelStore
 
@@ -178,7 +180,7 @@ def _sums(server: Server) -> tuple[float, dict[str, float]]:
 
 
 def _until(server: Server, role: str, version: str | None) -> None:
-    from training.wait import wait_until_served  # noqa: PLC0415
+    from training.commands.wait import wait_until_served  # noqa: PLC0415
 
     wait_until_served(f"http://127.0.0.1:{server.port}", MODEL, {role: version}, timeout=30)
 

@@ -23,7 +23,7 @@ from typing import Final
 from pydantic import TypeAdapter, ValidationError
 
 from contract.aliases import PRODUCTION, Alias, Canary, check_name, uses_of
-from contract.files import folders, hash_files, locked, staging_folder, sync, sync_tree, write_atomically
+from contract.atomic_files import folders, hash_files, locked, staging_folder, sync, sync_tree, write_atomically
 from contract.manifest import CONTRACT_VERSION, Manifest
 from contract.topologies import parse_model_name
 

@@ -13,34 +13,35 @@ from bentoml.models import BentoModel
 
 from contract.store import ModelStore
 from contract.topologies import TopologyName
-from service import logs, memory, metrics
-from service.admission import Admission
-from service.browsers import cross_origin
-from service.connections import SPARE, ConnectionLimits, connections
-from service.draining import Draining
-from service.engine import Engine
-from service.guard import Guard
-from service.listening import check_exposure, listen, tls_options
-from service.observing import Observer
-from service.open_files import make_room
+from service.connection.open_files import make_room
+from service.connection.protocol import SPARE, ConnectionLimits, connections
+from service.engine.engine import Engine
+from service.engine.switch_interval import LOOP_SECONDS
+from service.hosting import memory
+from service.hosting.draining import Draining
+from service.hosting.uvicorn_config import check_exposure, listen
+from service.http.transport import Limits, Outermost, Transport
+from service.overload.admission import Admission
 from service.protocols.admin import Admin
 from service.protocols.models import ModelPages
 from service.protocols.native import Native, render_error
-from service.rates import Rates
-from service.registry import Registry
-from service.rereading import Unusable
+from service.protocols.schemas import Prediction, PredictionRequest, RoutingKey, Sequences, Wanted
 from service.runtime.runtimes import load
-from service.schemas import Prediction, PredictionRequest, RoutingKey, Sequences, Wanted
+from service.security.cors import cross_origin
+from service.security.guard import Guard
+from service.security.key_rates import Rates
+from service.security.reloaded_files import Unusable
+from service.security.tls import certificates_of, tls_options
 from service.settings import Settings
-from service.switching import LOOP_SECONDS
-from service.tallies import tallies
-from service.tls import certificates_of
-from service.tracing import Tracing
-from service.transport import Limits, Outermost, Transport
-from service.trials import Bars
-from service.vitals import Vitals
-from service.watching import Watcher
-from service.workers import Workers, shared_folder
+from service.telemetry import log_format, metrics
+from service.telemetry.metric_buffer import tallies
+from service.telemetry.process_metrics import ProcessMetrics
+from service.telemetry.request_log import Observer
+from service.telemetry.tracing import Tracing
+from service.versions.registry import Registry
+from service.versions.store_watcher import Watcher
+from service.versions.trials import Bars
+from service.versions.worker_states import Workers, shared_folder
 
 memory.keep_little()
 settings = Settings.read()
@@ -102,9 +103,9 @@ class Unroll:
         """Once, before any worker starts."""
         if not store.names():
             raise SystemExit(f"No models in {store.root}. Train them with: make train  (or: python -m training run)")
-        from service import supervisor  # noqa: PLC0415 - what it imports has no business in a worker
+        from service.hosting import supervisor  # noqa: PLC0415 - what it imports has no business in a worker
 
-        logs.setup(settings.log_format)
+        log_format.setup(settings.log_format)
         supervisor.attend(settings.drain_seconds, settings.grace_seconds)
 
     @bentoml.on_deployment
@@ -116,7 +117,7 @@ class Unroll:
             check_address(command.params["host"] or BentoMLContainer.http.host.get())
 
     def __init__(self) -> None:
-        logs.setup(settings.log_format)
+        log_format.setup(settings.log_format)
         tracing.start()
         make_room(settings.max_connections + SPARE)
         metrics.build_info.labels(settings.version, settings.commit, version("bentoml")).set(1)
@@ -151,7 +152,7 @@ class Unroll:
     async def start(self) -> None:
         """On the event loop that will serve."""
         metrics.reserve()
-        Vitals(admission).start()
+        ProcessMetrics(admission).start()
 
     # Over HTTP the transport answers these three routes first, through the same engine. What is declared here is
     # their schema: for the OpenAPI page, for BentoML's client, and for calls inside the process.

@@ -9,13 +9,14 @@ from click import Command
 from prometheus_client import Counter
 from prometheus_client.metrics import MetricWrapperBase
 
-from service import errors, metrics
+from service import errors
 from service.protocols.admin import Admin
 from service.protocols.models import ModelPages
 from service.protocols.native import Native
 from service.settings import Settings
-from training import cli_store
-from training.cli import cli
+from service.telemetry import metrics
+from training.commands import store
+from training.commands.main import cli
 
 ROOT = Path(__file__).parents[1]
 DOCS = {path.name: path.read_text() for path in [*(ROOT / "docs").glob("*.md"), ROOT / "README.md"]}
@@ -77,7 +78,7 @@ def test_every_make_target_and_option_that_the_docs_name_exists(name: str) -> No
         assert set(re.findall(r"--[a-z-]+", command)) - {"--help"} <= options
 
 
-@pytest.mark.parametrize("command", cli_store.COMMANDS, ids=lambda command: command.name)
+@pytest.mark.parametrize("command", store.COMMANDS, ids=lambda command: command.name)
 def test_every_command_of_the_store_is_documented(command: Command) -> None:
     assert re.search(rf"^\| `{command.name}[ `]", DOCS["operations.md"], re.MULTILINE)
     options = {option for parameter in command.params for option in parameter.opts} | {"--help"}

@@ -1,5 +1,5 @@
 """`python -m training`: see `python -m training --help`."""
 
-from training.cli import main
+from training.commands.main import main
 
 main()

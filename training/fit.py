@@ -17,11 +17,11 @@ import keras
 import tensorflow as tf
 
 from contract.topologies import Floats
-from training.data import tutorial_sequence
-from training.dataset import Dataset
-from training.models import as_os_error
+from training.networks import as_os_error
 from training.recipes import Plan
-from training.scaling import Scaling
+from training.sequences.dataset import Dataset
+from training.sequences.generated import tutorial_sequence
+from training.sequences.scaling import Scaling
 
 CHUNK = 500
 """Steps per call: about 0.1 s, so that progress is seen and Ctrl-C is heeded."""

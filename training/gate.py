@@ -24,8 +24,8 @@ from contract import translation
 from contract.manifest import Figure
 from contract.topologies import Floats, Rows, Topology
 from training import interrupts
-from training.data import edge_rows, random_rows, tutorial_sequence
 from training.recipes import Plan
+from training.sequences.generated import edge_rows, random_rows, tutorial_sequence
 
 GRID = (1, 2, 3, 5, 6, 7, 8)
 """Batches and lengths of the comparison with Keras: a batch below, at and above the length, and 1."""

@@ -1,4 +1,4 @@
-"""One training job from plan to published version, recorded under `runs/<run id>/` (training/runs.py).
+"""One training job from plan to published version, recorded under `runs/<run id>/` (training/runs/record.py).
 
     train_all(plans, store, Wish(...))      python -m training run, retrain
     resume(folder)                          python -m training resume ID
@@ -19,26 +19,28 @@ from typing import NamedTuple
 import keras
 
 from contract.aliases import PRODUCTION
-from contract.files import write_atomically
+from contract.atomic_files import write_atomically
 from contract.manifest import Figure, GoldenPair
 from contract.store import BrokenVersion, ModelStore, new_version
 from contract.topologies import Rows
-from training import checkpoints, console, interrupts, runs
-from training.checkpoints import Checkpoint
+from training import interrupts
+from training.console import screen
 from training.fit import adam_of, fit, tensorboard
 from training.gate import Exported, against_production, judge
-from training.models import build, export
+from training.networks import build, export
 from training.publish import code_commit, first_input, golden_inputs, manifest_for, publish
 from training.recipes import Plan
-from training.run_plan import RunPlan, recipe_values
-from training.runs import Run
+from training.runs import checkpoints, record
+from training.runs.checkpoints import Checkpoint
+from training.runs.plan import RunPlan, recipe_values
+from training.runs.record import Run
 
 
 class Wish(NamedTuple):
     """What is wanted of a job besides its plans."""
 
     alias: str | None = None  # none: the recipe's
-    runs: Path = runs.RUNS
+    runs: Path = record.RUNS
     against_production: bool = False
     checkpoint_seconds: float = 2.0
 
@@ -46,52 +48,52 @@ class Wish(NamedTuple):
 def train_all(plans: list[Plan], store: ModelStore, wish: Wish) -> int:
     """The exit code: 0 when all were published, 1 when the gate refused one or it cannot be written, 130 after Ctrl-C."""
     # Each when the one before has ended.
-    return _in_turn(runs.begin(wish.runs, _written(plan, store, wish), plan.data) for plan in plans)
+    return _in_turn(record.begin(wish.runs, _written(plan, store, wish), plan.data) for plan in plans)
 
 
 def resume(folder: Path) -> int:
     """Go on with a run; the same exit codes. Raises NoRun where there is nothing to do, or another process does it."""
-    runs.read(folder).plan.again(folder)  # what cannot be gone on with keeps its status
-    return _in_turn(runs.take_up(folder) for _ in range(1))
+    record.read(folder).plan.again(folder)  # what cannot be gone on with keeps its status
+    return _in_turn(record.take_up(folder) for _ in range(1))
 
 
 def _in_turn(begun: Iterable[Run]) -> int:
-    outcomes: list[console.Outcome] = []
+    outcomes: list[screen.Outcome] = []
     under_way: Run | None = None
     try:
         with interrupts.heard():
             for run in begun:
                 under_way = run
-                with run, console.logged(run.folder / "log.txt"):
+                with run, screen.logged(run.folder / "log.txt"):
                     outcomes.append(carry_out(run))
                 under_way = None
                 interrupts.check()  # before the next has begun
     except KeyboardInterrupt:
-        console.show_stopped("Interrupted", under_way)
+        screen.show_stopped("Interrupted", under_way)
         return 130
     except (OSError, BrokenVersion) as error:
-        console.show_stopped(f"Cannot go on: {(under_way or runs).sentence(error)}", under_way)
+        screen.show_stopped(f"Cannot go on: {(under_way or record).sentence(error)}", under_way)
         return 1
     finally:
         if outcomes:
-            console.show_outcomes(outcomes)
+            screen.show_outcomes(outcomes)
     return 1 if any(outcome.refused for outcome in outcomes) else 0
 
 
-def carry_out(run: Run) -> console.Outcome:
+def carry_out(run: Run) -> screen.Outcome:
     """Do what is left of a run, up to its end. Raises OSError or BrokenVersion where store or record fail."""
     plan, store = run.plan.again(run.folder), ModelStore(run.plan.store)
     volume = _volume(store, create=not (run.folder / "metrics.jsonl").exists())
     store.check_ready(plan.name)  # now rather than after training
     if run.published():  # killed between publishing and its last word
-        console.console.print(f"{plan.name}:{run.plan.version} is in the store already")
+        screen.console.print(f"{plan.name}:{run.plan.version} is in the store already")
         gate = store.verify(plan.name, run.plan.version).gate
         store.mark_latest(plan.name)
         return _named(run, store, plan, gate)
 
-    console.show_plan(plan)
+    screen.show_plan(plan)
     model = build(plan.topology, plan.units, plan.length, plan.seed)
-    model.summary(print_fn=console.console.print)
+    model.summary(print_fn=screen.console.print)
     interrupts.check()
     _fit(model, plan, run)
     run.note(weights=hashlib.sha256(b"".join(weight.tobytes() for weight in model.get_weights())).hexdigest())
@@ -100,18 +102,18 @@ def carry_out(run: Run) -> console.Outcome:
     _export(model, plan, saved_model)
     exported = Exported(saved_model, plan.topology)
     answer = exported(Rows.of([first_input(plan)]))
-    console.show_answers(first_input(plan).tolist(), answer.tolist(), plan)
+    screen.show_answers(first_input(plan).tolist(), answer.tolist(), plan)
 
-    console.console.print("gate")
+    screen.console.print("gate")
     gate = []
     for figure in _gate(model, saved_model, plan, run, store):
-        console.show_figure(figure)
+        screen.show_figure(figure)
         gate.append(figure)
     gate_json = run.folder / "gate.json"
-    write_atomically(gate_json, runs.FIGURES.dump_json(gate, indent=2))
+    write_atomically(gate_json, record.FIGURES.dump_json(gate, indent=2))
     if not all(figure.passed for figure in gate):
         run.end("refused", "; ".join(figure.name for figure in gate if not figure.passed))
-        return console.Outcome(plan, None, run.worked(), gate, str(run.folder))
+        return screen.Outcome(plan, None, run.worked(), gate, str(run.folder))
 
     golden = [GoldenPair(input=row.tolist(), output=exported(Rows.of([row])).tolist()) for row in golden_inputs(plan)]
     manifest = manifest_for(plan, run.plan.version, run.plan.id, gate, golden)
@@ -156,16 +158,16 @@ def _fit(model: keras.Model, plan: Plan, run: Run) -> None:
     """Train from the last checkpoint, or from the start, and leave a checkpoint of the end."""
     kept = run.folder / "checkpoints"
     adam = adam_of(model)
-    last = checkpoints.newest(kept, console.console.print) or Checkpoint(0, 0.0, adam.state())
+    last = checkpoints.newest(kept, screen.console.print) or Checkpoint(0, 0.0, adam.state())
     adam.restore(last.step, last.state)
     if last.step:
-        console.console.print(f"goes on after step {last.step:,}")
-    runs.keep_metrics(run.folder, last.step)
+        screen.console.print(f"goes on after step {last.step:,}")
+    record.keep_metrics(run.folder, last.step)
     written = time.monotonic()
     with (
         (run.folder / "metrics.jsonl").open("a", buffering=1) as metrics,
         tensorboard(run.folder) as board,
-        console.progress(plan.name, plan.steps) as report,
+        screen.progress(plan.name, plan.steps) as report,
     ):
         for since in fit(model, plan, adam):
             interrupts.check()
@@ -194,21 +196,21 @@ def _gate(model: keras.Model, saved_model: Path, plan: Plan, run: Run, store: Mo
         return
     production = store.aliases(plan.name).get(PRODUCTION)
     if production is None:
-        console.console.print(f"  {plan.name} has no production version to compare with")
+        screen.console.print(f"  {plan.name} has no production version to compare with")
         return
     try:
         store.verify(plan.name, production.version)
     except BrokenVersion as error:  # it cannot be served either: what is trained now is the cure
-        console.console.print(f"  production {production.version} is broken, so nothing to compare with: {error}")
+        screen.console.print(f"  production {production.version} is broken, so nothing to compare with: {error}")
         return
     run.note(compared_with=production.version)
     yield against_production(saved_model, store.path(plan.name, production.version), plan)
 
 
-def _named(run: Run, store: ModelStore, plan: Plan, gate: list[Figure]) -> console.Outcome:
+def _named(run: Run, store: ModelStore, plan: Plan, gate: list[Figure]) -> screen.Outcome:
     """The last step: the alias, unless a killed process got as far as that."""
     alias = store.aliases(plan.name).get(run.plan.alias)
     if alias is None or run.plan.version not in {event.version for event in alias.history if event.what == "promote"}:
         store.promote(plan.name, run.plan.alias, run.plan.version)
     run.end("published")
-    return console.Outcome(plan, run.plan.version, run.worked(), gate, str(run.folder))
+    return screen.Outcome(plan, run.plan.version, run.worked(), gate, str(run.folder))

@@ -17,8 +17,8 @@ from contract.manifest import Figure, GoldenPair, Manifest
 from contract.store import ModelStore
 from contract.topologies import Floats
 from training import environment
-from training.data import edge_rows, random_rows, tutorial_sequence
 from training.recipes import Plan
+from training.sequences.generated import edge_rows, random_rows, tutorial_sequence
 
 GOLDEN_PAIRS = 12
 

@@ -7,8 +7,8 @@ from typing import Final
 from contract.aliases import PRODUCTION
 from contract.manifest import Domain
 from contract.topologies import TOPOLOGIES, Topology, TopologyName
-from training.dataset import Dataset
-from training.scaling import Scaling, width
+from training.sequences.dataset import Dataset
+from training.sequences.scaling import Scaling, width
 
 SAME: Final = 1e-5
 """Of `Plan.same`, in float32, in units of [0, 1)."""

@@ -16,7 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from contract import translation
 from contract.topologies import Floats
-from training.scaling import Scaling, width
+from training.sequences.scaling import Scaling, width
 
 OPSET: Final = 17
 """Of 2022, so that older runtimes read the file too; nothing newer is needed."""

@@ -1,6 +1,6 @@
 """For whoever has a key with the scope admin: what is in the store, promote, roll back, which keys there are.
 
-These routes do not exist until such a key does (`service/guard.py`). The store is changed; the service follows it.
+These routes do not exist until such a key does (`service/security/guard.py`). The store is changed; the service follows it.
 """
 
 import asyncio
@@ -18,10 +18,10 @@ from pydantic import BaseModel, ValidationError
 
 from contract.store import BrokenVersion, ModelStore
 from service.errors import DeadlineExceeded, InvalidRequest, NotJSON, Unchangeable, UnknownRoute
-from service.guard import Guard
+from service.http.routes import Request, Response, Route
 from service.protocols.native import render_error
-from service.routes import Request, Response, Route
-from service.schemas import Changed, KeyInfo, KeyList, Promotion, Rollback, StoredModel
+from service.protocols.schemas import Changed, KeyInfo, KeyList, Promotion, Rollback, StoredModel
+from service.security.guard import Guard
 
 logger = logging.getLogger(__name__)
 Asked = TypeVar("Asked", bound=BaseModel)

@@ -8,13 +8,13 @@ import numpy as np
 
 from contract.aliases import PRODUCTION
 from service.errors import UnknownRoute
+from service.http.routes import Request, Response, Route
 from service.protocols.native import render_error
-from service.registry import Registry
-from service.routes import Request, Response, Route
-from service.schemas import Comparison, ComparisonInfo, ModelInfo, Models, RefusedVersion, SideInfo, Worker
-from service.served import Served
-from service.trials import Trial, quantile
-from service.workers import Workers
+from service.protocols.schemas import Comparison, ComparisonInfo, ModelInfo, Models, RefusedVersion, SideInfo, Worker
+from service.versions.registry import Registry
+from service.versions.served_versions import Served
+from service.versions.trials import Trial, quantile
+from service.versions.worker_states import Workers
 
 
 class ModelPages:

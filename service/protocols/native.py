@@ -8,7 +8,6 @@ import json
 from functools import lru_cache, partial
 from math import isfinite
 from typing import Annotated, Any
-from weakref import WeakKeyDictionary
 
 import msgspec
 import numpy as np
@@ -16,13 +15,12 @@ import orjson
 from pydantic import ValidationError
 
 from contract.topologies import TOPOLOGY_NAMES, Rows, TopologyName
-from service.caller import Caller
-from service.engine import Echo, Engine
+from service.engine.engine import Echo, Engine
 from service.errors import InvalidRequest, NotJSON, TooManyValues, UnrollError
-from service.routes import Request, Response, Route
-from service.runtime.loaded_model import LoadedModel
-from service.schemas import Prediction, PredictionRequest, Problem
-from service.tallies import tallies
+from service.http.routes import Request, Response, Route
+from service.protocols.schemas import Prediction, PredictionRequest, Problem
+from service.request_context import Caller
+from service.telemetry.metric_buffer import tallies
 
 
 class _Body(msgspec.Struct, forbid_unknown_fields=True):
@@ -87,12 +85,12 @@ def parse(body: bytes) -> _Body | PredictionRequest:
 
 def render(echo: Echo) -> bytes:
     """A Prediction as JSON; float32 values in as few digits as give them back."""
-    rows, uniform = echo.rows, echo.rows.uniform
+    rows, uniform, manifest = echo.rows, echo.rows.uniform, echo.model.manifest
     values = echo.values.reshape(-1, uniform) if uniform else rows.split(echo.values)
-    shapes = _shapes(*echo.model.manifest.shape.shapes(rows))
+    shapes = _shapes(*manifest.shape.shapes(rows))
     in_domain = b"[true]" if echo.in_domain == [True] else orjson.dumps(echo.in_domain)
     sequences = orjson.dumps(values, option=orjson.OPT_SERIALIZE_NUMPY)
-    return b"".join((_head(echo.model), sequences, shapes, in_domain, b"}"))
+    return b"".join((_head(manifest.topology, manifest.name, manifest.version), sequences, shapes, in_domain, b"}"))
 
 
 @lru_cache(maxsize=4096)  # of the shapes that requests have, most are few
@@ -101,17 +99,10 @@ def _shapes(model_input: tuple[int, ...], model_output: tuple[int, ...]) -> byte
     return names % (orjson.dumps(model_input), orjson.dumps(model_output))
 
 
-_heads: WeakKeyDictionary[LoadedModel, bytes] = WeakKeyDictionary()
-
-
-def _head(model: LoadedModel) -> bytes:
-    """The part of an answer that is the same for all answers of a model."""
-    head = _heads.get(model)
-    if head is None:
-        manifest = model.manifest
-        names = {"topology": manifest.topology, "model": manifest.name, "version": manifest.version}
-        head = _heads[model] = orjson.dumps(names)[:-1] + b',"sequences":'
-    return head
+@lru_cache(maxsize=64)  # of the versions that answer
+def _head(topology: str, name: str, version: str) -> bytes:
+    """The part of an answer that is the same for all answers of a version."""
+    return orjson.dumps({"topology": topology, "model": name, "version": version})[:-1] + b',"sequences":'
 
 
 def render_error(error: UnrollError) -> Response:

@@ -6,13 +6,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks import capacity, intervals
-from benchmarks.arrivals import SCHEDULES, constant, poisson
-from benchmarks.capacity_page import html
-from benchmarks.capacity_statement import comparison, knee, statement
-from benchmarks.client import OpenLoop
-from benchmarks.search import bracket
-from benchmarks.step import Objective
+from benchmarks import capacity
+from benchmarks.load.arrivals import SCHEDULES, constant, poisson
+from benchmarks.load.client import OpenLoop
+from benchmarks.load.search import bracket
+from benchmarks.load.step import Objective
+from benchmarks.report import intervals
+from benchmarks.report.capacity_page import html
+from benchmarks.report.capacity_statement import comparison, knee, statement
 
 
 @pytest.mark.parametrize("name", SCHEDULES)

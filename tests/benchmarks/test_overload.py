@@ -2,8 +2,8 @@ import asyncio
 
 import pytest
 
-from benchmarks.client import SOCKET_ERROR, Connection, OpenLoop, Outcome
-from benchmarks.overload import percentile, summary
+from benchmarks.load.client import SOCKET_ERROR, Connection, OpenLoop, Outcome
+from benchmarks.load.outcomes import percentile, summary
 
 
 def outcome(status: int, due: float = 0.0, took: float = 0.01, retry_after: bool = False, right: bool = True) -> Outcome:

@@ -8,7 +8,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 import contract.store
-from contract import aliases, files
+from contract import aliases, atomic_files
 from contract.store import BrokenVersion, ModelStore
 from tests.conftest import Publish, make_manifest
 from tests.victim import Victim
@@ -131,7 +131,11 @@ SPARE = 10
 @contextmanager
 def without_bounds() -> Iterator[None]:
     """All of history is kept, to be counted; and nothing is forced to disk, since no power fails in a race."""
-    with patch.object(aliases, "HISTORY", 4 * PROMOTIONS), patch.object(files, "sync"), patch.object(contract.store, "sync"):
+    with (
+        patch.object(aliases, "HISTORY", 4 * PROMOTIONS),
+        patch.object(atomic_files, "sync"),
+        patch.object(contract.store, "sync"),
+    ):
         yield
 
 

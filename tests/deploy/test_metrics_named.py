@@ -9,7 +9,8 @@ import pytest
 import yaml
 from prometheus_client.metrics import MetricWrapperBase
 
-from service import errors, metrics
+from service import errors
+from service.telemetry import metrics
 from tests.conftest import ROOT
 from tests.test_docs import kinds
 
@@ -26,7 +27,7 @@ KUBELET = {
 
 
 def produced() -> set[str]:
-    """Every series that service/metrics.py makes."""
+    """Every series that service/telemetry/metrics.py makes."""
     names = set()
     for metric in vars(metrics).values():
         if isinstance(metric, MetricWrapperBase):

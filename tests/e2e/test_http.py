@@ -9,7 +9,7 @@ import pytest
 
 from contract.manifest import Domain
 from contract.topologies import TOPOLOGIES, TOPOLOGY_NAMES, Floats, TopologyName
-from training.data import edge_rows, tutorial_sequence
+from training.sequences.generated import edge_rows, tutorial_sequence
 
 ANY_LENGTH: tuple[TopologyName, ...] = ("one_to_one", "many_to_many")
 

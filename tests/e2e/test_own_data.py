@@ -20,8 +20,8 @@ from contract.store import ModelStore
 from contract.topologies import Floats
 from tests.conftest import ROOT, environment
 from tests.e2e.conftest import serving
-from training.dataset import Dataset, Source
-from training.dataset_check import check
+from training.sequences.check import check
+from training.sequences.dataset import Dataset, Source
 
 SEASON = 6
 """Months of a sequence of the mapping."""

@@ -13,7 +13,7 @@ import pytest
 from onnx import numpy_helper
 
 from contract import translation
-from contract.files import hash_files
+from contract.atomic_files import hash_files
 from contract.store import MANIFEST, ModelStore
 from contract.topologies import TOPOLOGY_NAMES, TopologyName
 from tests.e2e.conftest import serving, supervisor_of, workers_of

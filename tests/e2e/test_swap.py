@@ -12,12 +12,12 @@ import httpx
 import pytest
 import tensorflow as tf
 
-from contract.files import hash_files
+from contract.atomic_files import hash_files
 from contract.manifest import GoldenPair
 from contract.store import MANIFEST, ModelStore, new_version
 from tests import asking
 from tests.e2e.conftest import serving
-from training.models import build, export
+from training.networks import build, export
 
 NAME = "many_to_many"
 ROW = [0.0, 0.2, 0.4, 0.6, 0.8]

@@ -16,9 +16,9 @@ import httpx
 import psutil  # type: ignore[import-untyped]
 import uvloop
 
-from benchmarks.client import Connection, OpenLoop, Outcome
-from benchmarks.payloads import rows_body, rows_items
-from benchmarks.servers import check
+from benchmarks.load.client import Connection, OpenLoop, Outcome
+from benchmarks.servers.payloads import rows_body, rows_items
+from benchmarks.servers.running import check
 from tests.asking import PATIENCE, get, post, until
 
 WORKERS = 2

@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 
-from benchmarks.payloads import rows_body
+from benchmarks.servers.payloads import rows_body
 from tests.asking import PATIENCE
 from tests.faults.conftest import Report
 from tests.faults.service import ROWS, Service, nobody_notices, request, title, under_load

@@ -14,15 +14,15 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route as StarletteRoute
 from starlette.types import Message, Scope
 
-from service.admission import Admission
 from service.errors import InvalidRequest, Overloaded
-from service.guard import Guard
-from service.observing import Observer
+from service.http.routes import Request, Response, Route
+from service.http.transport import Limits, Outermost, Transport
+from service.overload.admission import Admission
 from service.protocols.native import render_error
-from service.rates import Rates
-from service.routes import Request, Response, Route
-from service.tracing import Tracing
-from service.transport import Limits, Outermost, Transport
+from service.security.guard import Guard
+from service.security.key_rates import Rates
+from service.telemetry.request_log import Observer
+from service.telemetry.tracing import Tracing
 
 OPEN = Guard(None, Rates(Path("unused")))
 LIMIT = 100

@@ -8,10 +8,10 @@ from threading import Event, get_ident
 import pytest
 
 from contract.topologies import Floats, Rows
-from service.batching import Batcher
+from service.engine.batching import Batcher
+from service.engine.switch_interval import Switching
 from service.errors import NotFinite
 from service.runtime.loaded_model import Answer, Plan
-from service.switching import Switching
 
 POISON = -1.0
 NO_ANSWER = -4.0
@@ -55,5 +55,5 @@ def batched(model: Model, scenario: Callable[[Batcher], Awaitable[None]], most_i
         await scenario(Batcher(model, executor, Switching(), ("model", "version")))
 
     with ThreadPoolExecutor(2) as executor, pytest.MonkeyPatch.context() as patch:
-        patch.setattr("service.batching.MOST_ITEMS", most_items)
+        patch.setattr("service.engine.batching.MOST_ITEMS", most_items)
         asyncio.run(main())

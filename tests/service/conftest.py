@@ -8,8 +8,8 @@ import pytest
 from contract.topologies import TOPOLOGIES, Floats, Topology, TopologyName
 from service.errors import LengthNotServed, UnknownVersion
 from service.runtime.loaded_model import LoadedModel
-from service.served import Choice
-from service.trials import Bars, Trial
+from service.versions.served_versions import Choice
+from service.versions.trials import Bars, Trial
 from tests.conftest import make_manifest
 
 BARS = Bars(errors=0.01, differences=0.01, tolerance=0.05, tail=3.0, tail_floor=0.05)

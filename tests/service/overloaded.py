@@ -2,11 +2,11 @@
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from service.admission import WINDOW, Admission
-from service.guard import Guard
+from service.http.routes import Request, Response, Route
+from service.http.transport import Limits
+from service.overload.admission import WINDOW, Admission
 from service.protocols.native import render_error
-from service.routes import Request, Response, Route
-from service.transport import Limits
+from service.security.guard import Guard
 from tests.service.asgi import OPEN, untraced
 from tests.service.clock import Clock
 

@@ -6,8 +6,8 @@ import numpy as np
 
 from contract.store import ModelStore
 from contract.topologies import TOPOLOGIES, Floats
-from service.registry import Registry
 from service.runtime.runtimes import Runtime
+from service.versions.registry import Registry
 from tests.conftest import make_manifest
 from tests.service.conftest import FakeRuntime
 

@@ -9,10 +9,10 @@ import uvloop
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.server import ServerState
 
-from service.connections import ConnectionLimits, connections
-from service.direct import Direct
+from service.connection.protocol import ConnectionLimits, connections
+from service.http.direct import Direct
+from service.http.early_refusal import Shedding
 from service.protocols.native import render_error
-from service.shedding import Shedding
 
 LIMITS = ConnectionLimits(
     connections=10, header_bytes=2000, header_count=20, header_seconds=60, write_seconds=60, unread_bytes=2**30

@@ -9,11 +9,11 @@ import numpy.typing as npt
 import pytest
 
 from contract.topologies import TopologyName
-from training.dataset import Dataset, Source
-from training.dataset_check import check
 from training.fit import fit
-from training.models import build, export
+from training.networks import build, export
 from training.recipes import GENERAL, Plan, plan
+from training.sequences.check import check
+from training.sequences.dataset import Dataset, Source
 
 
 class Trained(NamedTuple):

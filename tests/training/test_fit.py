@@ -7,10 +7,10 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from contract.topologies import TOPOLOGIES, TOPOLOGY_NAMES, TopologyName
 from tests.training.conftest import own_data
-from training.data import tutorial_sequence
 from training.fit import Progress, adam_of, batch, fit, tensorboard
-from training.models import build
+from training.networks import build
 from training.recipes import GENERAL, TUTORIAL, plan
+from training.sequences.generated import tutorial_sequence
 
 
 @pytest.mark.parametrize("name", TOPOLOGY_NAMES)

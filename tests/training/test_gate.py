@@ -8,12 +8,12 @@ import tensorflow as tf
 
 from contract.manifest import Figure
 from tests.training.conftest import Trained, own_data
-from training import models
+from training import networks
 from training.fit import fit
 from training.gate import against_production, judge
-from training.models import build, export
+from training.networks import build, export
 from training.recipes import GENERAL, TUTORIAL, plan
-from training.scaling import Scaling
+from training.sequences.scaling import Scaling
 
 
 def figures(trained: Trained) -> dict[str, Figure]:
@@ -46,7 +46,7 @@ def test_the_time_distributed_fault_of_keras_is_refused(
     many_to_many: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Put the fault back: export the Keras layers as they are, `TimeDistributed` over a dynamic time axis included."""
-    monkeypatch.setattr(models, "forward", lambda model, inputs: model(inputs))
+    monkeypatch.setattr(networks, "forward", lambda model, inputs: model(inputs))
     export(many_to_many.model, many_to_many.plan.topology, tmp_path / "saved")
     faulty = tf.saved_model.load(str(tmp_path / "saved")).signatures["serving_default"]
     (output,) = faulty(sequences=tf.zeros((1, 5, 1))).values()
@@ -76,13 +76,13 @@ def test_a_step_endpoint_that_goes_its_own_way_is_refused(
     many_to_many: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other = build(many_to_many.plan.topology, 5, 5, seed=2)
-    real = models._add_step
+    real = networks._add_step
 
     def of_another_model(archive: keras.export.ExportArchive, _model: keras.Model, scaling: Scaling | None) -> None:
         archive.track(other)
         real(archive, other, scaling)
 
-    monkeypatch.setattr(models, "_add_step", of_another_model)
+    monkeypatch.setattr(networks, "_add_step", of_another_model)
     export(many_to_many.model, many_to_many.plan.topology, tmp_path / "saved")
     assert refused(figures(many_to_many._replace(folder=tmp_path / "saved"))) == {"step against whole sequence"}
 

@@ -19,11 +19,12 @@ from contract.manifest import Figure
 from contract.store import ModelStore
 from tests.conftest import ROOT
 from tests.victim import Victim
-from training import checkpoints, gate, job
+from training import gate, job
 from training.job import Wish, resume, train_all
 from training.recipes import GENERAL, TUTORIAL, plan
-from training.run_plan import NoRun
-from training.runs import Record, folders, read
+from training.runs import checkpoints
+from training.runs.plan import NoRun
+from training.runs.record import Record, folders, read
 
 QUICK = plan(TUTORIAL, "one_to_one", length=5, seed=1)
 KILLS = 10

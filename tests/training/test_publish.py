@@ -11,7 +11,7 @@ from contract import translation
 from contract.manifest import Figure, GoldenPair, Manifest
 from contract.store import ModelStore, new_version
 from contract.topologies import Rows
-from service.registry import Registry
+from service.versions.registry import Registry
 from tests.training.conftest import Trained
 from tests.victim import Victim
 from training.gate import Exported

@@ -18,9 +18,9 @@ from tests.conftest import ROOT
 from tests.training.conftest import Trained, own_data
 from training import translation
 from training.gate import Translated, judge, judge_translation
-from training.models import build, export, weights_of
+from training.networks import build, export, weights_of
 from training.recipes import GENERAL, Plan, plan
-from training.scaling import Scaling
+from training.sequences.scaling import Scaling
 from training.translation import Weights, pack, translate
 
 Fault = Callable[[Weights, Plan], onnx.ModelProto]

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import trustme
 from cryptography.x509 import load_der_x509_certificate
 
-from service.keys import Scope, line, new
+from service.security.keys import Scope, line, new
 
 BODY = json.dumps({"sequences": [[0.0, 0.2, 0.4, 0.6, 0.8]]})
 JSON = {"content-type": "application/json"}

@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
-from contract.files import locked
+from contract.atomic_files import locked
 from contract.store import ModelStore
-from service.caller import Caller
 from service.errors import DeadlineExceeded, InvalidRequest, NotJSON, Unchangeable, UnknownRoute
-from service.guard import Guard
-from service.keys import line, new
+from service.http.routes import Request, Response
 from service.protocols.admin import Admin
-from service.rates import Rates
-from service.routes import Request, Response
+from service.request_context import Caller
+from service.security.guard import Guard
+from service.security.key_rates import Rates
+from service.security.keys import line, new
 from tests.conftest import Publish
 
 

@@ -11,12 +11,12 @@ import pytest
 
 from contract.store import ModelStore
 from contract.topologies import Rows
-from service.caller import Caller
 from service.errors import UnknownRoute
+from service.http.routes import Request, Response
 from service.protocols.models import ModelPages
-from service.registry import Registry
-from service.routes import Request, Response
-from service.workers import Workers
+from service.request_context import Caller
+from service.versions.registry import Registry
+from service.versions.worker_states import Workers
 from tests.conftest import Publish
 from tests.service.conftest import FakeRuntime
 

@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contract.topologies import Rows
-from service.engine import Echo, Engine
+from service.engine.engine import Echo, Engine
 from service.errors import InvalidRequest, NotJSON, TooManyValues
 from service.protocols.native import Native, parse, render
+from service.protocols.schemas import PredictionRequest
 from service.runtime.loaded_model import LoadedModel
-from service.schemas import PredictionRequest
 from tests.service.conftest import BARS, FakeModels
 
 

@@ -7,9 +7,9 @@ import pytest
 
 from contract.store import ModelStore
 from contract.topologies import TopologyName
-from service.registry import Registry
 from service.runtime.loaded_model import LoadedModel
 from service.runtime.runtimes import Wanted, load
+from service.versions.registry import Registry
 
 Trained = dict[TopologyName, LoadedModel]
 

@@ -14,7 +14,7 @@ from service.runtime import onnx_runtime
 from service.runtime.onnx_graph import OnnxGraph
 from service.runtime.onnx_runtime import OnnxRuntime
 from tests.service.runtime.translations import NARROW, WIDE, Network, write
-from training.scaling import Scaling
+from training.sequences.scaling import Scaling
 
 ROWS = translation.rows_packed(NARROW[0].units)
 MANY = 5 * ROWS + 3

@@ -13,10 +13,10 @@ from contract import translation
 from contract.store import ModelStore
 from contract.topologies import TOPOLOGIES
 from service.errors import ModelNotServed
-from service.registry import Registry
 from service.runtime.runtimes import CannotRun, Wanted, load
+from service.versions.registry import Registry
 from tests.conftest import ROOT, Publish
-from training.models import build, export
+from training.networks import build, export
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +94,7 @@ from functools import partial
 from pathlib import Path
 from contract.store import ModelStore
 from contract.topologies import Rows
-from service.registry import Registry
+from service.versions.registry import Registry
 from service.runtime.runtimes import load
 
 threads = len(os.listdir("/proc/self/task"))

@@ -9,8 +9,8 @@ from contract.manifest import Domain
 from contract.topologies import TOPOLOGIES, TOPOLOGY_NAMES, Floats, Rows, TopologyName
 from service.runtime.runtimes import load
 from tests.service.runtime.conftest import Trained
-from training.models import build, export
-from training.scaling import Scaling
+from training.networks import build, export
+from training.sequences.scaling import Scaling
 
 
 def rows_of(lengths: list[int]) -> Rows:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from contract import translation
-from training.scaling import Scaling
+from training.sequences.scaling import Scaling
 from training.translation import Weights, save
 
 

@@ -1,0 +1,172 @@
+"""What a capacity result says, in sentences."""
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from benchmarks.load.step import Objective
+from benchmarks.report import intervals
+from benchmarks.report.intervals import LEVEL, SIGNIFICANT, Interval
+
+PAST = (1.25, 1.5, 2.0)
+Result = Mapping[str, Any]
+SAME = ("objective", "workers", "rows", "seconds")
+"""Options without which two results are of different things."""
+
+
+def statement(result: Result) -> list[str]:
+    objective = Objective(result["objective"]["p99_ms"], result["objective"]["errors"])
+    lines = [f"Objective: {objective}. Requests of {result['rows']} rows of five items; workers: {result['workers']}."]
+    for kind, repeats in result["arrivals"].items():
+        lines += [f"{kind}: {said}" for said in _of_kind(repeats)]
+    return [*lines, _wrong(result), "Measured on: " + ", ".join(f"{name} {value}" for name, value in result["machine"].items())]
+
+
+def _of_kind(repeats: Sequence[Result]) -> list[str]:
+    if not all(repeat["sustained_rps"] for repeat in repeats):
+        return ["no rate held the objective in some repeat; nothing is sustained."]
+    held = [best(repeat) for repeat in repeats]
+    rate = intervals.mean(sustained(repeats))
+    blamed, unbroken = sum(map(client_bound, repeats)), sum(repeat["broke_rps"] is None for repeat in repeats)
+    least = "at least " if blamed or unbroken else ""
+    lines = [f"sustains {least}{_interval(rate, ',.0f')} requests/s ({_how(repeats)})."]
+    speeds = speed(repeats)
+    steady = intervals.mean(at_speed(repeats, statistics.fmean(speeds)))
+    lines.append(
+        f"had the machine been as fast all the time as it was on average: {_interval(steady, ',.0f')} requests/s; "
+        f"by a fixed piece of work, timed just before, it was {max(speeds) / min(speeds):.2f} times as fast at its fastest "
+        "as at its slowest."
+    )
+    knees = [knee(repeat) for repeat in repeats]
+    at = statistics.median(step["offered_rps"] for step in knees)
+    share = statistics.median(step["offered_rps"] / rate for step, rate in zip(knees, sustained(repeats), strict=True))
+    p50, p99 = (statistics.median(step[name] for step in knees) for name in ("p50_ms", "p99_ms"))
+    lines.append(
+        f"the knee, where goodput over mean latency is highest, is at {at:,.0f} requests/s, {share:.0%} of that rate: "
+        f"p50 {p50:.1f} ms, p99 {p99:.1f} ms (medians of the repeats)."
+    )
+    past = ", ".join(f"{goodput_at(repeats, factor):.0%} at {factor:g} times" for factor in PAST)
+    lines.append(f"goodput past it, of the sustained rate: {past}.")
+    cpu = intervals.mean([step["cpu_seconds_per_million"] for step in held])
+    peak = max(step["peak_mb"] for step in held)
+    hours = peak / 1e3 * 1e6 / rate.value / 3600
+    lines.append(
+        f"a million requests cost {_interval(cpu, ',.0f')} CPU-seconds of the service's processes at that rate, "
+        f"and {hours:.2f} GB-hours of memory: {peak:,.0f} MB at the peak, pages that processes share counted for each."
+    )
+    return [*lines, _client(held, blamed, unbroken, len(repeats))]
+
+
+def _client(held: Sequence[Result], blamed: int, unbroken: int, repeats: int) -> str:
+    late = max(step["late_p99_ms"] for step in held)
+    if blamed:
+        return (
+            f"THE CLIENT WAS THE BOTTLENECK in {blamed} of {repeats} repeats: counted from when requests were sent, the "
+            "objective held where it broke. The rate is a lower bound; ask with more rows."
+        )
+    if unbroken:
+        return f"the objective never broke in {unbroken} of {repeats} repeats; the rate is a lower bound."
+    return (
+        f"the client was not the bottleneck: at the sustained rate 99 % of the requests left within {late:.1f} ms of when due."
+    )
+
+
+def _wrong(result: Result) -> str:
+    steps = [
+        step for repeats in result["arrivals"].values() for repeat in repeats for step in repeat["steps"] + repeat["curve"]
+    ]
+    wrong, accepted = (sum(step[name] for step in steps) for name in ("wrong", "accepted"))
+    return f"Wrong answers: {wrong:,} of {accepted:,}, every one compared."
+
+
+def sustained(repeats: Sequence[Result]) -> list[float]:
+    return [repeat["sustained_rps"] for repeat in repeats]
+
+
+def speed(repeats: Sequence[Result]) -> list[float]:
+    """The machine's, as of `machine.speed`, when each repeat sustained its rate."""
+    return [best(repeat)["machine_speed"] for repeat in repeats]
+
+
+def at_speed(repeats: Sequence[Result], wanted: float) -> list[float]:
+    """What would have been sustained had the machine been so fast."""
+    return [rate * wanted / there for rate, there in zip(sustained(repeats), speed(repeats), strict=True)]
+
+
+def best(repeat: Result) -> Result:
+    """The step at the sustained rate."""
+    return next(step for step in repeat["steps"] if step["holds"] and step["offered_rps"] == repeat["sustained_rps"])
+
+
+def client_bound(repeat: Result) -> bool:
+    """Whether the search ended at a rate that broke because of the client alone."""
+    last = [step for step in repeat["steps"] if step["offered_rps"] == repeat["broke_rps"]]
+    return bool(last) and all(step["client_to_blame"] for step in last)
+
+
+def knee(repeat: Result) -> Result:
+    """Kleinrock's: the step of the curve with the most throughput for its response time."""
+    answered = [step for step in repeat["curve"] if step["mean_ms"]]
+    return max(answered, key=lambda step: step["goodput_rps"] / step["mean_ms"])
+
+
+def goodput_at(repeats: Sequence[Result], factor: float) -> float:
+    """Goodput at so many times the sustained rate, as a share of it: the median of the repeats."""
+    found: list[float] = []
+    for repeat in repeats:
+        rate = repeat["sustained_rps"]
+        step = min(repeat["curve"], key=lambda step: abs(step["offered_rps"] / rate - factor))
+        found.append(float(step["goodput_rps"]) / rate)
+    return float(statistics.median(found))
+
+
+def comparison(first: Result, second: Result) -> list[str]:
+    """Whether the second result differs from the first. Raises ValueError when they are of different things."""
+    for name in SAME:
+        if first[name] != second[name]:
+            raise ValueError(f"{name} is {first[name]} in the first and {second[name]} in the second")
+    kinds = [kind for kind in first["arrivals"] if kind in second["arrivals"]]
+    if not kinds:
+        raise ValueError(
+            f"arrivals are {', '.join(first['arrivals'])} in the first, {', '.join(second['arrivals'])} in the second"
+        )
+    lines = []
+    for kind in kinds:
+        one, other = first["arrivals"][kind], second["arrivals"][kind]
+        lines.append(f"{kind}: {_compared(sustained(one), sustained(other))}")
+        if all(sustained([*one, *other])):
+            was = statistics.fmean(speed(one))
+            faster = statistics.fmean(speed(other)) / was - 1
+            alike = _compared(at_speed(one, was), at_speed(other, was))
+            lines.append(f"{kind}, the machine's own change of speed ({faster:+.1%}) taken out: {alike}")
+    apart = [
+        f"{name} ({first['machine'].get(name)}, then {value})"
+        for name, value in second["machine"].items()
+        if name != "date" and first["machine"].get(name) != value
+    ]
+    return [*lines, f"Different machine or versions: {', '.join(apart)}." if apart else "Same machine, versions and commit."]
+
+
+def _compared(first: Sequence[float], second: Sequence[float]) -> str:
+    found, base = intervals.difference(first, second), statistics.fmean(first)
+    change = Interval(*(value / base for value in found.change))
+    figures = (
+        f"{statistics.fmean(first):,.0f} then {statistics.fmean(second):,.0f} requests/s, a change of {change.value:+.1%} "
+        f"({LEVEL:.0%} interval {change.low:+.1%} to {change.high:+.1%}, Welch; p = {found.p:.3f}, permutation test)"
+    )
+    if found.least_p > SIGNIFICANT:
+        return f"{len(first)} and {len(second)} repeats are too few to tell: {figures}; p cannot be below {found.least_p:.2f}."
+    if found.p <= SIGNIFICANT:
+        return f"the difference is real: {figures}."
+    return f"no difference can be told from chance: {figures}."
+
+
+def _interval(interval: Interval, form: str) -> str:
+    if math.isinf(interval.low):
+        return f"{interval.value:{form}} (one repeat: no interval)"
+    return f"{interval.value:{form}} ({LEVEL:.0%} interval {interval.low:{form}} to {interval.high:{form}})"
+
+
+def _how(repeats: Sequence[Result]) -> str:
+    return f"Student's t over {len(repeats)} repeats, each a fresh service" if len(repeats) > 1 else "a fresh service"

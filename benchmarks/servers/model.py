@@ -1,0 +1,21 @@
+"""The model that is served while the service is measured."""
+
+from pathlib import Path
+
+from benchmarks.servers.targets import models_folder
+from contract.store import ModelStore
+
+MODEL = "many_to_many"
+
+
+class Unavailable(Exception):
+    """Nothing can be measured; the message says what is missing and what to do."""
+
+
+def model_folder() -> Path:
+    """The SavedModel that the service serves first."""
+    store = ModelStore(models_folder())
+    tag = next((tag for tag in store.tags() if tag.startswith(f"{MODEL}:")), None)
+    if tag is None:
+        raise Unavailable(f"no {MODEL} model in {store.root}; publish one with: make train")
+    return store.path(MODEL, tag.removeprefix(f"{MODEL}:")).resolve()

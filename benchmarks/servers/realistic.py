@@ -1,0 +1,72 @@
+"""The realistic model: `many_to_many`, 64 units, rows of 100 items, in a store of its own.
+
+    python -m benchmarks.servers.realistic HOME      what `prepare` runs, in a process of its own: it takes TensorFlow
+
+The model has one feature: the service serves no other yet. The model is not trained: a call takes as long whatever the
+weights are. Its exported signature gives the golden pairs, and the answer to expect. Its gate figures are another model's.
+"""
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from benchmarks.servers import versions
+from benchmarks.servers.model import MODEL, model_folder
+from benchmarks.servers.payloads import rows_body, rows_items
+from benchmarks.servers.targets import BARE, FASTAPI, GRANIAN, OURS, Target
+from contract.manifest import Manifest
+from contract.store import ModelStore
+from contract.topologies import Rows
+from loadtests.target import ROOT
+
+UNITS: Final = 64
+ITEMS: Final = 100
+SERVERS: Final = (OURS, BARE, GRANIAN, FASTAPI)
+WITHIN: Final = 1e-5
+"""Of the signature's answer: sums in another order."""
+
+
+class Realistic(NamedTuple):
+    home: Path  # a BENTOML_HOME
+    folder: Path  # of the version
+    expected: list[float]  # the answer to the one row that is asked
+
+    def targets(self, chosen: Sequence[Target]) -> list[Target]:
+        """The targets of SERVERS among `chosen`, with this model and a row for it."""
+        body = rows_body(1, ITEMS)
+        return [
+            replace(target, body=body, expected=self.expected, within=WITHIN, environ=self._environ)
+            for target in chosen
+            if target.name in SERVERS
+        ]
+
+    def _environ(self, _model: Path, _folder: Path) -> dict[str, str]:
+        """The service reads the store; peers read MODEL, as for the other model."""
+        return {"BENTOML_HOME": str(self.home)}
+
+
+def prepare(home: Path) -> Realistic:
+    subprocess.run([sys.executable, "-m", "benchmarks.servers.realistic", str(home)], cwd=ROOT, check=True)
+    store = ModelStore(home / "models")
+    (version,) = store.versions(MODEL)
+    return Realistic(home, store.path(MODEL, version), json.loads((home / "prepared" / "expected.json").read_text()))
+
+
+def _publish(home: Path) -> None:
+    from training.networks import build  # noqa: PLC0415
+
+    published = model_folder()
+    manifest = Manifest.model_validate_json((published / "manifest.json").read_text())
+    model = build(manifest.shape, UNITS, manifest.length, manifest.seed)
+    parameters = manifest.shape.parameters(UNITS, manifest.length).total
+    own = manifest.model_copy(update={"units": UNITS, "parameters": parameters, "steps": 0})
+    versions.write(model, own, published / "gate.json", Rows.of(rows_items(1, ITEMS)), home / "prepared")
+    versions.publish(ModelStore(home / "models"), home / "prepared")
+
+
+if __name__ == "__main__":
+    _publish(Path(sys.argv[1]))

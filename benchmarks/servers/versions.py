@@ -1,0 +1,82 @@
+"""Versions of one model to swap between, each with answers of its own, made without training them.
+
+    python -m benchmarks.servers.versions FOLDER COUNT ROWS SHIFT    what `prepare` runs, apart: it takes TensorFlow
+
+Each is the published model with its weights a little off, exported and described as `training` does it; `expected.json`
+beside it has what its exported signature answers to the rows of `payloads.rows_items`.
+"""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.servers.model import MODEL, model_folder
+from benchmarks.servers.payloads import rows_items
+from contract.manifest import GoldenPair, Manifest
+from contract.store import ModelStore, new_version
+from contract.topologies import Rows
+from loadtests.target import ROOT
+
+OFF = 1e-3
+"""Of a weight, relatively: an answer is off by some 1e-3, less than the gate allows and more than any rounding."""
+
+
+def prepare(folder: Path, count: int, rows: int, shift: float = 0.0) -> None:
+    """`shift` is added to every answer, golden ones too: a version that is whole and wrong."""
+    subprocess.run(
+        [sys.executable, "-m", "benchmarks.servers.versions", str(folder), str(count), str(rows), str(shift)],
+        cwd=ROOT,
+        check=True,
+    )
+
+
+def publish(store: ModelStore, prepared: Path) -> Manifest:
+    """Under a version name of now, as `training` publishes."""
+    from training.publish import publish as publish_model  # noqa: PLC0415 - BentoML takes a second to import
+
+    manifest = Manifest.model_validate_json((prepared / "manifest.json").read_text())
+    fresh = manifest.model_copy(update={"version": new_version()})
+    return publish_model(store, fresh, prepared / "saved_model", prepared / "gate.json")
+
+
+def write(model: Any, manifest: Manifest, gate: Path, asked: Rows, into: Path) -> None:
+    """A Keras network as a folder that `publish` takes: described as `manifest` says, its golden pairs its own answers."""
+    from training.gate import Exported  # noqa: PLC0415 - it imports TensorFlow
+    from training.networks import export  # noqa: PLC0415
+
+    into.mkdir(parents=True)
+    export(model, manifest.shape, into / "saved_model")
+    exported = Exported(into / "saved_model", manifest.shape)
+    golden = [GoldenPair(input=p.input, output=exported(Rows.of([p.input])).tolist()) for p in manifest.golden]
+    own = manifest.model_copy(update={"golden": golden, "files": {}})
+    (into / "manifest.json").write_text(own.model_dump_json())
+    (into / "expected.json").write_text(json.dumps(exported(asked).tolist()))
+    (into / "gate.json").write_bytes(gate.read_bytes())
+
+
+def _prepare(folder: Path, count: int, rows: int, shift: float) -> None:
+    import tensorflow as tf  # noqa: PLC0415
+
+    from training.networks import build  # noqa: PLC0415
+
+    published = model_folder()
+    manifest = Manifest.model_validate_json((published / "manifest.json").read_text())
+    loaded = tf.saved_model.load(str(published))  # keeps the variables alive
+    weights = {variable.name: variable.numpy() for variable in loaded.signatures["serving_default"].variables}
+    model = build(manifest.shape, manifest.units, manifest.length, manifest.seed)
+    rng, asked = np.random.default_rng(0), Rows.of(rows_items(rows))
+    for number in range(count):
+        for variable in model.trainable_variables:
+            exact = weights[f"{variable.path}:0"]
+            variable.assign(exact * (1 + OFF * rng.standard_normal(exact.shape).astype(np.float32)))
+        model.trainable_variables[-1].assign_add([shift])  # the head's bias
+        write(model, manifest, published / "gate.json", asked, folder / f"{number:03}")
+
+
+if __name__ == "__main__":
+    assert MODEL == "many_to_many"
+    _prepare(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4]))

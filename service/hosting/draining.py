@@ -1,0 +1,92 @@
+"""How a worker ends: not ready at once, answering on for a stated pause, then finishing what runs, within a grace time.
+
+BentoML's own workers stop listening the moment that they are told to end, and stay ready until then: requests that a load
+balancer has sent meanwhile are lost.
+"""
+
+import asyncio
+import logging
+import signal
+from collections.abc import Callable
+from typing import Any
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.server import Server
+
+from service.http.routes import CLOSE
+from service.telemetry import metrics
+
+logger = logging.getLogger(__name__)
+READY_PATH = "/readyz"
+
+
+class Draining:
+    """The middleware to add to a BentoML service. Seconds, both from SIGTERM: `pause` for whoever sends requests to notice
+    that this worker is not ready, `grace` until it is out, whatever still runs. A second SIGTERM ends the pause; SIGINT,
+    which the supervisor passes on from a terminal, has none. `begun` is called when it begins.
+
+    While nothing drains it is in no request's way: draining changes the application's outermost layer.
+    """
+
+    def __init__(self, app: ASGIApp, pause: float, grace: float, begun: Callable[[], None] = lambda: None) -> None:
+        self._app, self._pause, self._grace, self._begun = app, pause, grace, begun
+        self._draining = False
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "lifespan":
+            await self._app(scope, receive, send)
+            return
+
+        async def told(message: Message) -> None:
+            if message["type"] == "lifespan.startup.complete":
+                self._attend(scope["app"])
+            await send(message)
+
+        await self._app(scope, receive, told)
+
+    def _attend(self, application: Any) -> None:
+        """From now on SIGTERM begins with the pause; what uvicorn does of it comes afterwards."""
+        metrics.ready_workers.set(1)
+        metrics.draining_workers.set(0)
+        server = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
+        if not isinstance(server, Server):  # a test client inside the process, which no signal ends
+            return
+        if server.config.timeout_graceful_shutdown is None:  # not on the command line
+            server.config.timeout_graceful_shutdown = max(1, round(self._grace - self._pause))
+        loop = asyncio.get_running_loop()
+
+        def on_signal(*_: object) -> None:
+            loop.call_soon_threadsafe(self._begin, application, server, loop)
+
+        signal.signal(signal.SIGTERM, on_signal)
+
+    def _begin(self, application: Any, server: Server, loop: asyncio.AbstractEventLoop) -> None:
+        if self._draining:
+            server.handle_exit(signal.SIGTERM, None)
+            return
+        self._draining = True
+        self._begun()
+        metrics.ready_workers.set(0)
+        metrics.draining_workers.set(1)
+        application.middleware_stack = closing(application.middleware_stack)
+        logger.info("draining: not ready from now on, answering for %g s more", self._pause)
+        loop.call_later(self._pause, server.handle_exit, signal.SIGTERM, None)
+
+
+def closing(app: ASGIApp) -> ASGIApp:
+    """`app` while it drains: every answer closes its connection, and it is not ready."""
+
+    async def drained(scope: Scope, receive: Receive, send: Send) -> None:
+        async def told(message: Message) -> None:
+            if message["type"] == "http.response.start" and CLOSE not in message["headers"]:
+                message = {**message, "headers": [*message["headers"], CLOSE]}
+            await send(message)
+
+        if scope["type"] == "http" and scope["path"] == READY_PATH:
+            headers = [(b"content-type", b"text/plain"), (b"content-length", b"9")]
+            await told({"type": "http.response.start", "status": 503, "headers": headers})
+            await send({"type": "http.response.body", "body": b"draining\n"})
+        else:
+            await app(scope, receive, told)
+
+    return drained

@@ -1,0 +1,86 @@
+"""How uvicorn listens: options that BentoML 1.4 does not pass on, and who may be let in without a key.
+
+BentoML's worker makes uvicorn's `Config` and `Server` itself and passes on certificates and two timeouts, nothing else. Both
+classes are replaced: the new `Config` adds the limits of `connection/protocol.py`, the TLS of `security/tls.py` and the headers
+of every answer; the new `Server` accepts connections faster (`accepting.py`).
+"""
+
+import ipaddress
+import os
+import socket
+import ssl
+import sys
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Final
+
+import uvicorn
+
+from service.connection.protocol import Connection
+from service.hosting.accepting import Server
+
+HEADERS: Final = [("x-content-type-options", "nosniff"), ("cache-control", "no-store")]
+"""On every answer, BentoML's and uvicorn's own included. Each costs half a microsecond, so none that only pages need."""
+HTTPS_HEADERS: Final = [*HEADERS, ("strict-transport-security", "max-age=31536000")]
+
+
+def check_exposure(host: str, keys: bool, allow_open: bool) -> None:
+    """Exits where others than this machine can reach a service that lets everybody in, and nobody said that this is meant.
+
+    `host` is an address, or the path of a socket; empty where it is not known.
+    """
+    if keys or allow_open or host.startswith("/"):
+        return
+    try:
+        if host and ipaddress.ip_address(host.partition("%")[0]).is_loopback:
+            return
+    except ValueError:  # a name, which BentoML refuses in its own words
+        return
+    raise SystemExit(
+        f"{host or 'An unknown address'} can be reached from other machines, and there are no keys. Name a file of keys with "
+        "UNROLL_KEYS_FILE (make one: python -m service.security.keys new NAME), or let everybody in with "
+        "UNROLL_ALLOW_OPEN=true, or listen on 127.0.0.1."
+    )
+
+
+def listen(
+    http: Callable[..., Connection],
+    idle_seconds: int,
+    most_connections: int,
+    ssl_context: Callable[[uvicorn.Config, Callable[[], ssl.SSLContext]], ssl.SSLContext],
+    check: Callable[[str], None],
+) -> None:
+    """Have BentoML's worker, which goes on to make a `uvicorn.Config`, make one with these, and a `Server` of ours with it.
+    `check` is told the address.
+    """
+
+    def config(*arguments: Any, **options: Any) -> uvicorn.Config:
+        check(_address())
+        tls = options.get("ssl_certfile") is not None
+        options |= {
+            "http": http,
+            "timeout_keep_alive": idle_seconds,
+            "ws": "none",
+            "headers": HTTPS_HEADERS if tls else HEADERS,
+            "proxy_headers": False,  # no route of ours asks who a client behind a proxy is
+        }
+        if tls:
+            options["ssl_context_factory"] = ssl_context
+        return _uvicorns(*arguments, **options)
+
+    uvicorn.Config = config  # type: ignore[misc,assignment]
+    uvicorn.Server = partial(Server, most_connections=most_connections)  # type: ignore[misc,assignment]
+
+
+_uvicorns: Final = uvicorn.Config
+
+
+def _address() -> str:
+    """What this worker listens on: BentoML hands it a socket by its number. Empty, where it no longer does."""
+    try:
+        descriptor = int(sys.argv[sys.argv.index("--fd") + 1])
+    except (ValueError, IndexError):
+        return ""
+    with socket.socket(fileno=os.dup(descriptor)) as listener:
+        name = listener.getsockname()
+    return str(name[0]) if isinstance(name, tuple) else str(name) or "/"

@@ -1,0 +1,116 @@
+"""Who gets in: the key of a request, its scope, its expiry, its rate. Without a file of keys everybody does.
+
+A key is looked up by its SHA-256 digest: how long that takes tells nothing about how much of a guess was right.
+"""
+
+import hmac
+import math
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from service.errors import ExpiredKey, MissingKey, RateLimited, UnrollError, WrongKey, WrongScope
+from service.security.key_rates import Rates
+from service.security.keys import Key, KeysUnreadable, Scope, digest, parse
+from service.security.reloaded_files import Reread, Unusable
+
+OPEN: Final = frozenset({"/livez", "/readyz", "/healthz"})
+"""What an orchestrator asks, which has no key. Says nothing but yes or no."""
+LONGEST: Final = 512
+"""Bytes of a key that are looked at; ours have 50."""
+REALM: Final = 'Bearer realm="unroll"'
+INVALID: Final = 'error="invalid_token"'
+
+
+class Known(NamedTuple):
+    """The keys of one reading of the file."""
+
+    keys: Mapping[bytes, Key]
+    admin_until: float  # seconds since the epoch; an admin key is valid before
+
+
+class Guard:
+    """`file` None: no keys, everybody gets in. Raises Unusable when the file cannot be used now."""
+
+    def __init__(
+        self, file: Path | None, rates: Rates, open_metrics: bool = False, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._file = None if file is None else Reread("keys", [file], _known)
+        self._rates, self._open_metrics, self._clock = rates, open_metrics, clock
+
+    def start(self, seconds: float) -> None:
+        """Follow the file from now on, looking every `seconds`."""
+        if self._file is not None:
+            self._file.start(seconds)
+
+    def look(self) -> None:
+        """Take the file anew, if it has changed."""
+        if self._file is not None:
+            self._file.look()
+
+    @property
+    def keys(self) -> list[Key]:
+        return [] if self._file is None else list(self._file.current.keys.values())
+
+    def has(self, scope: Scope) -> bool:
+        """Whether routes of this scope are there at all: those for admins are not, until an admin's key is."""
+        return scope != "admin" or (self._file is not None and self._clock() < self._file.current.admin_until)
+
+    def admit(self, headers: Mapping[bytes, bytes], scope: Scope) -> str | None:
+        """The name of the key that lets a request in; None where no key is needed.
+
+        Raises MissingKey, WrongKey, ExpiredKey, WrongScope or RateLimited.
+        """
+        if self._file is None:
+            return None
+        stated = _stated(headers)
+        given = digest(stated[:LONGEST])
+        key = self._file.current.keys.get(given)
+        if key is None or len(stated) > LONGEST or not hmac.compare_digest(key.digest, given):
+            raise _refused(WrongKey, "a key that is known; received another. Was it copied whole? Is it revoked?", INVALID)
+        if self._clock() >= key.ends:
+            raise _refused(ExpiredKey, f"a key that is valid; received one that expired at {key.expires}.", INVALID)
+        if scope not in key.scopes:
+            detail = f"a key with the scope {scope}; received one of {key.name} with {', '.join(sorted(key.scopes))}."
+            raise _refused(WrongScope, detail, f'error="insufficient_scope", scope="{scope}"')
+        if wait := self._rates.take(key):
+            detail = f"expected at most {key.rate:g} requests a second with the key {key.name}, {key.most_at_once} at once."
+            headers_out = {"retry-after": str(math.ceil(wait))}  # it knows whole seconds only
+            raise RateLimited(detail, headers=headers_out, reason="rate", retry_after_ms=math.ceil(wait * 1e3))
+        return key.name
+
+    def refusal(self, path: str, headers: Mapping[bytes, bytes]) -> UnrollError | None:
+        """Why a request for one of BentoML's own routes is not let in; None if it is."""
+        if path in OPEN or (path == "/metrics" and self._open_metrics):
+            return None
+        try:
+            self.admit(headers, "metrics" if path == "/metrics" else "predict")
+        except UnrollError as error:
+            return error
+        return None
+
+
+def _known(contents: list[bytes]) -> Known:
+    try:
+        keys = parse(contents[0].decode())
+    except UnicodeDecodeError:
+        raise Unusable("the file of keys is not text") from None
+    except KeysUnreadable as error:
+        raise Unusable(f"the file of keys, {error}") from error
+    return Known(keys, max((key.ends for key in keys.values() if "admin" in key.scopes), default=0.0))
+
+
+def _stated(headers: Mapping[bytes, bytes]) -> bytes:
+    """The key as the client states it. Raises MissingKey."""
+    scheme, _, credentials = headers.get(b"authorization", b"").partition(b" ")
+    if scheme.lower() == b"bearer":
+        return credentials.strip()
+    if (key := headers.get(b"x-api-key")) is not None:
+        return key.strip()
+    detail = "expected a key, in the header authorization: Bearer <key> or x-api-key: <key>; received none."
+    raise MissingKey(detail, headers={"www-authenticate": REALM})
+
+
+def _refused(kind: type[UnrollError], expected: str, challenge: str) -> UnrollError:
+    return kind(f"expected {expected}", headers={"www-authenticate": f"{REALM}, {challenge}"})

@@ -1,0 +1,47 @@
+"""What a name answers with: the versions in memory, their aliases and trials, as of one look at the store."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from contract.aliases import PRODUCTION
+from service.runtime.loaded_model import LoadedModel
+from service.versions.trials import Trial
+
+
+class Choice(NamedTuple):
+    """Who answers a request, and the trials that its answer counts for."""
+
+    model: LoadedModel
+    canary: Trial | None = None
+    shadow: Trial | None = None
+
+    @property
+    def on_trial(self) -> bool:
+        """Whether it is the canary that answers."""
+        return self.canary is not None and self.model is self.canary.candidate
+
+
+@dataclass(frozen=True)
+class Served:
+    """Never changed: the registry replaces it whole, by one assignment."""
+
+    versions: Mapping[str, LoadedModel]
+    aliases: Mapping[str, str]  # alias -> version, those in memory
+    default: LoadedModel  # for requests that name no version
+    canaries: Mapping[str, Trial]  # by alias
+    shadows: Mapping[str, Trial]
+
+    def choose(self, wanted: str | None, key: str | None) -> Choice | None:
+        """For a request that names a version, an alias or neither; None where that is not in memory. Who says `production` says
+        what is so anyway: an image has versions, but no aliases."""
+        if wanted is None or wanted == PRODUCTION:
+            alias, model = PRODUCTION, self.default
+        elif wanted in self.aliases:
+            alias, model = wanted, self.versions[self.aliases[wanted]]
+        else:
+            return Choice(self.versions[wanted]) if wanted in self.versions else None
+        canary = self.canaries.get(alias)
+        if canary is not None and canary.draws(key):
+            return Choice(canary.candidate, canary)
+        return Choice(model, canary, self.shadows.get(alias))

@@ -1,0 +1,201 @@
+"""Versions on trial: a canary answers a share of an alias' requests, a shadow is sent a copy of them and answers nobody.
+
+Both are compared with the version that the alias names, row by row, after the request has been answered. A canary whose
+errors, tail or differences pass the bars has failed, and `verdict` says why.
+"""
+
+import random
+import time
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from hashlib import blake2b
+from typing import Any, Final, Literal, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from contract.topologies import Floats, Rows
+from service.runtime.loaded_model import LoadedModel
+from service.telemetry import metrics
+
+Kind = Literal["canary", "shadow"]
+EDGES: Final[list[float]] = np.geomspace(20e-6, 20.0, 121).tolist()
+"""Of the latency histogram, in seconds: twenty a decade, and sums of histograms are histograms."""
+ENOUGH: Final = 5
+"""Errors or differences below which no share of them means anything."""
+ENOUGH_FOR_A_TAIL: Final = 200
+"""Answers on both sides below which no 99th percentile means anything."""
+
+
+class Bars(NamedTuple):
+    """What a canary may not pass."""
+
+    errors: float  # share of its requests
+    differences: float  # share of its rows that differ by more than `tolerance`
+    tolerance: float  # in widths of the domain
+    tail: float  # its 99th percentile over that of the version that the alias names
+    tail_floor: float  # seconds; below it no tail is too long
+
+
+@dataclass
+class Side:
+    """One of the two versions: how often, how fast, how wrong."""
+
+    requests: int = 0
+    errors: int = 0
+    seconds: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(len(EDGES) + 1, np.int64))
+
+    @property
+    def answers(self) -> int:
+        return self.requests - self.errors
+
+    def answered(self, seconds: float, requests: int = 1) -> None:
+        self.requests += requests
+        self.seconds[bisect_left(EDGES, seconds)] += requests
+
+    def answered_all(self, seconds: Sequence[float]) -> None:
+        self.requests += len(seconds)
+        self.seconds += np.bincount(np.searchsorted(EDGES, seconds), minlength=len(self.seconds))
+
+    def failed(self, requests: int) -> None:
+        self.requests += requests
+        self.errors += requests
+
+    def state(self) -> dict[str, Any]:
+        return {"requests": self.requests, "errors": self.errors, "seconds": self.seconds.tolist()}
+
+
+class Trial:
+    """One version on trial for one alias of one model, and what was seen of it by this worker."""
+
+    def __init__(
+        self, kind: Kind, alias: str, baseline: LoadedModel, candidate: LoadedModel, percent: float, since: datetime
+    ) -> None:
+        self.kind, self.alias, self.baseline, self.candidate = kind, alias, baseline, candidate
+        self.percent, self.since = percent, since
+        # Who did not answer: is run once a request has been answered, and compared with that.
+        self.silent_side, self.silent_model = ("candidate", candidate) if kind == "shadow" else ("baseline", baseline)
+        self.sides = {"baseline": Side(), "candidate": Side()}
+        self.rows, self.past, self.dropped = 0, 0, 0
+        self.largest, self.total = 0.0, 0.0
+        self.ended = False
+        self.judged = 0.0  # when `verdict` was last asked, of time.monotonic()
+        self._pending: set[float] = set()
+        labels = (self.name, candidate.manifest.version, kind)
+        self._rows, self._past = metrics.compared_rows.labels(*labels), metrics.differing_rows.labels(*labels)
+        self._largest, self._dropped = metrics.largest_difference.labels(*labels), metrics.uncompared_requests.labels(*labels)
+        self.comparing_seconds = metrics.comparing_seconds.labels(*labels)
+        self._errors = metrics.trial_errors.labels(*labels)
+        self._seconds = metrics.trial_seconds.labels(*labels)
+
+    @property
+    def name(self) -> str:
+        return self.baseline.manifest.name
+
+    def same(self, kind: Kind, baseline: LoadedModel, candidate: LoadedModel, percent: float, since: datetime) -> bool:
+        mine = (self.kind, self.baseline, self.candidate, self.percent, self.since)
+        return mine == (kind, baseline, candidate, percent, since)
+
+    def draws(self, key: str | None) -> bool:
+        """Whether the canary answers this request: by chance, or always alike for a key."""
+        if self.ended:
+            return False
+        if key is None:
+            return random.random() * 100 < self.percent  # noqa: S311 - no secret
+        salted = f"{self.candidate.manifest.version}\n{key}".encode()
+        return int.from_bytes(blake2b(salted, digest_size=4).digest()) < self.percent / 100 * 2**32
+
+    @contextmanager
+    def timed(self, side: str) -> Iterator[None]:
+        """A request that this side answers; `failed` is for the caller to say, who knows whose fault it was."""
+        begun = time.perf_counter()
+        if side == "candidate":
+            self._pending.add(begun)
+        try:
+            yield
+            self.answered(side, time.perf_counter() - begun)
+        finally:
+            self._pending.discard(begun)
+
+    def answered(self, side: str, seconds: float, requests: int = 1) -> None:
+        """So many requests, each in so many seconds: those of a batch take as long as it does."""
+        self.sides[side].answered(seconds, requests)
+        if side == "candidate":
+            self._seconds.observe(seconds)
+
+    def answered_all(self, side: str, seconds: Sequence[float]) -> None:
+        """Requests, and how long each took: many at once cost as much as a few one by one."""
+        self.sides[side].answered_all(seconds)
+
+    def failed(self, side: str, requests: int = 1) -> None:
+        self.sides[side].failed(requests)
+        if side == "candidate":
+            self._errors.inc(requests)
+
+    def compared(self, rows: Rows, one: Floats, other: Floats, counts: npt.NDArray[np.bool_], tolerance: float) -> None:
+        """How far two answers to the same rows, (items,), are apart. `counts`, (rows,), leaves out rows outside the domain, of
+        which nothing was promised."""
+        by_row = np.maximum.reduceat(np.abs(one - other), rows.starts)  # (rows,)
+        differences = by_row[counts]
+        if not len(differences):
+            return
+        domain = self.baseline.manifest.domain
+        differing = int((~(differences <= tolerance * (domain.high - domain.low))).sum())  # so that NaN differs
+        self.rows += len(differences)
+        self.past += differing
+        self.largest = max(self.largest, float(np.nanmax(differences, initial=0.0)))
+        self.total += float(np.nansum(differences))
+        self._rows.inc(len(differences))
+        self._past.inc(differing)
+        self._largest.set(self.largest)
+
+    def drop(self, requests: int) -> None:
+        """So many were not compared: too many wait for it, or no thread could be had."""
+        self.dropped += requests
+        self._dropped.inc(requests)
+
+    def verdict(self, bars: Bars) -> str | None:
+        """Why this canary has failed; None while it has not."""
+        candidate, baseline = self.sides["candidate"], self.sides["baseline"]
+        if candidate.errors >= ENOUGH and candidate.errors > bars.errors * candidate.requests:
+            return f"{candidate.errors} of {candidate.requests} requests failed"
+        if self.past >= ENOUGH and self.past > bars.differences * self.rows:
+            apart = f"{bars.tolerance:g} of the domain, the largest by {self.largest:.3g}"
+            return f"{self.past} of {self.rows} rows differ by more than {apart}"
+        if baseline.answers < ENOUGH_FOR_A_TAIL:
+            return None
+        most = max(bars.tail * quantile(baseline.seconds, 0.99), bars.tail_floor)
+        stuck = sum(time.perf_counter() - begun > most for begun in tuple(self._pending))
+        if stuck >= ENOUGH:
+            return f"{stuck} requests have been waiting for more than {most * 1e3:.0f} ms"
+        if candidate.answers >= ENOUGH_FOR_A_TAIL and (p99 := quantile(candidate.seconds, 0.99)) > most:
+            return f"p99 {p99 * 1e3:.1f} ms, allowed {most * 1e3:.1f}"
+        return None
+
+    def state(self) -> dict[str, Any]:
+        """As plain values, to be shared between workers and merged by `merged`."""
+        return {
+            "kind": self.kind,
+            "alias": self.alias,
+            "baseline": self.baseline.manifest.version,
+            "candidate": self.candidate.manifest.version,
+            "percent": self.percent,
+            "since": self.since.isoformat(),
+            "rows": self.rows,
+            "differing": self.past,
+            "uncompared": self.dropped,
+            "largest": self.largest,
+            "total": self.total,
+            "sides": {name: side.state() for name, side in self.sides.items()},
+        }
+
+
+def quantile(seconds: npt.NDArray[np.int64], share: float) -> float:
+    """Of a histogram over EDGES: the upper edge of the bar in which it lies; 0 of nothing."""
+    if not seconds.sum():
+        return 0.0
+    place = int(np.searchsorted(np.cumsum(seconds), share * seconds.sum()))
+    return EDGES[min(place, len(EDGES) - 1)]

@@ -1,0 +1,203 @@
+import asyncio
+import gc
+import time
+import weakref
+from concurrent.futures import ThreadPoolExecutor
+from threading import get_ident
+
+import numpy as np
+import pytest
+
+from contract.topologies import Rows
+from service.engine.batching import Batcher
+from service.engine.switch_interval import Switching
+from service.errors import DeadlineExceeded, NotFinite
+from service.request_context import Caller, CallerGone
+from service.runtime.loaded_model import Answer
+from tests.service.batches import NO_ANSWER, POISON, Model, batched, row
+
+
+def test_what_arrived_together_runs_together_in_order() -> None:
+    model = Model()
+
+    async def scenario(batcher: Batcher) -> None:
+        answers = await asyncio.gather(*(batcher.run(Rows.of([[n], [n, n]]), Caller()) for n in range(1, 4)))
+        assert [answer.values.tolist() for answer in answers] == [[2, 2, 2], [4, 4, 4], [6, 6, 6]]
+        assert [answer.in_domain for answer in answers] == [[True, True]] * 3
+
+    batched(model, scenario)
+    assert model.batches == [[1, 2, 1, 2, 1, 2]]
+    assert model.threads == [get_ident()]  # a short run stays on the event loop
+
+
+@pytest.mark.parametrize("seconds", [0.0, 1.0], ids=["on the loop", "in a thread"])
+def test_of_a_batch_that_one_watches_it_is_told_at_once_and_of_others_one_by_one(seconds: float) -> None:
+    told: list[tuple[str, list[float], list[float], list[int], int]] = []
+
+    def tell(watch: str, rows: Rows, answer: Answer, requests: list[int], took: list[float]) -> None:
+        told.append((watch, rows.values.tolist(), answer.values.tolist(), requests, len(took)))
+
+    async def main() -> None:
+        batcher = Batcher(Model(seconds), executor, Switching(), ("model", "version"), tell)
+        one, two = Rows.of([[1], [2, 3]]), row(4)
+        await asyncio.gather(batcher.run(one, Caller(), "a"), batcher.run(two, Caller(), "a"))
+        await asyncio.gather(batcher.run(one, Caller(), "a"), batcher.run(two, Caller()))
+        await asyncio.gather(batcher.run(row(POISON), Caller(), "a"), batcher.run(two, Caller(), "a"), return_exceptions=True)
+        unanswered = row(NO_ANSWER / 2)
+        await asyncio.gather(batcher.run(unanswered, Caller(), "a"), batcher.run(two, Caller(), "a"), return_exceptions=True)
+        await batcher.run(two, Caller())
+
+    with ThreadPoolExecutor(1) as executor:
+        asyncio.run(main())
+    alone = ("a", [4], [8], [1], 1)
+    assert told == [("a", [1, 2, 3, 4], [2, 4, 6, 8], [2, 1], 2), ("a", [1, 2, 3], [2, 4, 6], [2], 1), alone, alone]
+
+
+def test_a_request_that_is_alone_does_not_wait_for_the_next_turn() -> None:
+    model = Model()
+
+    async def scenario(batcher: Batcher) -> None:
+        with pytest.raises(StopIteration) as ended:  # the coroutine's, without ever giving the loop a turn
+            batcher.run(row(1.0), Caller(alone=True)).send(None)
+        assert ended.value.value.values.tolist() == [2]
+        first = batcher.run(row(2.0), Caller())
+        second = batcher.run(row(3.0), Caller(alone=True))  # it is not, whatever was said of it
+        assert [answer.values.tolist() for answer in await asyncio.gather(first, second)] == [[4], [6]]
+
+    batched(model, scenario)
+    assert model.batches == [[1], [1, 1]]
+
+
+def test_a_batch_is_cut_at_its_bound_first_come_first_served() -> None:
+    model = Model()
+
+    async def scenario(batcher: Batcher) -> None:
+        await asyncio.gather(*(batcher.run(row(*range(1, n + 1)), Caller()) for n in (4, 3, 2, 20, 1)))
+
+    batched(model, scenario, most_items=8)
+    assert model.batches == [[4, 3], [2], [20], [1]]
+
+
+def test_a_bad_request_fails_alone() -> None:
+    model = Model()
+
+    async def scenario(batcher: Batcher) -> None:
+        requests = [row(1.0), row(POISON), row(NO_ANSWER / 2), row(3.0)]
+        outcomes = await asyncio.gather(*(batcher.run(rows, Caller()) for rows in requests), return_exceptions=True)
+        assert [str(o) if isinstance(o, BaseException) else o.values.tolist() for o in outcomes] == [
+            [2],
+            "poisoned",
+            "no answer",
+            [6],
+        ]
+        assert (await batcher.run(row(4.0), Caller())).values.tolist() == [8]
+
+    batched(model, scenario)
+    assert model.batches == [[1, 1, 1, 1], [1], [1], [1], [1], [1]]
+
+
+@pytest.mark.parametrize("seconds", [0.0, 1.0], ids=["on the loop", "in a thread"])
+def test_a_request_to_which_there_is_no_answer_fails_alone_and_none_is_run_again_for_it(seconds: float) -> None:
+    model = Model(seconds)
+
+    async def scenario(batcher: Batcher) -> None:
+        requests = [Rows.of([[1.0], [5.0]]), row(NO_ANSWER / 2), row(3.0, 4.0)]
+        outcomes = await asyncio.gather(*(batcher.run(rows, Caller()) for rows in requests), return_exceptions=True)
+        assert [o.values.tolist() for o in outcomes if isinstance(o, Answer)] == [[2, 10], [6, 8]]
+        assert isinstance(outcomes[1], NotFinite)
+        with pytest.raises(NotFinite, match="no answer"):
+            await batcher.run(row(NO_ANSWER / 2), Caller())
+
+    batched(model, scenario)
+    assert model.batches == [[1, 1, 1, 2], [1]]
+    assert model.looked_at_by == [get_ident()] * (1 + 3 + 1)  # wherever it was computed: together, each, and the lone one
+    assert (get_ident() in model.threads) == (seconds == 0.0)
+
+
+@pytest.mark.parametrize("seconds", [0.0, 1.0], ids=["on the loop", "in a thread"])
+def test_a_request_at_fault_leaves_nothing_to_the_collector(seconds: float) -> None:
+    async def scenario(batcher: Batcher) -> None:
+        requests = [row(1.0), row(NO_ANSWER / 2), row(3.0)]
+        values = [weakref.ref(rows.values) for rows in requests]
+        gc.collect()
+        gc.disable()
+        try:
+            results = asyncio.gather(*(batcher.run(rows, Caller()) for rows in requests), return_exceptions=True)
+            del requests
+            assert isinstance((await results)[1], NotFinite)
+            del results
+            await asyncio.get_running_loop().run_in_executor(batcher._executor, int)  # the thread has let go of its last run
+            await asyncio.sleep(0)
+            assert [kept() for kept in values] == [None] * 3
+        finally:
+            gc.enable()
+
+    batched(Model(seconds), scenario)
+
+
+def test_a_caller_past_the_deadline_is_told_so_and_never_run() -> None:
+    model = Model()
+
+    async def scenario(batcher: Batcher) -> None:
+        now = time.monotonic()
+        late, early = await asyncio.gather(
+            batcher.run(row(1.0), Caller(deadline=now - 1)),
+            batcher.run(row(2.0), Caller(deadline=now + 60)),
+            return_exceptions=True,
+        )
+        assert isinstance(late, DeadlineExceeded)
+        assert isinstance(early, Answer)
+
+    batched(model, scenario)
+    assert model.batches == [[1]]
+
+
+def test_a_caller_who_has_gone_costs_no_model_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("service.engine.batching.PATIENCE", -1.0)  # ask at once, instead of after a wait
+    model = Model()
+
+    async def scenario(batcher: Batcher) -> None:
+        outcomes = await asyncio.gather(
+            batcher.run(row(1.0), Caller(gone=lambda: True)), batcher.run(row(2.0), Caller()), return_exceptions=True
+        )
+        assert isinstance(outcomes[0], CallerGone)
+        assert isinstance(outcomes[1], Answer)
+
+    batched(model, scenario)
+    assert model.batches == [[1]]
+
+
+def test_a_cancelled_caller_costs_no_model_time() -> None:
+    model = Model()
+
+    async def scenario(batcher: Batcher) -> None:
+        task = asyncio.ensure_future(batcher.run(row(1.0), Caller()))
+        await asyncio.sleep(0)
+        task.cancel()
+        await batcher.run(row(2.0), Caller())
+
+    batched(model, scenario)
+    assert model.batches == [[1]]
+
+
+def test_values_of_a_batch_are_not_shared() -> None:
+    async def scenario(batcher: Batcher) -> None:
+        one, other = await asyncio.gather(batcher.run(row(1.0, 2.0), Caller()), batcher.run(row(3.0), Caller()))
+        assert np.concatenate([one.values, other.values]).tolist() == [2, 4, 6]
+
+    batched(Model(), scenario)
+
+
+def test_a_caller_that_cannot_be_asked_is_taken_to_be_there(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("service.engine.batching.PATIENCE", -1.0)
+
+    def broken() -> bool:
+        raise ZeroDivisionError
+
+    async def asked(batcher: Batcher) -> None:
+        assert (await batcher.run(row(1.0), Caller(gone=broken))).values.tolist() == [2]
+
+    batched(Model(), asked)
+    assert "ZeroDivisionError" in caplog.text

@@ -1,0 +1,48 @@
+"""What the supervisor says of workers that end, with circus' own arbiter over small processes."""
+
+import os
+import signal
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+SUPERVISOR = """
+import logging, os, sys
+from bentoml._internal.utils.circus import create_standalone_arbiter
+from circus.watcher import Watcher
+from service.hosting.supervisor import attend
+
+class EndsAfterTheFirst(logging.Handler):
+    def emit(self, record):
+        if "has ended" in record.getMessage():
+            print(record.getMessage(), flush=True)
+            os.killpg(0, 9)
+
+logging.getLogger("service.hosting.supervisor").addHandler(EndsAfterTheFirst())
+attend(0.0, 1.0)
+worker = Watcher("worker", sys.executable, ["-c", sys.argv[1]], env={"PROMETHEUS_MULTIPROC_DIR": sys.argv[2]})
+create_standalone_arbiter([worker], check_delay=0.05).start()
+"""
+FIRST_THREAD_ENDS_FIRST = """
+import ctypes, os, threading, time
+
+def end_later():
+    time.sleep(1)
+    os._exit(3)
+
+threading.Thread(target=end_later).start()
+ctypes.CDLL(None).pthread_exit(None)
+"""
+
+
+def test_a_worker_that_ends_slowly_is_reaped_with_its_exit_code(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", SUPERVISOR, FIRST_THREAD_ENDS_FIRST, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as supervisor:
+        try:
+            said, _ = supervisor.communicate(timeout=60)
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(supervisor.pid, signal.SIGKILL)
+    assert said.startswith("worker ")
+    assert said.endswith("has ended with 3\n")

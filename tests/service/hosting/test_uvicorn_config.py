@@ -1,0 +1,16 @@
+import pytest
+
+from service.hosting.uvicorn_config import check_exposure
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "::1", "/run/unroll.sock", "localhost"])
+def test_on_this_machine_alone_no_key_is_needed(host: str) -> None:
+    check_exposure(host, keys=False, allow_open=False)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.7", "fe80::1%eth0", "::ffff:10.0.0.1", ""])
+def test_beyond_it_keys_are_needed_or_a_word_that_there_be_none(host: str) -> None:
+    check_exposure(host, keys=True, allow_open=False)
+    check_exposure(host, keys=False, allow_open=True)
+    with pytest.raises(SystemExit, match=r"UNROLL_KEYS_FILE .*UNROLL_ALLOW_OPEN=true.*127\.0\.0\.1"):
+        check_exposure(host, keys=False, allow_open=False)

@@ -1,0 +1,250 @@
+import gc
+import weakref
+
+import pytest
+
+from service.errors import Overloaded
+from service.overload.admission import BURST, BURST_SECONDS, CALM_SECONDS, COMPANY, FEW, REFUSAL, SMALL, WINDOW, Admission
+from tests.service.clock import Clock
+
+
+def _let_in(admission: Admission, size: int) -> None:
+    admission.enter(size)
+    admission.hold(size)
+    admission.arrive(size)
+
+
+def test_bytes_are_bounded_but_one_request_always_gets_in_and_small_ones_do() -> None:
+    admission = Admission(most_bytes=10_000, most_seconds=1.0, clock=Clock())
+    _let_in(admission, 50_000)
+    with pytest.raises(Overloaded, match="50000 bytes of requests are waiting") as caught:
+        admission.enter(SMALL + 1)
+    assert caught.value.extra["reason"] == "bytes"
+    _let_in(admission, SMALL)
+    admission.leave(SMALL)
+    admission.leave(50_000)
+    admission.enter(6_000)
+    admission.enter(4_000)
+
+
+def test_waiting_time_is_bounded_at_the_rate_that_was_measured() -> None:
+    clock = Clock()
+    admission = Admission(most_bytes=10_000, most_seconds=0.5, clock=clock)
+    for _ in range(60):
+        _let_in(admission, 100)  # no rate is known yet
+    clock.now += 2 * WINDOW
+    admission.leave(100)
+    admission.leave(100)  # 100 bytes in two windows so far: 500 a second
+    with pytest.raises(Overloaded) as caught:
+        admission.enter(100)
+    assert caught.value.extra["reason"] == "time"
+    assert caught.value.extra["retry_after_ms"] == pytest.approx(5800 / 500 * 1000)
+    assert caught.value.headers["retry-after"] == "12"  # whole seconds, rounded up
+    for _ in range(57):
+        admission.leave(100)
+    admission.enter(100)  # 200 ms of work: welcome again
+
+
+def test_a_refusal_that_is_over_leaves_nothing_to_the_collector() -> None:
+    clock = Clock()
+    admission = Admission(most_bytes=10_000, most_seconds=1.0, clock=clock)
+    _let_in(admission, 50_000)
+    gc.collect()
+    gc.disable()
+    try:
+        last: weakref.ref[Overloaded] | None = None
+        for _ in range(3):
+            clock.now += 2 * REFUSAL
+            try:
+                admission.enter(SMALL + 1)
+            except Overloaded as error:
+                assert last is None or last() is None
+                last = weakref.ref(error)
+        assert last is not None
+    finally:
+        gc.enable()
+
+
+def test_an_idle_spell_does_not_count_as_slowness() -> None:
+    clock = Clock()
+    admission = Admission(most_bytes=10_000, most_seconds=0.5, clock=clock)
+    for _ in range(5):  # a request every ten seconds, answered at once
+        _let_in(admission, 100)
+        admission.leave(100)
+        clock.now += 10
+    for _ in range(50):
+        _let_in(admission, 100)
+
+
+def test_what_small_requests_took_says_nothing_false_of_large_ones() -> None:
+    clock = Clock()
+    admission = Admission(most_bytes=10**7, most_seconds=0.02, clock=clock)
+    for _ in range(1_000):  # a probe: 0.4 ms each, nearly all of it whatever their size
+        _let_in(admission, 50)
+        clock.now += 0.0004
+        admission.leave(50)
+    for _ in range(24):  # a millisecond's work each
+        _let_in(admission, 40_000)
+    with pytest.raises(Overloaded):  # which is not to say that any number would do
+        admission.enter(40_000)
+
+
+def test_a_slow_spell_does_not_keep_a_few_requests_out() -> None:
+    clock = Clock()
+    admission = Admission(most_bytes=10_000, most_seconds=0.5, clock=clock)
+    _let_in(admission, 100)
+    clock.now += 100  # one byte a second
+    admission.leave(100)
+    for _ in range(FEW):
+        _let_in(admission, 100)
+    with pytest.raises(Overloaded):
+        admission.enter(100)
+
+
+def test_what_is_announced_and_does_not_come_keeps_nobody_out() -> None:
+    admission = Admission(most_bytes=10_000, most_seconds=1.0, clock=Clock())
+    for _ in range(100):
+        admission.enter(9_000)
+        admission.hold(10)
+    _let_in(admission, 5_000)
+    assert admission.waiting_bytes == 6_000
+
+
+def test_who_waits_for_something_else_is_no_work_and_makes_nobody_slow() -> None:
+    clock = Clock()
+    admission = Admission(most_bytes=10**6, most_seconds=0.02, clock=clock)
+
+    def answer_one() -> None:
+        """A kilobyte in a millisecond, ten times a second."""
+        _let_in(admission, 1_000)
+        clock.now += 0.001
+        admission.leave(1_000)
+        clock.now += 0.099
+
+    for _ in range(200):
+        answer_one()
+    _let_in(admission, 30_000)
+    with admission.aside(30_000):
+        for _ in range(200):
+            answer_one()
+        assert admission.refusal(SMALL + 1) is None
+        assert admission.waiting_requests == 0
+        assert admission.waiting_bytes == 30_000  # they take memory all the same
+    assert admission.waiting_requests == 1
+    admission.leave(30_000)
+    with admission.aside(0):
+        assert admission.waiting_requests == 0
+    assert (admission.waiting_requests, admission.waiting_bytes) == (0, 0)
+
+
+def test_bodies_are_counted_as_they_come_however_they_are_announced() -> None:
+    admission = Admission(most_bytes=10_000, most_seconds=1.0, clock=Clock())
+    for size in (None, 9_000):
+        admission.enter(size)
+    admission.hold(6_000)
+    admission.hold(4_000)
+    with pytest.raises(Overloaded):
+        admission.hold(5_000, 4_000)
+    admission.give_up(4_000)
+    admission.hold(4_000, 6_000)
+    admission.arrive(10_000)
+    admission.leave(10_000)
+    assert admission.waiting_bytes == 0
+
+
+def test_one_body_that_is_larger_than_all_may_be_is_read_in_parts() -> None:
+    admission = Admission(most_bytes=10_000, most_seconds=1.0, clock=Clock())
+    admission.enter(None)
+    admission.hold(6_000)
+    admission.hold(6_000, 6_000)
+
+
+def test_a_slow_spell_is_forgotten_though_nothing_waits_between_bursts() -> None:
+    """What is refused keeps the queue short, so that it is often empty: the rate must be measured all the same."""
+    clock = Clock()
+    admission = Admission(most_bytes=10_000, most_seconds=0.5, clock=clock)
+    _let_in(admission, 100)
+    clock.now += 10
+    admission.leave(100)  # 10 bytes a second
+    for _ in range(100):  # bursts of 10 ms, answered at 320,000 a second
+        for _ in range(FEW):
+            _let_in(admission, 100)
+        clock.now += 0.01
+        for _ in range(FEW):
+            admission.leave(100)
+    for _ in range(3 * FEW):
+        _let_in(admission, 100)
+
+
+def slow(clock: Clock, most_seconds: float = 0.5) -> Admission:
+    """In which a request of next to nothing took a second."""
+    admission = Admission(most_bytes=10_000_000, most_seconds=most_seconds, clock=clock)
+    _let_in(admission, 1)
+    clock.now += 1
+    admission.leave(1)
+    return admission
+
+
+def test_a_request_may_find_as_much_waiting_as_eight_of_its_own() -> None:
+    admission = slow(Clock())
+    for _ in range(COMPANY + 1):
+        _let_in(admission, 100_000)
+    for size in (100_000, SMALL + 1):
+        with pytest.raises(Overloaded):
+            admission.enter(size)
+    admission.enter(SMALL)  # a few small ones wait behind the large
+
+
+def test_a_request_that_does_not_say_how_large_it_is_may_not() -> None:
+    admission = slow(Clock())
+    _let_in(admission, 100_000)
+    with pytest.raises(Overloaded):
+        admission.enter(None)
+    admission.enter(1_000_000)
+
+
+SIZE = SMALL + 1
+
+
+def busy(clock: Clock, waiting: int) -> Admission:
+    """Which answers 1,000,000 bytes a second, and may have 100,000 waiting."""
+    admission = Admission(most_bytes=10_000_000, most_seconds=0.1, clock=clock)
+    _let_in(admission, 1_000_000)
+    clock.now += 1
+    admission.leave(1_000_000)
+    _let_in(admission, waiting)
+    return admission
+
+
+def test_a_burst_is_let_in_and_what_stands_is_not() -> None:
+    clock = Clock()
+    admission = busy(clock, waiting=120_000)
+    for _ in range(10):
+        _let_in(admission, SIZE)
+        clock.now += 0.9 * BURST_SECONDS / 10
+    clock.now += BURST_SECONDS
+    with pytest.raises(Overloaded):
+        admission.enter(SIZE)
+
+
+def test_no_burst_is_larger_than_so_many_times_what_may_wait() -> None:
+    with pytest.raises(Overloaded):
+        busy(Clock(), waiting=101_000 * BURST).enter(SIZE)
+
+
+def test_in_an_overload_the_limit_is_the_limit_until_nothing_was_refused_for_a_while() -> None:
+    clock = Clock()
+    admission = busy(clock, waiting=101_000 * BURST)
+    with pytest.raises(Overloaded):
+        admission.enter(SIZE)
+    admission.leave(101_000 * BURST)
+    admission.enter(SIZE)
+    clock.now += 0.5 * CALM_SECONDS
+    _let_in(admission, 120_000)
+    with pytest.raises(Overloaded):
+        admission.enter(SIZE)
+    clock.now += 1.01 * CALM_SECONDS
+    admission.leave(120_000)
+    admission.enter(SIZE)
+    _let_in(admission, 120_000)
+    admission.enter(SIZE)

@@ -1,0 +1,89 @@
+import asyncio
+import threading
+
+import pytest
+from prometheus_client import CollectorRegistry, Counter, Histogram
+
+from service.telemetry.metric_buffer import Tallies
+from service.telemetry.metrics import LATENCIES, Distribution
+
+
+@pytest.fixture
+def registry() -> CollectorRegistry:
+    return CollectorRegistry()
+
+
+def test_nothing_is_told_before_it_is_time_and_all_of_it_then(registry: CollectorRegistry) -> None:
+    counter, tallies = Counter("seen", "Help.", registry=registry), Tallies()
+    tallies.add(counter)
+    tallies.add(counter, 2.5)
+    assert registry.get_sample_value("seen_total") == 0
+    tallies.tell()
+    assert registry.get_sample_value("seen_total") == 3.5
+    tallies.tell()
+    assert registry.get_sample_value("seen_total") == 3.5
+
+
+def test_a_distribution_told_of_many_is_as_a_histogram_told_of_each(registry: CollectorRegistry) -> None:
+    amounts = [0.0, -1.0, 9.99, 10, 10.01, 1e9, *LATENCIES, *(0.00003 * n for n in range(1000))]
+    all_ = Distribution("all", "Help.", ("route",), registry=registry, buckets=LATENCIES).labels("/x")
+    each = Histogram("each", "Help.", ("route",), registry=registry, buckets=LATENCIES).labels("/x")
+    tallies = Tallies()
+    for amount in amounts:
+        tallies.add(all_, amount)
+        each.observe(amount)
+    tallies.tell()
+    samples = {
+        metric.name: [(s.labels, s.value) for s in metric.samples if not s.name.endswith(("_sum", "_created"))]
+        for metric in registry.collect()
+    }
+    assert samples["all"] == samples["each"]
+    sums = [registry.get_sample_value(f"{name}_sum", {"route": "/x"}) for name in ("all", "each")]
+    assert sums[0] == pytest.approx(sums[1])
+
+
+def test_nothing_is_lost_that_threads_add_while_it_is_told(registry: CollectorRegistry) -> None:
+    counter, tallies = Counter("seen", "Help.", registry=registry), Tallies()
+
+    def add() -> None:
+        for _ in range(20_000):
+            tallies.add(counter)
+
+    threads = [threading.Thread(target=add) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    while any(thread.is_alive() for thread in threads):
+        tallies.tell()
+    for thread in threads:
+        thread.join()
+    tallies.tell()
+    assert registry.get_sample_value("seen_total") == 80_000
+
+
+def test_it_is_told_soon_and_soon_again(registry: CollectorRegistry) -> None:
+    counter, tallies = Counter("seen", "Help.", registry=registry), Tallies()
+
+    async def twice() -> None:
+        for seen in (2, 4):
+            for _ in range(2):
+                tallies.add(counter)
+                tallies.soon()
+            async with asyncio.timeout(10):
+                while registry.get_sample_value("seen_total") != seen:
+                    await asyncio.sleep(0.001)
+
+    asyncio.run(twice())
+
+
+def test_a_loop_that_ended_before_it_was_time_keeps_the_next_from_nothing(registry: CollectorRegistry) -> None:
+    counter, tallies = Counter("seen", "Help.", registry=registry), Tallies()
+
+    async def added(wait: bool) -> None:
+        tallies.add(counter)
+        tallies.soon()
+        async with asyncio.timeout(10):
+            while wait and registry.get_sample_value("seen_total") != 2:
+                await asyncio.sleep(0.001)
+
+    asyncio.run(added(wait=False))
+    asyncio.run(added(wait=True))

@@ -1,0 +1,174 @@
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+
+from contract.topologies import Rows
+from service.telemetry import metrics
+from service.versions.trials import EDGES, ENOUGH, ENOUGH_FOR_A_TAIL, Side, Trial, quantile
+from tests.service.conftest import BARS, fake_model
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def canary() -> Trial:
+    return Trial("canary", "production", fake_model("one_to_one"), fake_model("one_to_one"), 5.0, NOW)
+
+
+def compare(trial: Trial, rows: list[list[float]], off: list[float], in_domain: list[bool] | None = None) -> None:
+    asked = Rows.of(rows)
+    counts = np.array(in_domain or [True] * len(rows))
+    trial.compared(asked, asked.values, asked.values + np.asarray(off, np.float32), counts, 0.05)
+
+
+def test_rows_differ_by_their_worst_item_and_past_the_tolerance() -> None:
+    trial = canary()
+    compare(trial, [[0.1, 0.2], [0.3], [0.4, 0.5]], [0.0, -0.25, 0.03125, 0.0, 0.5])
+    assert (trial.rows, trial.past, trial.largest, trial.total) == (3, 2, 0.5, 0.78125)
+
+
+def test_a_version_in_place_that_only_fails_has_no_tail() -> None:
+    trial = canary()
+    for _ in range(ENOUGH_FOR_A_TAIL):
+        trial.failed("baseline")
+        trial.answered("candidate", 10 * BARS.tail_floor)
+    assert trial.verdict(BARS) is None
+    for _ in range(ENOUGH_FOR_A_TAIL):
+        trial.answered("baseline", 1e-3)
+    assert "p99" in str(trial.verdict(BARS))
+
+
+def test_rows_outside_the_domain_are_left_out() -> None:
+    trial = canary()
+    compare(trial, [[5.0, 0.2], [0.3]], [3.0, 0.0, 0.0], [False, True])
+    compare(trial, [[5.0]], [3.0], [False])
+    assert (trial.rows, trial.past, trial.largest) == (1, 0, 0.0)
+
+
+def test_the_tolerance_is_in_widths_of_the_domain() -> None:
+    trial = canary()
+    wide = trial.baseline.manifest.domain.model_copy(update={"low": -100.0, "high": 100.0})
+    object.__setattr__(trial.baseline, "manifest", trial.baseline.manifest.model_copy(update={"domain": wide}))
+    compare(trial, [[1.0], [2.0]], [9.0, 11.0])
+    assert (trial.rows, trial.past) == (2, 1)
+
+
+def test_an_answer_that_is_no_number_differs_and_leaves_the_figures_numbers() -> None:
+    trial = canary()
+    compare(trial, [[0.5], [0.25]], [float("nan"), 0.25])
+    compare(trial, [[0.5]], [float("nan")])
+    assert (trial.rows, trial.past, trial.largest, trial.total) == (3, 3, 0.25, 0.25)
+
+
+def test_nothing_seen_is_no_verdict() -> None:
+    assert canary().verdict(BARS) is None
+
+
+def test_failed_requests_end_a_canary_once_they_are_enough_and_too_large_a_share() -> None:
+    trial = canary()
+    for _ in range(ENOUGH - 1):
+        trial.failed("candidate")
+    assert trial.verdict(BARS) is None
+    trial.failed("candidate")
+    assert trial.verdict(BARS) == "5 of 5 requests failed"
+    for _ in range(500):
+        trial.answered("candidate", 0.001)
+    assert trial.verdict(BARS) is None  # 5 of 505 is less than 1 %
+
+
+def test_failures_of_the_version_in_place_do_not_end_a_canary() -> None:
+    trial = canary()
+    for _ in range(50):
+        trial.failed("baseline")
+    assert trial.verdict(BARS) is None
+
+
+def test_differing_rows_end_a_canary() -> None:
+    trial = canary()
+    compare(trial, [[0.1]] * 4, [0.25] * 4)
+    assert trial.verdict(BARS) is None
+    compare(trial, [[0.1]] * 6, [0.25, *[0.0] * 5])
+    assert trial.verdict(BARS) == "5 of 10 rows differ by more than 0.05 of the domain, the largest by 0.25"
+    compare(trial, [[0.1]] * 990, [0.0] * 990)
+    assert trial.verdict(BARS) is None
+
+
+@pytest.mark.parametrize(
+    ("baseline", "candidate", "said"),
+    [
+        (0.001, 0.040, None),  # three times is allowed, and whatever is under the floor
+        (0.001, 0.080, "p99 "),
+        (0.040, 0.080, None),
+        (0.040, 0.200, "p99 "),
+    ],
+)
+def test_a_long_tail_ends_a_canary(baseline: float, candidate: float, said: str | None) -> None:
+    trial = canary()
+    for _ in range(ENOUGH_FOR_A_TAIL - 1):
+        trial.answered("baseline", baseline)
+        trial.answered("candidate", candidate)
+    assert trial.verdict(BARS) is None
+    trial.answered("baseline", baseline)
+    trial.answered("candidate", candidate)
+    verdict = trial.verdict(BARS)
+    assert verdict is None if said is None else str(verdict).startswith(said)
+
+
+def test_requests_that_never_return_end_a_canary(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr("service.versions.trials.time.perf_counter", lambda: now)
+    trial = canary()
+    for _ in range(ENOUGH_FOR_A_TAIL):
+        trial.answered("baseline", 0.001)
+    waiting = [trial.timed("candidate") for _ in range(ENOUGH)]
+    for n, each in enumerate(waiting):
+        now = 100.0 + n * 1e-6
+        each.__enter__()
+    now = 100.04
+    assert trial.verdict(BARS) is None
+    now = 100.2
+    assert trial.verdict(BARS) == "5 requests have been waiting for more than 50 ms"
+    waiting[0].__exit__(None, None, None)
+    assert trial.verdict(BARS) is None
+
+
+def test_a_request_is_timed_and_one_that_fails_counts_where_that_is_said() -> None:
+    trial = canary()
+    errors = metrics.trial_errors.labels("one_to_one", trial.candidate.manifest.version, "canary")
+    for side in ("candidate", "baseline"):
+        with trial.timed(side):
+            pass
+        with pytest.raises(ValueError), trial.timed(side):  # noqa: PT011
+            raise ValueError
+        assert (trial.sides[side].requests, trial.sides[side].errors, trial.sides[side].seconds.sum()) == (1, 0, 1)
+        trial.failed(side)
+        assert (trial.sides[side].requests, trial.sides[side].errors) == (2, 1)
+    assert errors._value.get() == 1  # the candidate's alone
+    assert trial._pending == set()
+
+
+def test_a_quantile_of_the_histogram_is_at_most_an_eighth_too_high() -> None:
+    seconds = np.random.default_rng(1).lognormal(-6, 1, 5000)
+    side = Side()
+    for each in seconds:
+        side.answered(float(each))
+    for share in (0.5, 0.99):
+        exact = float(np.quantile(seconds, share))
+        assert exact * 0.99 <= quantile(side.seconds, share) < exact * 1.13
+
+
+def test_a_quantile_of_nothing_is_0_and_of_what_is_off_the_scale_its_end() -> None:
+    assert quantile(Side().seconds, 0.99) == 0.0
+    side = Side()
+    side.answered(1e6)
+    assert quantile(side.seconds, 0.5) == EDGES[-1]
+
+
+def test_a_trial_goes_on_only_where_nothing_of_it_changed() -> None:
+    trial = canary()
+    same = (trial.baseline, trial.candidate, 5.0, NOW)
+    assert trial.same("canary", *same)
+    assert not trial.same("shadow", *same)
+    assert not trial.same("canary", trial.candidate, *same[1:])
+    assert not trial.same("canary", *same[:2], 6.0, NOW)
+    assert not trial.same("canary", *same[:3], NOW.replace(year=2027))

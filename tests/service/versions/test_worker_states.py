@@ -1,0 +1,112 @@
+import json
+import logging
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from service.versions.worker_states import Workers
+from tests.conftest import ROOT
+
+
+def told_by_another_process(folder: Path, then: str = "") -> "subprocess.Popen[str]":
+    code = f"from pathlib import Path; from service.versions.worker_states import Workers; w = Workers(Path({str(folder)!r}));"
+    code += f"w.tell({{'serving': {{}}}}); print('told', flush=True); {then}"
+    return subprocess.Popen(
+        [sys.executable, "-c", code], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=os.environ
+    )
+
+
+def test_a_worker_is_told_of_by_its_process_id_and_its_last_word_counts(tmp_path: Path) -> None:
+    workers = Workers(tmp_path / "mine")
+    workers.tell({"serving": {"one_to_one": "first"}})
+    workers.tell({"serving": {"one_to_one": "second"}})
+    assert workers.all() == [{"pid": os.getpid(), "serving": {"one_to_one": "second"}}]
+    workers.leave()
+    workers.leave()
+    assert workers.all() == []
+    assert not (tmp_path / "mine").exists()
+
+
+def test_a_worker_that_leaves_takes_nothing_of_the_others(tmp_path: Path) -> None:
+    workers = Workers(tmp_path / "shared")
+    with told_by_another_process(tmp_path / "shared", "input()") as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "told\n"
+        workers.tell({"serving": {}})
+        workers.leave()
+        assert [state["pid"] for state in workers.all()] == [other.pid]
+        other.kill()
+
+
+def test_the_last_to_leave_takes_what_they_shared_along(tmp_path: Path) -> None:
+    folder = tmp_path / "workers"
+    workers = Workers(folder)
+    workers.tell({})
+    (folder / "1.json").write_text("{}")
+    (folder / "key.rate").write_bytes(bytes(8))
+    workers.leave()
+    assert sorted(path.name for path in folder.iterdir()) == ["1.json", "key.rate"]
+    (folder / "1.json").unlink()
+    workers.leave()
+    assert not folder.exists()
+
+
+def test_all_living_workers_are_seen_and_those_that_died_are_swept_away(tmp_path: Path) -> None:
+    workers = Workers(tmp_path)
+    workers.tell({"serving": {}})
+    with told_by_another_process(tmp_path, "input()") as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "told\n"
+        assert [state["pid"] for state in workers.all()] == sorted([os.getpid(), other.pid])
+        other.kill()  # it has no time to leave
+        other.wait()
+        assert [state["pid"] for state in workers.all()] == [os.getpid()]
+    assert [path.name for path in tmp_path.iterdir()] == [f"{os.getpid()}.json"]
+
+
+def test_workers_of_one_supervisor_share_a_folder_that_nobody_else_can_read(tmp_path: Path) -> None:
+    first, second = Workers(tmp_path / "shared"), Workers(tmp_path / "shared")
+    first.tell({"serving": {}})
+    assert second.all() == first.all()
+    assert (tmp_path / "shared").stat().st_mode & 0o777 == 0o700
+    assert Workers()._folder.name == f"unroll-{os.getuid()}-{os.getppid()}"
+    Workers()._folder.rmdir()
+
+
+def test_a_state_is_replaced_whole(tmp_path: Path) -> None:
+    workers = Workers(tmp_path)
+    for n in range(20):
+        workers.tell({"serving": {"x" * n: "y"}})
+        (path,) = tmp_path.iterdir()
+        assert json.loads(path.read_text())["pid"] == os.getpid()
+
+
+def test_two_threads_that_tell_at_once_leave_nothing_torn(tmp_path: Path) -> None:
+    workers, others = Workers(tmp_path), Workers(tmp_path)
+    others._mine = tmp_path / "nobody's"  # so that it reads what is written
+
+    def tell(size: int) -> None:
+        for _ in range(300):
+            workers.tell({"serving": {"x": "y" * size}})
+
+    with ThreadPoolExecutor(2) as threads:
+        told = [threads.submit(tell, size) for size in (10, 10_000)]
+        while not all(done.done() for done in told):
+            assert all(state["pid"] == os.getpid() for state in others.all())
+        for done in told:
+            done.result()
+
+
+def test_what_cannot_be_told_to_others_is_still_known_of_oneself(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    workers = Workers(tmp_path)
+    workers.tell({"serving": 1})
+    (tmp_path / f"{os.getpid()}.tmp").mkdir()  # in the way of the next file, as a full disk would be
+    with caplog.at_level(logging.WARNING):
+        workers.tell({"serving": 2})
+    assert workers.all() == [{"pid": os.getpid(), "serving": 2}]
+    assert "cannot tell the other workers" in caplog.text
+    assert Workers(tmp_path)._mine.read_text().endswith('"serving": 1}')

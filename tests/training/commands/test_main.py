@@ -1,0 +1,148 @@
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from contract.store import ModelStore
+from tests.conftest import ROOT
+from training.commands.main import cli
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("BENTOML_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+def run(home: Path, *arguments: str) -> Result:
+    result = CliRunner().invoke(cli, ["run", "--runs", str(home.parent / "runs"), *arguments])
+    assert result.exception is None or isinstance(result.exception, SystemExit)
+    return result
+
+
+def records(home: Path) -> list[Path]:
+    return sorted((home.parent / "runs").iterdir())
+
+
+def test_the_tutorial_prints_its_answers_and_its_arithmetic_and_publishes(home: Path) -> None:
+    result = run(home, "--recipe", "tutorial")
+    assert result.exit_code == 0, result.output
+    assert result.output.count("answer    0.0 0.2 0.4 0.6 0.8") == 3
+    for worked in ("4 * ((1 + 1) * 5 + 5^2) = 140", "5 * 1 + 1 = 6", "5 * 5 + 5 = 30", "140 + 6 = 146", "140 + 30 = 170"):
+        assert worked in result.output
+    store = ModelStore(home / "models")
+    assert store.names() == ["many_to_many", "many_to_one_5", "one_to_one"]
+    assert all(list(store.aliases(name)) == ["tutorial"] for name in store.names())
+
+
+def test_a_run_leaves_its_record(home: Path) -> None:
+    result = run(home, "--topology", "one_to_one", "--recipe", "tutorial", "--length", "3", "--alias", "mine")
+    assert result.exit_code in (0, 1)
+    (record,) = records(home)
+    assert record.name.endswith("-one_to_one")
+    assert json.loads((record / "plan.json").read_text())["length"] == 3
+    lines = [json.loads(line) for line in (record / "metrics.jsonl").read_text().splitlines()]
+    assert lines[-1]["step"] == lines[-1]["steps"] == 1000
+    assert {"loss", "learning_rate", "seconds"} <= lines[-1].keys()
+    assert list(record.glob("events.out.tfevents.*"))
+    assert {"name", "value", "bar"} == json.loads((record / "gate.json").read_text())[0].keys()
+    log = [line.rstrip() for line in (record / "log.txt").read_text().splitlines()]
+    assert {"one_to_one: step 1,000 of 1,000", "gate"} <= {line.split(", loss")[0] for line in log}
+    assert "\x1b" not in "".join(log)
+
+
+def test_what_the_gate_refuses_exits_1_with_the_figures_and_is_not_published(home: Path) -> None:
+    result = run(home, "--topology", "many_to_one", "--length", "3", "--steps", "20")
+    assert result.exit_code == 1
+    assert "TOO LARGE" in result.output
+    assert "REFUSED" in result.output
+    assert ModelStore(home / "models").names() == []
+    (record,) = records(home)
+    figures = {figure["name"]: figure for figure in json.loads((record / "gate.json").read_text())}
+    assert figures["error, held-out rows"]["value"] > figures["error, held-out rows"]["bar"] == 0.03
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--topology", "many_to_few"],
+        ["--recipe", "secret"],
+        ["--length", "0"],
+        ["--units", "0"],
+        ["--alias", "Not A Word"],
+        ["--what"],
+    ],
+)
+def test_usage_exits_2_and_trains_nothing(home: Path, arguments: list[str]) -> None:
+    assert run(home, *arguments).exit_code == 2
+    assert not home.exists()
+
+
+def test_if_missing_trains_nothing_that_is_there(home: Path) -> None:
+    arguments = ["--topology", "one_to_one", "--recipe", "tutorial", "--if-missing"]
+    assert run(home, *arguments).exit_code == 0
+    versions = ModelStore(home / "models").versions("one_to_one")
+    assert run(home, *arguments).output == ""
+    assert ModelStore(home / "models").versions("one_to_one") == versions
+
+
+def test_if_missing_trains_what_the_alias_names_no_more_or_is_broken(home: Path) -> None:
+    arguments = ["--topology", "one_to_one", "--recipe", "tutorial", "--if-missing"]
+    assert run(home, *arguments).exit_code == 0
+    store = ModelStore(home / "models")
+    (first,) = store.versions("one_to_one")
+    (store.path("one_to_one", first) / "saved_model.pb").write_bytes(b"")
+    assert run(home, *arguments).exit_code == 0
+    assert len(store.versions("one_to_one")) == 2
+    assert store.is_whole("one_to_one", store.aliases("one_to_one")["tutorial"].version)
+
+
+def test_what_could_not_be_named_is_not_trained(home: Path) -> None:
+    (home / "models" / "one_to_one").mkdir(parents=True)
+    (home / "models" / "one_to_one" / "aliases.json").write_text("?")
+    result = run(home, "--topology", "one_to_one", "--recipe", "tutorial")
+    assert result.exit_code == 1
+    assert "aliases.json of one_to_one cannot be read" in " ".join(result.output.split())
+    assert "step 1,000" not in result.output
+
+
+def test_interrupted_while_tensorflow_is_loaded_it_exits_130(home: Path) -> None:
+    command = [sys.executable, "-m", "training", "run", "--runs", str(home.parent / "runs")]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        mapped = Path(f"/proc/{process.pid}/maps")
+        while "libtensorflow" not in mapped.read_text():  # the first of its libraries: it takes another second or two
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        output, _ = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Interrupted. Nothing had begun." in output
+    assert not (home.parent / "runs").exists()
+
+
+def test_a_store_that_cannot_be_written_is_said_in_a_sentence(home: Path) -> None:
+    home.mkdir()
+    (home / "staging").write_text("a file where a folder must be")
+    result = run(home, "--topology", "one_to_one", "--recipe", "tutorial")
+    assert result.exit_code == 1
+    assert "Cannot go on: File exists" in result.output
+    assert "Nothing of it was published" in " ".join(result.output.split())
+
+
+def test_help_names_every_option_and_the_exit_codes() -> None:
+    output = CliRunner().invoke(cli, ["run", "--help"]).output
+    for word in (
+        "--topology",
+        "--recipe",
+        "--length",
+        "--units",
+        "--seed",
+        "--steps, --epochs",
+        "--alias",
+        "--runs",
+        "Exit code 0",
+    ):
+        assert word in output

@@ -1,0 +1,84 @@
+"""What a run is to do, settled to the last value and written down, so that another process can do it, to the same weights."""
+
+import dataclasses
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+from zipfile import BadZipFile
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter
+
+from contract.manifest import DataFacts
+from contract.topologies import TopologyName
+from training.recipes import RECIPES, Plan, plan
+from training.sequences.dataset import Dataset
+
+DATA: Final = "data.npz"
+"""In a run's folder: the user's own sequences, as they were when it began; removed when it has ended."""
+_SETTLED_ELSEWHERE = {"name", "about", "alias", "units", "steps"}
+"""Of a recipe: words, and what the plan settles under a name of its own."""
+
+
+class NoRun(Exception):
+    """No record can be had or gone on with; the message says why."""
+
+
+class RunPlan(BaseModel):
+    """Everything that it takes to do the run again, to the same weights."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: str
+    version: str = Field(description="What the run's model is published as.")
+    topology: TopologyName
+    length: int
+    recipe: str
+    recipe_values: dict[str, JsonValue] = Field(description="The recipe's values for this topology and length.")
+    units: int
+    steps: int
+    seed: int
+    data: DataFacts | None = Field(default=None, description="The user's own sequences; null where rows are generated.")
+    alias: str
+    against_production: bool = Field(default=False, description="Whether the gate compares with the production version too.")
+    checkpoint_seconds: float = Field(ge=0, description="From one checkpoint to the next; 0: after every chunk of steps.")
+    store: Path
+    commit: str = Field(description="Of the code that began the run; '+' after uncommitted changes.")
+    created: datetime
+
+    @property
+    def id(self) -> str:
+        return f"{self.version}-{self.model}"
+
+    def again(self, folder: Path) -> Plan:
+        """The plan itself, with what the run's folder holds of its data. Raises NoRun where the code's recipe is no longer the
+        one that the run began with, or the data is gone."""
+        if self.recipe not in RECIPES:
+            raise NoRun(f"{self.id} was begun by recipe {self.recipe}, which is no more; there are {', '.join(RECIPES)}")
+        data = None if self.data is None else self._data(folder)
+        settled = plan(RECIPES[self.recipe], self.topology, self.length, self.seed, self.units, self.steps, data)
+        now, then = recipe_values(settled), self.recipe_values
+        changed = [f"{name} {now.get(name)}, was {then.get(name)}" for name in now | then if now.get(name) != then.get(name)]
+        if changed:
+            what = "; ".join(changed)
+            raise NoRun(
+                f"recipe {self.recipe} has changed since {self.id} began: {what}. Check out {self.commit[:12]}, or train anew"
+            )
+        return settled
+
+    def _data(self, folder: Path) -> Dataset:
+        try:
+            return Dataset.load(folder / DATA)
+        except (OSError, ValueError, KeyError, BadZipFile) as error:
+            raise NoRun(f"{self.id} cannot be gone on with: {DATA}, what it was taught, cannot be read: {error}") from error
+
+
+def recipe_values(settled: Plan) -> dict[str, JsonValue]:
+    """What the recipe says for this topology and length, as JSON has it."""
+    values = {}
+    for field in dataclasses.fields(settled.recipe):
+        value = getattr(settled.recipe, field.name)
+        values[field.name] = value(settled.topology, settled.length) if callable(value) else value
+    kept = {name: value for name, value in values.items() if name not in _SETTLED_ELSEWHERE}
+    found: dict[str, JsonValue] = json.loads(TypeAdapter(dict[str, Any]).dump_json(kept))
+    return found
