@@ -4,6 +4,7 @@ import logging
 import sys
 from functools import partial
 from importlib.metadata import version
+from typing import Any, Final
 
 import bentoml
 import click
@@ -13,14 +14,17 @@ from bentoml.models import BentoModel
 
 from contract.store import ModelStore
 from contract.topologies import TopologyName
-from service.connection.open_files import make_room
-from service.connection.protocol import SPARE, ConnectionLimits, connections
+from service.connection.limits import ConnectionLimits, raise_open_files
+from service.connection.protocol import Connection, Shared
+from service.connection.stalling import UnreadAnswers
 from service.engine.engine import Engine
 from service.engine.switch_interval import LOOP_SECONDS
 from service.hosting import memory
 from service.hosting.draining import Draining
+from service.hosting.outermost import Outermost
 from service.hosting.uvicorn_config import check_exposure, listen
-from service.http.transport import Limits, Outermost, Transport
+from service.http.body import BodyLimits
+from service.http.transport import Limits, Transport
 from service.overload.admission import Admission
 from service.protocols.admin import Admin
 from service.protocols.models import ModelPages
@@ -46,7 +50,9 @@ from service.versions.worker_states import Workers, shared_folder
 memory.keep_little()
 settings = Settings.read()
 store = ModelStore(settings.models_dir)
-limits = Limits(settings.max_body_bytes, settings.body_seconds, settings.timeout_ms / 1e3, settings.max_timeout_ms / 1e3)
+limits = Limits(
+    BodyLimits(settings.max_body_bytes, settings.body_seconds), settings.timeout_ms / 1e3, settings.max_timeout_ms / 1e3
+)
 admission = Admission(settings.max_waiting_bytes, settings.max_waiting_ms / 1e3)
 bars = Bars(
     errors=settings.canary_max_errors,
@@ -76,8 +82,9 @@ connection_limits = ConnectionLimits(
     settings.write_seconds,
     settings.max_unread_bytes,
 )
+unread = UnreadAnswers(settings.max_unread_bytes)
 listen(
-    connections(connection_limits, transport.shedding, render_error, transport),
+    partial(Connection, Shared(connection_limits, unread, render_error, transport.early, transport)),
     settings.idle_seconds,
     settings.max_connections,
     certificates_of(settings.reread_seconds),
@@ -119,7 +126,7 @@ class Unroll:
     def __init__(self) -> None:
         log_format.setup(settings.log_format)
         tracing.start()
-        make_room(settings.max_connections + SPARE)
+        raise_open_files(settings.max_connections)
         metrics.build_info.labels(settings.version, settings.commit, version("bentoml")).set(1)
         registry = Registry(store, partial(load, choice=settings.runtime), settings.keep_previous)
         registry.load_all()
@@ -183,10 +190,14 @@ class Unroll:
         return await self._native.predict(name, asked)
 
 
-Unroll.add_asgi_middleware(Outermost, transport=transport, outside=cross_origin(settings.cors_origins))  # type: ignore[attr-defined]  # the decorator made it a Service
-Unroll.add_asgi_middleware(  # type: ignore[attr-defined]
-    Draining, pause=settings.drain_seconds, grace=settings.grace_seconds, begun=transport.shedding.stop
+MIDDLEWARES: Final[tuple[tuple[Any, dict[str, Any]], ...]] = (  # the innermost first
+    # At the start these layers go around all of BentoML's own middlewares, the last outermost.
+    (Outermost, {"layers": (transport.around, cross_origin(settings.cors_origins))}),
+    # Outside of all once it drains; until then in no request's way.
+    (Draining, {"pause": settings.drain_seconds, "grace": settings.grace_seconds, "begun": transport.early.stop}),
 )
+for middleware, options in MIDDLEWARES:
+    Unroll.add_asgi_middleware(middleware, **options)  # type: ignore[attr-defined]  # the decorator made it a Service
 # What `bentoml build` puts into the bento: the models that this service would serve from the store now. BentoML looks for
 # them in its own store, also when it serves, and would not start where they are in another.
 if settings.in_bentomls_store:

@@ -1,7 +1,7 @@
-"""What follows the head of a request that offers an upgrade, which is not taken. httptools.
+"""Requests that offer an upgrade: the service declines it and answers them like any other (RFC 9110, 7.8).
 
-httptools ends such a request with its head, as if the upgrade were taken, and would read its body as the next request. Java's
-`HttpClient` offers HTTP/2 with every first request. RFC 9110, 7.8: who does not take an upgrade answers as if there were none.
+httptools ends such a request with its head, as if the upgrade were taken, and would parse the body as the next request. Java's
+`HttpClient` offers HTTP/2 with every first request.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,17 +13,46 @@ import httptools
 CALLBACKS: Final = ("on_message_begin", "on_url", "on_header", "on_headers_complete", "on_body", "on_message_complete")
 
 
+class DeclinedUpgrades:
+    """Of one connection: feeds its parser, and goes on behind each head that offers an upgrade."""
+
+    def __init__(self) -> None:
+        self._framing = b""
+
+    @property
+    def body_to_come(self) -> bool:
+        """Whether the parser takes a head for a whole request, and a body is still to come."""
+        return bool(self._framing)
+
+    def head_ends(self, headers: Sequence[tuple[bytes, bytes]]) -> None:
+        """These headers offer an upgrade."""
+        self._framing = framing(headers)
+
+    def feed(self, connection: Any, data: bytes) -> None:
+        """Parse all of `data`. Raises httptools.HttpParserError."""
+        rest, lines = memoryview(data), b""
+        while rest or lines:
+            try:
+                if lines:
+                    connection.parser = parser_behind_head(connection, lines)
+                connection.parser.feed_data(rest)
+                return
+            except httptools.HttpParserUpgrade as upgrade:
+                rest = rest[upgrade.args[0] :]
+                lines, self._framing = self._framing, b""
+
+
 def framing(headers: Sequence[tuple[bytes, bytes]]) -> bytes:
-    """Those of the headers that say where the body ends, as lines; empty where there is none."""
+    """The lines of the headers that say where the body ends; empty where there is no body."""
     found = [header for header in headers if header[0] in (b"content-length", b"transfer-encoding")]
     if all(name == b"content-length" and not value.strip().strip(b"0") for name, value in found):
         return b""
     return b"".join(b"%b: %b\r\n" % header for header in found)
 
 
-def behind_head(connection: Any, lines: bytes) -> Any:
-    """A parser that tells `connection` what comes behind a head with these lines, and nothing of the head. Raises
-    httptools.HttpParserError where they say what no body can be."""
+def parser_behind_head(connection: Any, lines: bytes) -> Any:
+    """A parser that has read a head with these lines, and calls `connection` only for what follows. Raises
+    httptools.HttpParserError for lines that no body can have."""
     told = False
 
     def callback(name: str) -> Callable[..., None]:

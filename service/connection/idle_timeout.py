@@ -1,59 +1,61 @@
-"""How long a connection may idle, without a timer for each request.
+"""How long a connection may be idle, without a timer for each request.
 
-uvicorn sets a timer when it has answered a request and cancels it when the next one comes. Here it is written down since when
-a connection idles, and one timer looks when that could have been too long: 1.05 times the requests of 64 connections.
+uvicorn sets a timer after each answer and cancels it at the next request. Here one timer looks whether the connection has been
+idle for too long: 1.05 times the requests of 64 connections.
 """
 
+import asyncio
+from collections.abc import Callable
 from contextvars import Context
-from typing import Any, Final
-
-from service.connection.pipelining import Pipelining
+from typing import Final
 
 RESOLUTION: Final = 1e-3  # seconds, of uvloop's timers
 _NO_CONTEXT: Final = Context()
-"""For the timer: that of the request which set it would keep its headers for as long."""
+"""For the timer: the context of the request that set it would keep the request's headers for as long."""
 
 
-class Idling(Pipelining):
-    """What `Refusing` builds on. Whatever uvicorn does about idle connections ends here."""
+class IdleTimeout:
+    """`expired` is called when the time is over; it returns whether to wait for as long again."""
 
-    def __init__(self, **uvicorns: Any) -> None:
-        super().__init__(**uvicorns)
-        self._idle_since: float | None = None  # on the loop's clock; None: it does not idle
+    def __init__(self, loop: asyncio.AbstractEventLoop, seconds: float, expired: Callable[[], bool]) -> None:
+        self._loop, self._seconds, self._expired = loop, seconds, expired
+        self._since: float | None = None  # on the loop's clock; None: the connection is not idle
+        self._timer: asyncio.TimerHandle | None = None
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        if self.timeout_keep_alive_task is not None:
-            self.timeout_keep_alive_task.cancel()
-        super().connection_lost(exc)
+    def begin(self) -> None:
+        """The connection is idle from now on, until `end`."""
+        self._since = self._loop.time()
+        if self._timer is None:
+            self._wait(self._seconds)
 
-    def idles(self) -> None:
-        """From now on, until `_unset_keepalive_if_required`."""
-        self._idle_since = self.loop.time()
-        if self.timeout_keep_alive_task is None:
-            self._look_in(self.timeout_keep_alive)
+    def end(self) -> None:
+        self._since = None
 
-    def _unset_keepalive_if_required(self) -> None:
-        self._idle_since = None
+    def begin_again(self) -> None:
+        """An idle connection's client has just finished reading its answer."""
+        if self._since is not None:
+            self._since = self._loop.time()
 
-    def resume_writing(self) -> None:
-        super().resume_writing()
-        if self._idle_since is not None:
-            self._idle_since = self.loop.time()  # until now it was reading its answer
+    def close(self) -> None:
+        """For good, without a reference to the callback."""
+        self._since, self._expired = None, _never
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
-    def timeout_keep_alive_handler(self) -> None:
-        self.timeout_keep_alive_task = None
-        if self._idle_since is None:
+    def _look(self) -> None:
+        self._timer = None
+        if self._since is None:
             return
-        left = self._idle_since + self.timeout_keep_alive - self.loop.time()
+        left = self._since + self._seconds - self._loop.time()
         if left >= RESOLUTION:
-            self._look_in(left)
-            return
-        if self.flow.write_paused:  # it reads, however slowly; if not, `Connection` ends it
-            self._look_in(self.timeout_keep_alive)
-            return
-        if self.transport.get_write_buffer_size():
-            self.transport.abort()  # closing would wait for the client to read
-        super().timeout_keep_alive_handler()
+            self._wait(left)
+        elif self._expired():
+            self._wait(self._seconds)
 
-    def _look_in(self, seconds: float) -> None:
-        self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler, context=_NO_CONTEXT)
+    def _wait(self, seconds: float) -> None:
+        self._timer = self._loop.call_later(seconds, self._look, context=_NO_CONTEXT)
+
+
+def _never() -> bool:
+    return False

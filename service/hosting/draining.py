@@ -13,7 +13,7 @@ from typing import Any
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.server import Server
 
-from service.http.routes import CLOSE
+from service.http.messages import CLOSE
 from service.telemetry import metrics
 
 logger = logging.getLogger(__name__)

@@ -16,8 +16,8 @@ from typing import Any, Final
 
 import uvicorn
 
+from service.connection.accepting import Server
 from service.connection.protocol import Connection
-from service.hosting.accepting import Server
 
 HEADERS: Final = [("x-content-type-options", "nosniff"), ("cache-control", "no-store")]
 """On every answer, BentoML's and uvicorn's own included. Each costs half a microsecond, so none that only pages need."""

@@ -1,10 +1,10 @@
-"""One request and how to answer it: through ASGI here, directly on the connection in `direct.py`."""
+"""One request and the way to answer it: through ASGI here, directly on its connection in `uvicorn_cycle.py`."""
 
 from typing import Any, Protocol
 
 from starlette.types import Message, Receive, Scope, Send
 
-from service.http.routes import Response
+from service.http.messages import Response
 
 
 class Exchange(Protocol):
@@ -21,15 +21,12 @@ class Exchange(Protocol):
     async def receive(self) -> Message:
         """The next part of a body that is still to be received, as ASGI has it."""
 
-    async def send(self, response: Response, identity: tuple[bytes, bytes], more: bool = False) -> None:
-        """Answer, with `identity` as one header more. `more`: the response stays open until `end`."""
-
-    async def end(self) -> None:
-        """Finish a response that was sent with `more`."""
+    async def send(self, response: Response, identity: tuple[bytes, bytes]) -> None:
+        """Answer, with `identity` as one header more."""
 
 
 class AsgiExchange:
-    """What uvicorn, or a middleware around us, asks by ASGI."""
+    """A request of uvicorn's cycle, or of a middleware around the service."""
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.method: str = scope["method"]
@@ -52,6 +49,7 @@ class AsgiExchange:
         return await self._receive()
 
     async def send(self, response: Response, identity: tuple[bytes, bytes], more: bool = False) -> None:
+        """`more`: the response stays open until `end`."""
         await self._send({"type": "http.response.start", "status": response.status, "headers": [*response.head, identity]})
         await self._send({"type": "http.response.body", "body": response.body, "more_body": more})
 

@@ -5,7 +5,7 @@ from functools import partial
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.errors import TooManyConnections
-from service.http.routes import CLOSE, ErrorRenderer
+from service.http.messages import CLOSE, ErrorRenderer
 from service.security.guard import OPEN
 from service.telemetry import metrics
 

@@ -1,17 +1,14 @@
-"""The outermost ASGI layer: our routes are answered before BentoML's own layers, everything else passes on to them.
+"""Answers the requests for our routes; passes every other request on to BentoML's application.
 
-It is outermost because BentoML's tracing, access log, metrics and timeout middlewares, which would run first, cost
-several times the work of a prediction (../benchmarks/LOG.md); `Service.add_asgi_middleware`, the public hook, puts a
-middleware inside of them. So the middleware added there only waits for the application's start (the ASGI lifespan
-scope carries the application) and then puts the transport around the whole stack.
+The transport is the outermost ASGI layer (`hosting/outermost.py`). A request that arrived whole does not even pass ASGI: its
+connection calls `begin`.
 """
 
-import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple
 
 from starlette.routing import BaseRoute, Match, Mount
 from starlette.routing import Route as StarletteRoute
@@ -19,13 +16,17 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.errors import BodyTooLarge, Overloaded, SlowBody, UnknownRoute, UnrollError, WrongMethod
-from service.http.direct import DirectExchange
-from service.http.early_refusal import Shedding
+from service.http import body
+from service.http.body import BodyLimits
+from service.http.early_refusal import EarlyRefusal
 from service.http.exchange import AsgiExchange, Exchange
 from service.http.headers import RequestIds, announced_bytes, check_content_type, timeout
-from service.http.routes import CLOSE, NOTHING, ErrorRenderer, Request, Response, Route, Routes
+from service.http.messages import CLOSE, NOTHING, ErrorRenderer, Request, Response
+from service.http.routes import Route, Routes
 from service.http.scheduling import Turns, run
-from service.overload.admission import Admission
+from service.http.uvicorn_cycle import DirectExchange
+from service.overload.admission import Admission, Ticket
+from service.overload.refusals import Refusals
 from service.request_context import Caller, CallerGone
 from service.security.guard import Guard
 from service.telemetry import metrics
@@ -34,21 +35,17 @@ from service.telemetry.request_log import OK, Observer
 from service.telemetry.tracing import RequestTrace
 
 logger = logging.getLogger(__name__)
-GONE = 499
-"""What stands for the status of a request whose client went away, in logs and traces; nobody is sent it."""
-METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE"})
-OTHER = "_OTHER"
-"""What logs and traces call every other method, as OpenTelemetry does: their names are bounded."""
-DRAIN_BYTES = 16 * 2**20
-"""How much of a refused body is read and dropped after the answer, so that a client still sending gets to read it."""
-DRAIN_SECONDS = 5.0
+GONE: Final = 499
+"""Stands in logs and traces for the status of a request whose client went away; no client is sent it."""
+METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE"})
+OTHER: Final = "_OTHER"
+"""Every other method in logs and traces, as in OpenTelemetry: the names are bounded."""
 
 
 class Limits(NamedTuple):
-    """What the transport lets in; seconds and bytes."""
+    """Seconds and bytes."""
 
-    body_bytes: int
-    body_seconds: float  # for a body to arrive whole
+    body: BodyLimits
     timeout: float  # of a request that names none
     most_timeout: float  # that a request may name
 
@@ -56,24 +53,23 @@ class Limits(NamedTuple):
 class Transport:
     """`render_error` is for paths that no route of ours has."""
 
-    def __init__(
-        self, limits: Limits, admission: Admission, guard: Guard, observer: Observer, render_error: ErrorRenderer
-    ) -> None:
-        self._limits, self._admission, self._guard, self._render_error = limits, admission, guard, render_error
-        self._observer = observer
-        self._routes, self._identity = Routes(), RequestIds()
+    def __init__(self, limits: Limits, admission: Admission, guard: Guard, log: Observer, render_error: ErrorRenderer) -> None:
+        self._limits, self._admission, self._guard, self._log = limits, admission, guard, log
+        self._render_error = render_error
+        self._routes, self._identity, self._refusals = Routes(), RequestIds(), Refusals()
         self._turns = Turns(lambda: admission.waiting_requests)
-        self.shedding = Shedding(self._routes, admission, guard, observer, self._identity, limits.body_bytes)
+        most = limits.body.most_bytes
+        self.early = EarlyRefusal(self._routes, admission, guard, log, self._identity, self._refusals, most)
 
     def add(self, *routes: Route) -> None:
         self._routes.add(*routes)
 
     def direct(self, method: bytes, target: bytes) -> Route | None:
         """The route of a request that may be answered directly; None for every other request."""
-        return None if self.shedding.stopped else self._routes.prediction(method, target)
+        return None if self.early.stopped else self._routes.prediction(method, target)
 
     def begin(self, route: Route, exchange: DirectExchange) -> None:
-        """Answer a request that is here whole, as soon as it is known whether it is alone."""
+        """Answer a request that arrived whole, as soon as it is known whether it is alone."""
 
         def start(alone: bool) -> None:
             exchange.alone = alone
@@ -84,7 +80,7 @@ class Transport:
     def around(self, app: ASGIApp, routes: Sequence[BaseRoute]) -> ASGIApp:
         """`app`, which has `routes`, with our routes in front of it.
 
-        What neither has is answered here, in our form: BentoML would keep metrics for every path ever asked for.
+        A path that neither has is answered here, in our form: BentoML would keep metrics for every path ever asked for.
         """
 
         async def outermost(scope: Scope, receive: Receive, send: Send) -> None:
@@ -97,7 +93,7 @@ class Transport:
                 exchange = AsgiExchange(scope, receive, send)
                 await exchange.send(self._render_error(error), self._identity(exchange.headers))
             else:
-                tallies.tell()  # `/metrics` is among what BentoML answers
+                tallies.tell()  # `/metrics` is among BentoML's routes
                 await app({**scope, "headers": list(filter(_is_plain, scope["headers"]))}, receive, send)
 
         return outermost
@@ -125,23 +121,17 @@ class Transport:
         headers = exchange.headers
         identity = self._identity(headers)
         method = exchange.method if exchange.method in METHODS else OTHER
-        self._observer.begin(headers, identity[1])
+        self._log.begin(headers, identity[1])
         trace = None
         status, outcome = UnrollError.status, UnrollError.slug
         try:
             key = self._guard.admit(headers, route.scope)
-            trace = self._observer.trace(headers, method, route.path, identity[1])
+            trace = self._log.trace(headers, method, route.path, identity[1])
             response = await self._handle(route, path, exchange, trace, key)
-        except Overloaded as error:
-            status, outcome = error.status, error.slug
-            error.__traceback__ = None  # it is kept and raised again: the frames, and the body in them, would be kept too
-            refusal = self.shedding.answer(route, error)
-            await self.shedding.held()
-            await exchange.send(refusal, identity)
         except UnrollError as error:
             status, outcome = error.status, error.slug
             route.count(outcome)
-            await self._refuse(route.render_error(error), identity, exchange)
+            await self._send_error(error, route, identity, exchange)
         except CallerGone:
             status, outcome = GONE, "caller-gone"
             route.count(outcome)
@@ -151,113 +141,60 @@ class Transport:
             fault = UnrollError("the service failed to answer; its log says why.")
             await exchange.send(route.render_error(fault), identity)
         else:
-            status, outcome = response.status, OK
-            tallies.add(route.answered)
-            await exchange.send(response, identity)
-            tallies.add(route.seconds, time.perf_counter() - begun)
+            if isinstance(response, Overloaded):
+                status, outcome = response.status, response.slug
+                refusal = self.early.answer(route, response)
+                await self._refusals.held()
+                await exchange.send(refusal, identity)
+            else:
+                status, outcome = response.status, OK
+                tallies.add(route.answered)
+                await exchange.send(response, identity)
+                tallies.add(route.seconds, time.perf_counter() - begun)
         tallies.soon()
-        if trace is not None or outcome is not OK or self._observer.samples:
-            self._observer.end(trace, method, route.path, status, outcome, time.perf_counter() - begun)
+        if trace is not None or outcome is not OK or self._log.samples:
+            self._log.end(trace, method, route.path, status, outcome, time.perf_counter() - begun)
 
     async def _handle(
         self, route: Route, path: Mapping[str, str], exchange: Exchange, trace: RequestTrace | None, key: str | None
-    ) -> Response:
+    ) -> Response | Overloaded:
         if exchange.method != route.method and not (route.method == "GET" and exchange.method == "HEAD"):
             raise _wrong_method(exchange.method, route.path, "GET, HEAD" if route.method == "GET" else route.method)
-        headers = exchange.headers
-        deadline = time.monotonic() + timeout(headers, self._limits.timeout, self._limits.most_timeout)
+        headers, limits = exchange.headers, self._limits
+        deadline = time.monotonic() + timeout(headers, limits.timeout, limits.most_timeout)
         if route.method != "POST":
             return await route.handle(Request(b"", Caller(deadline, exchange.gone, trace), path, key))
         announced = announced_bytes(headers)
-        if announced is not None and announced > self._limits.body_bytes:  # before a byte of it is read
-            raise self._too_large(f"{announced}")
+        limits.body.check(announced or 0, f"{announced}")  # before a byte of it is read
         check_content_type(headers)
-        if route.scope == "predict":  # what an admin asks for is needed most when too much waits
-            self._admission.enter(announced)
-        body = exchange.body
-        if body is None:
-            body = await self._receive(exchange)
-        elif len(body) > self._limits.body_bytes:
-            raise self._too_large("more")
-        else:
-            self._admission.hold(len(body))
-        size = len(body)
-        self._admission.arrive(size)
-        try:
-            handled = route.handle(Request(body, Caller(deadline, exchange.gone, trace, exchange.alone, size), path, key))
+        if route.scope == "predict":  # an admin's request is needed most when too much waits
+            refusal = self._admission.refusal(announced)
+            if refusal is not None:
+                return refusal
+        with Ticket(self._admission) as ticket:
+            here = exchange.body
+            if here is None:
+                content = await body.read(exchange, limits.body, ticket)
+            else:
+                limits.body.check(len(here))
+                content = ticket.hold(len(here)) or here
+            if isinstance(content, Overloaded):
+                return content
+            ticket.arrive()
+            caller = Caller(deadline, exchange.gone, trace, exchange.alone, ticket.size)
+            handled = route.handle(Request(content, caller, path, key))
             exchange.body = None
-            del body  # the handler drops it after parsing, so that the next one reuses its memory
+            del content, here  # the handler drops the body after parsing, so that the next one reuses its memory
             return await handled
-        finally:
-            self._admission.leave(size)
 
-    async def _receive(self, exchange: Exchange) -> bytes:
-        """A body that is still to come. Raises BodyTooLarge, SlowBody or CallerGone."""
-        try:
-            async with asyncio.timeout(self._limits.body_seconds):
-                return await self._read(exchange)
-        except TimeoutError:
-            raise SlowBody(f"expected the body within {self._limits.body_seconds:g} s; received a part of it.") from None
-
-    async def _read(self, exchange: Exchange) -> bytes:
-        chunks, size, more = list[bytes](), 0, True
-        try:
-            while more:
-                message = await exchange.receive()
-                if message["type"] == "http.disconnect":
-                    raise CallerGone
-                chunk = message.get("body", b"")
-                if size + len(chunk) > self._limits.body_bytes:
-                    raise self._too_large("more")
-                self._admission.hold(len(chunk), size)
-                chunks.append(chunk)
-                size += len(chunk)
-                more = message.get("more_body", False)
-        except BaseException:
-            self._admission.give_up(size)
-            raise
-        return b"".join(chunks)
-
-    def _too_large(self, received: str) -> BodyTooLarge:
-        most = self._limits.body_bytes
-        detail = f"expected a body of at most {most} bytes; received {received}. Send the rows in several requests."
-        return BodyTooLarge(detail, max_body_bytes=most)
-
-    async def _refuse(self, response: Response, identity: tuple[bytes, bytes], exchange: Exchange) -> None:
-        """Send an error. One that came before the body was read closes the connection, after dropping what is left of it:
-
-        closing at once would reset the connection under a client that is still sending, before it has read the answer.
-        """
+    async def _send_error(self, error: UnrollError, route: Route, identity: tuple[bytes, bytes], exchange: Exchange) -> None:
+        """An error that came before the body was read closes the connection."""
+        response = route.render_error(error)
         closing = response._replace(headers=(*response.headers, CLOSE))
-        if response.status != BodyTooLarge.status or exchange.body is not None:
-            await exchange.send(closing if response.status == SlowBody.status else response, identity)
-            return
-        await exchange.send(closing, identity, more=True)
-        dropped, more = 0, True
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(DRAIN_SECONDS):
-                while more and dropped < DRAIN_BYTES:
-                    message = await exchange.receive()
-                    dropped += len(message.get("body", b""))
-                    more = message.get("more_body", False)
-        await exchange.end()
-
-
-class Outermost:
-    """The middleware to add to a BentoML service: at the application's start it wraps the application's whole stack.
-
-    `outside` goes around all of that.
-    """
-
-    def __init__(self, app: ASGIApp, transport: Transport, outside: Callable[[ASGIApp], ASGIApp] = lambda app: app) -> None:
-        self._app, self._transport, self._outside = app, transport, outside
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan":
-            application: Any = scope["app"]
-            ours = self._transport.around(application.middleware_stack, application.routes)
-            application.middleware_stack = self._outside(ours)
-        await self._app(scope, receive, send)
+        if isinstance(error, BodyTooLarge) and isinstance(exchange, AsgiExchange) and exchange.body is None:
+            await body.answer_unread(exchange, closing, identity)
+        else:
+            await exchange.send(closing if isinstance(error, SlowBody) else response, identity)
 
 
 def _is_plain(header: tuple[bytes, bytes]) -> bool:

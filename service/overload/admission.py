@@ -33,7 +33,7 @@ REFUSAL = 0.01
 
 
 class Admission:
-    """`enter`, `hold` for every part of the body, then `arrive` and `leave`, perhaps with `aside` between; or `give_up`."""
+    """`refusal` says whether a request is admitted; its `Ticket` counts it from then on."""
 
     def __init__(self, most_bytes: int, most_seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._most_bytes, self._most_seconds, self._clock = most_bytes, most_seconds, clock
@@ -60,18 +60,8 @@ class Admission:
         """Of requests that are here, whole or not, until their answer."""
         return self._held
 
-    def enter(self, size: int | None) -> None:
-        """Let in a request whose body of `size` bytes is to come; None where it does not say. Raises Overloaded."""
-        refusal = self.refusal(size)
-        if refusal is None:
-            return
-        try:
-            raise refusal.with_traceback(None)  # of the one before, which would otherwise grow
-        finally:
-            del refusal  # it refers to this frame: what the request holds would stay until the collector comes
-
     def refusal(self, size: int | None) -> Overloaded | None:
-        """Why `enter` would refuse a request; None if it would let it in."""
+        """Why a request with a body of `size` bytes is refused; None if it is admitted. `size` None: it is not announced."""
         if not self.full:
             self._over = None
         elif (
@@ -80,11 +70,12 @@ class Admission:
             return self._overloaded("time", self._waiting)
         return None if size is None or self._fits(size, 0) else self._overloaded("bytes", self._held)
 
-    def hold(self, size: int, so_far: int = 0) -> None:
-        """Bytes of a body have come, after `so_far` others. Raises Overloaded, and holds none of them."""
+    def hold(self, size: int, so_far: int = 0) -> Overloaded | None:
+        """`size` bytes of a body have come, after `so_far` others. Why there is no room for them; then none are held."""
         if not self._fits(size, so_far):
-            raise self._overloaded("bytes", self._held).with_traceback(None)
+            return self._overloaded("bytes", self._held)
         self._held += size
+        return None
 
     def arrive(self, size: int) -> None:
         """All of a body is here: only now does it wait for an answer, and not for its client."""
@@ -158,3 +149,34 @@ class Admission:
             refusal = Overloaded(detail, headers=headers, reason=reason, retry_after_ms=max(1, round(expected * 1e3)))
             self._refusals[reason] = now + REFUSAL, refusal
         return refusal
+
+
+class Ticket:
+    """What one request takes of the admission, from its headers to its answer: a context."""
+
+    __slots__ = ("_admission", "_arrived", "size")
+
+    def __init__(self, admission: Admission) -> None:
+        self._admission, self._arrived = admission, False
+        self.size = 0  # bytes of the body so far
+
+    def hold(self, size: int) -> Overloaded | None:
+        """So many more bytes of the body have come. Why there is no room for them."""
+        refusal = self._admission.hold(size, self.size)
+        if refusal is None:
+            self.size += size
+        return refusal
+
+    def arrive(self) -> None:
+        """The whole body is here: from now on the request waits for its answer."""
+        self._arrived = True
+        self._admission.arrive(self.size)
+
+    def __enter__(self) -> "Ticket":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._arrived:
+            self._admission.leave(self.size)
+        else:
+            self._admission.give_up(self.size)

@@ -8,7 +8,8 @@ import numpy as np
 
 from contract.aliases import PRODUCTION
 from service.errors import UnknownRoute
-from service.http.routes import Request, Response, Route
+from service.http.messages import Request, Response
+from service.http.routes import Route
 from service.protocols.native import render_error
 from service.protocols.schemas import Comparison, ComparisonInfo, ModelInfo, Models, RefusedVersion, SideInfo, Worker
 from service.versions.registry import Registry

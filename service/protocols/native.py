@@ -17,7 +17,8 @@ from pydantic import ValidationError
 from contract.topologies import TOPOLOGY_NAMES, Rows, TopologyName
 from service.engine.engine import Echo, Engine
 from service.errors import InvalidRequest, NotJSON, TooManyValues, UnrollError
-from service.http.routes import Request, Response, Route
+from service.http.messages import Request, Response
+from service.http.routes import Route
 from service.protocols.schemas import Prediction, PredictionRequest, Problem
 from service.request_context import Caller
 from service.telemetry.metric_buffer import tallies

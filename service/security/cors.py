@@ -13,10 +13,10 @@ REMEMBERED: Final = 600
 """Seconds for which a browser need not ask again what it may."""
 
 
-def cross_origin(origins: tuple[str, ...]) -> Callable[[ASGIApp], ASGIApp]:
-    """What to put around the application: nothing where no origin is listed."""
+def cross_origin(origins: tuple[str, ...]) -> Callable[[ASGIApp, object], ASGIApp]:
+    """The layer to put around the application: none where no origin is listed."""
 
-    def around(app: ASGIApp) -> ASGIApp:
+    def around(app: ASGIApp, _routes: object) -> ASGIApp:
         if not origins:
             return app
         return CORSMiddleware(

@@ -15,8 +15,11 @@ from starlette.routing import Route as StarletteRoute
 from starlette.types import Message, Scope
 
 from service.errors import InvalidRequest, Overloaded
-from service.http.routes import Request, Response, Route
-from service.http.transport import Limits, Outermost, Transport
+from service.hosting.outermost import Outermost
+from service.http.body import BodyLimits
+from service.http.messages import Request, Response
+from service.http.routes import Route
+from service.http.transport import Limits, Transport
 from service.overload.admission import Admission
 from service.protocols.native import render_error
 from service.security.guard import Guard
@@ -26,7 +29,7 @@ from service.telemetry.tracing import Tracing
 
 OPEN = Guard(None, Rates(Path("unused")))
 LIMIT = 100
-LIMITS = Limits(body_bytes=LIMIT, body_seconds=30, timeout=10, most_timeout=60)
+LIMITS = Limits(BodyLimits(LIMIT, seconds=30), timeout=10, most_timeout=60)
 
 
 async def echo(request: Request) -> Response:
@@ -76,15 +79,15 @@ def application(limits: Limits, admission: Admission, guard: Guard) -> Starlette
     )
     routes = [StarletteRoute(f"/{path}", theirs) for path in ("theirs", "livez", "readyz", "metrics")]
     routes += [StarletteRoute("/echo", theirs, methods=["GET", "POST"])]
-    return Starlette(routes=routes, middleware=[Middleware(Outermost, transport=transport)])
+    return Starlette(routes=routes, middleware=[Middleware(Outermost, layers=[transport.around])])
 
 
 class Full(Admission):
     def __init__(self) -> None:
         super().__init__(1, 1.0)
 
-    def enter(self, size: int | None) -> None:
-        raise Overloaded("full", headers={"retry-after": "3"}, reason="bytes")
+    def refusal(self, size: int | None) -> Overloaded:
+        return Overloaded("full", headers={"retry-after": "3"}, reason="bytes")
 
 
 class Client:

@@ -2,7 +2,9 @@
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from service.http.routes import Request, Response, Route
+from service.http.body import BodyLimits
+from service.http.messages import Request, Response
+from service.http.routes import Route
 from service.http.transport import Limits
 from service.overload.admission import WINDOW, Admission
 from service.protocols.native import render_error
@@ -22,14 +24,13 @@ class Served:
         self.admission = Admission(most_bytes=10**9, most_seconds=0.5, clock=clock)
         self.waiting = 1_000
         for _ in range(self.waiting + 1):
-            self.admission.enter(1_000)
-            self.admission.hold(1_000)
+            assert self.admission.refusal(1_000) is self.admission.hold(1_000) is None
             self.admission.arrive(1_000)
         clock.now += 2 * WINDOW
         self.admission.leave(1_000)
-        limits = Limits(body_bytes=200_000, body_seconds=30, timeout=10, most_timeout=60)
+        limits = Limits(BodyLimits(200_000, seconds=30), timeout=10, most_timeout=60)
         self.transport = untraced(limits, self.admission, guard)
-        self.shedding = self.transport.shedding
+        self.early = self.transport.early
         self.reached: list[bytes] = []  # the ids of the requests that the application saw
         self.transport.add(Route("/echo", "POST", _echo, render_error))
 

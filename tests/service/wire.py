@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import uvicorn
@@ -9,9 +10,11 @@ import uvloop
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.server import ServerState
 
-from service.connection.protocol import ConnectionLimits, connections
-from service.http.direct import Direct
-from service.http.early_refusal import Shedding
+from service.connection.limits import ConnectionLimits
+from service.connection.protocol import Connection, Shared
+from service.connection.stalling import UnreadAnswers
+from service.http.early_refusal import EarlyRefusal
+from service.http.uvicorn_cycle import Direct
 from service.protocols.native import render_error
 
 LIMITS = ConnectionLimits(
@@ -42,7 +45,7 @@ def run(
     app: ASGIApp = echo,
     limits: ConnectionLimits = LIMITS,
     idle: int = 60,
-    shedding: Shedding | None = None,
+    early: EarlyRefusal | None = None,
     state: ServerState | None = None,
     access_log: bool = False,
     direct: Direct | None = None,
@@ -51,7 +54,7 @@ def run(
     state = state or ServerState()
 
     async def both() -> None:
-        http: Any = connections(limits, shedding, render_error, direct)
+        http: Any = partial(Connection, Shared(limits, UnreadAnswers(limits.unread_bytes), render_error, early, direct))
         config = uvicorn.Config(app, http=http, timeout_keep_alive=idle, ws="none", access_log=access_log)
         config.load()
         make: Any = config.http_protocol_class

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from service.http.early_refusal import MOST_KNOWN, Refusal
-from service.http.routes import Request, Response, Route
+from service.http.early_refusal import MOST_KNOWN, Asked, Refusal
+from service.http.messages import Request, Response
+from service.http.routes import Route
 from service.protocols.native import render_error
 from tests.service.overloaded import BODY, JSON, Served
 from tests.service.wire import LIMITS, Connect, answer, run
@@ -20,13 +21,13 @@ def _plain(body: bytes, headers: bytes = JSON) -> bytes:
 
 def _counting_early(served: Served) -> list[Refusal | None]:
     """What `early` gave, which is asked when a head has been read."""
-    early, given = served.shedding.early, list[Refusal | None]()
+    early, given = served.early.early, list[Refusal | None]()
 
     def counted(method: bytes, target: bytes, headers: Sequence[tuple[bytes, bytes]]) -> Refusal | None:
         given.append(early(method, target, headers))
         return given[-1]
 
-    served.shedding.early = counted  # type: ignore[method-assign]
+    served.early.early = counted  # type: ignore[method-assign]
     return given
 
 
@@ -52,7 +53,7 @@ def test_a_head_that_was_refused_is_not_read_again_and_is_answered_as_ever() -> 
         writer.write(b"z" * 100 + _plain(b"[]"))
         assert (await answer(reader)).plain == (200, b"[]")
 
-    run(client, served.app(), shedding=served.shedding)
+    run(client, served.app(), early=served.early)
     assert served.admission.waiting_bytes == 0
 
 
@@ -70,7 +71,7 @@ def test_blank_lines_behind_a_refused_request_are_no_request() -> None:
         writer.write(_plain(b"[]"))
         assert (await answer(reader)).plain == (200, b"[]")
 
-    run(client, served.app(), shedding=served.shedding)
+    run(client, served.app(), early=served.early)
     assert all(given)
 
 
@@ -85,12 +86,12 @@ def test_a_head_with_a_secret_or_an_id_is_not_kept(header: bytes) -> None:
             writer.write(_plain(b"[]" * 2000, JSON + header + b"\r\n"))
             assert (await answer(reader)).status == 429
 
-    run(client, served.app(), shedding=served.shedding)
+    run(client, served.app(), early=served.early)
     assert len(given) == 3
 
 
 def test_of_many_heads_the_last_are_known() -> None:
-    shedding, numbers = Served().shedding, range(2 * MOST_KNOWN)
+    shedding, numbers = Served().early, range(2 * MOST_KNOWN)
     heads = [b"head %d\r\n\r\n" % number for number in numbers]
     for head in heads:
         refusal = shedding.early(b"POST", b"/echo", [(b"content-length", b"4000")])
@@ -121,15 +122,19 @@ def test_of_what_comes_in_one_turn_no_more_is_let_in_than_there_is_room_for() ->
         statuses = Counter([(await each).status for each in answers])
         assert statuses[200] + statuses[429] == clients
         assert 0 < statuses[200] < clients
-        assert not served.shedding.full
+        assert not served.early.full
 
-    run(client, served.app(), LIMITS._replace(connections=clients), shedding=served.shedding)
+    run(client, served.app(), LIMITS._replace(connections=clients), early=served.early)
+
+
+class Broken(dict[bytes, Asked]):
+    get = None  # type: ignore[assignment]
 
 
 def test_a_known_head_that_a_fault_of_ours_meets_is_read(caplog: pytest.LogCaptureFixture) -> None:
     served = Served()
     given = _counting_early(served)
-    served.shedding.again = None  # type: ignore[method-assign,assignment]
+    served.early._known = Broken()
 
     async def client(connect: Connect) -> None:
         reader, writer = await connect()
@@ -137,7 +142,7 @@ def test_a_known_head_that_a_fault_of_ours_meets_is_read(caplog: pytest.LogCaptu
             writer.write(_plain(b"[]"))
             assert (await answer(reader)).status == 429
 
-    run(client, served.app(), shedding=served.shedding)
+    run(client, served.app(), early=served.early)
     assert len(given) == 2
     assert "refusing again failed" in caplog.text
 
@@ -153,7 +158,7 @@ def test_a_known_head_that_a_fault_of_ours_meets_is_read(caplog: pytest.LogCaptu
     ],
 )
 def test_nothing_but_a_blank_line_and_one_length_says_where_a_request_ends(lines: bytes) -> None:
-    """What `Shedding.learn` rests on; the parser could be told to be lenient in each."""
+    """What `EarlyRefusal.learn` rests on; the parser could be told to be lenient in each."""
     served = Served()
 
     async def client(connect: Connect) -> None:
@@ -161,5 +166,5 @@ def test_nothing_but_a_blank_line_and_one_length_says_where_a_request_ends(lines
         writer.write(b"POST /echo HTTP/1.1\r\n" + JSON + lines + b"[]")
         assert (await answer(reader)).status == 400
 
-    run(client, served.app(), shedding=served.shedding)
+    run(client, served.app(), early=served.early)
     assert not served.reached

@@ -2,7 +2,7 @@ from typing import Any
 
 from prometheus_client import REGISTRY
 
-from service.connection.stalling import Unread
+from service.connection.stalling import UnreadAnswers
 
 
 class Client:
@@ -23,34 +23,34 @@ def ended_for_it() -> float:
 
 
 def test_who_has_left_it_longest_is_hung_up_on_where_it_is_too_much() -> None:
-    unread, before = Unread(100), ended_for_it()
+    unread, before = UnreadAnswers(100), ended_for_it()
     clients: list[Any] = [Client(40), Client(50), Client(60), Client(1)]
     for client in clients:
-        unread.leaves(client)
+        unread.look(client)
     assert [client.ended for client in clients] == [True, True, False, False]
     assert ended_for_it() == before + 2
 
 
 def test_one_answer_may_be_as_large_as_it_likes_until_somebody_else_leaves_one() -> None:
-    unread = Unread(100)
+    unread = UnreadAnswers(100)
     clients: list[Any] = [Client(1_000), Client(10)]
     large, small = clients
-    unread.leaves(large)
+    unread.look(large)
     assert not large.ended
-    unread.leaves(small)
+    unread.look(small)
     assert (large.ended, small.ended) == (True, False)
 
 
 def test_what_was_read_is_not_counted() -> None:
-    unread = Unread(100)
+    unread = UnreadAnswers(100)
     clients: list[Any] = [Client(60), Client(40), Client(60)]
     slow, fast, other = clients
-    unread.leaves(slow)
-    unread.leaves(fast)
-    unread.read(fast)
-    unread.read(fast)  # and its connection ends
+    unread.look(slow)
+    unread.look(fast)
+    unread.forget(fast)
+    unread.forget(fast)  # and its connection ends
     slow.left = 40
-    assert unread.leaves(slow)
-    unread.leaves(other)
+    assert unread.look(slow)
+    unread.look(other)
     assert not slow.ended
-    assert not unread.leaves(slow)  # nothing since it was last asked for
+    assert not unread.look(slow)  # nothing since it was last asked for

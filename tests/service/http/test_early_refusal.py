@@ -3,19 +3,15 @@
 import asyncio
 import json
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import pytest
 from uvicorn.server import ServerState
 
-from service.http.early_refusal import Shedding
 from service.security.guard import Guard
 from service.security.key_rates import Rates
 from service.security.keys import line, new
 from service.telemetry import metrics
-from service.token_bucket import TokenBucket
-from tests.service.clock import Clock
 from tests.service.overloaded import BODY, JSON, Served
 from tests.service.wire import LIMITS, Connect, answer, run
 
@@ -46,7 +42,7 @@ def test_a_refusal_comes_before_the_application_and_its_body_is_dropped() -> Non
         writer.write(_post(b"third", b"[]"))
         assert (await answer(reader))[::2] == (200, b"[]")
 
-    run(client, served.app(), shedding=served.shedding)
+    run(client, served.app(), early=served.early)
     assert served.reached == [b"third"]
     assert _shed() == [count + 2 for count in before]
     assert served.admission.waiting_bytes == 0
@@ -63,7 +59,7 @@ def test_a_refusal_does_not_wait_for_the_body() -> None:
         writer.write(whole[-50_000:] + _post(b"next"))
         assert (await answer(reader))[1]["x-request-id"] == "next"
 
-    run(client, served.app(), shedding=served.shedding)
+    run(client, served.app(), early=served.early)
     assert not served.reached
 
 
@@ -81,19 +77,19 @@ def test_a_connection_whose_body_came_after_its_refusal_may_idle() -> None:
         assert not (await asyncio.wait([ended], timeout=0.9))[0]
         ended.cancel()
 
-    run(client, served.app(), limits, shedding=served.shedding)
+    run(client, served.app(), limits, early=served.early)
 
 
 def test_what_a_fault_of_ours_meets_goes_the_usual_way(caplog: pytest.LogCaptureFixture) -> None:
     served = Served()
-    served.shedding.early = None  # type: ignore[method-assign,assignment]
+    served.early._refusal = None  # type: ignore[assignment,method-assign]
 
     async def client(connect: Connect) -> None:
         reader, writer = await connect()
         writer.write(_post(b"unlucky", b"[]"))
         assert (await answer(reader))[0] == 429
 
-    run(client, served.app(), shedding=served.shedding)
+    run(client, served.app(), early=served.early)
     assert served.reached == [b"unlucky"]
     assert "refusing early failed" in caplog.text
 
@@ -108,7 +104,7 @@ def test_pipelined_requests_are_refused_in_their_order() -> None:
         found = [await answer(reader) for _ in names]
         assert [(status, headers["x-request-id"]) for status, headers, _ in found] == [(429, name) for name in names]
 
-    run(client, served.app(), shedding=served.shedding)
+    run(client, served.app(), early=served.early)
 
 
 @pytest.mark.parametrize(
@@ -135,7 +131,7 @@ def test_what_others_have_a_say_in_goes_the_usual_way(request_: bytes, status: i
         writer.write(request_)
         assert (await answer(reader))[0] == status
 
-    run(client, served.app(), shedding=served.shedding)
+    run(client, served.app(), early=served.early)
     assert len(served.reached) == 1
 
 
@@ -151,54 +147,21 @@ def test_only_who_may_get_in_is_told_that_too_much_waits(tmp_path: Path) -> None
         writer.write(_post(b"known", headers=JSON + f"x-api-key: {secret}\r\n".encode()))
         assert (await answer(reader))[0] == 429
 
-    run(client, served.app(), shedding=served.shedding)
+    run(client, served.app(), early=served.early)
     assert served.reached == [b"stranger"]
 
 
 def test_once_it_drains_every_request_goes_the_usual_way() -> None:
     served = Served()
-    served.shedding.stop()
+    served.early.stop()
 
     async def client(connect: Connect) -> None:
         reader, writer = await connect()
         writer.write(_post(b"late"))
         assert (await answer(reader))[0] == 429
 
-    run(client, served.app(), shedding=served.shedding)
+    run(client, served.app(), early=served.early)
     assert served.reached == [b"late"]
-
-
-def _held(shedding: Shedding, names: str) -> asyncio.Queue[str]:
-    """Where the names come as they are let go."""
-    gone: asyncio.Queue[str] = asyncio.Queue()
-    for name in names:
-        shedding.hold(partial(gone.put_nowait, name))
-    return gone
-
-
-def test_of_very_many_refusals_each_waits_its_turn() -> None:
-    async def client() -> None:
-        clock, shedding = Clock(), Served().shedding
-        shedding._turns = TokenBucket(2.0, clock)
-        gone = _held(shedding, "abc")
-        assert [await gone.get(), await gone.get()] == ["a", "b"]
-        assert gone.empty()
-        clock.now += 1.0
-        assert await gone.get() == "c"
-
-    asyncio.run(asyncio.wait_for(client(), 30))
-
-
-def test_no_refusal_is_held_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("service.http.early_refusal.MOST_HOLD_SECONDS", 0.01)
-
-    async def client() -> None:
-        shedding = Served().shedding
-        shedding._turns = TokenBucket(1.0, Clock())
-        gone = _held(shedding, "abc")
-        assert [await gone.get() for _ in "abc"] == ["a", "b", "c"]
-
-    asyncio.run(asyncio.wait_for(client(), 30))
 
 
 def test_a_refusal_that_is_held_when_the_server_ends_is_still_sent() -> None:
@@ -207,7 +170,7 @@ def test_a_refusal_that_is_held_when_the_server_ends_is_still_sent() -> None:
     async def client(connect: Connect) -> None:
         reader, writer = await connect()
         held: asyncio.Queue[Callable[[], None]] = asyncio.Queue()
-        served.shedding.hold = held.put_nowait  # type: ignore[method-assign,assignment]
+        served.early.hold = held.put_nowait  # type: ignore[assignment]
         writer.write(_post(b"held", b"[]"))
         release = await held.get()
         for connection in list(state.connections):
@@ -217,4 +180,4 @@ def test_a_refusal_that_is_held_when_the_server_ends_is_still_sent() -> None:
         assert (status, headers["connection"]) == (429, "close")
         assert await reader.read() == b""
 
-    run(client, served.app(), shedding=served.shedding, state=state)
+    run(client, served.app(), early=served.early, state=state)

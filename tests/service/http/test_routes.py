@@ -1,5 +1,6 @@
 from service.errors import UnrollError
-from service.http.routes import NOTHING, Request, Response, Route, Routes
+from service.http.messages import NOTHING, Request, Response
+from service.http.routes import Route, Routes
 
 
 async def handle(_request: Request) -> Response:

@@ -9,7 +9,9 @@ from starlette.requests import Request as StarletteRequest
 from starlette.responses import JSONResponse
 from starlette.routing import Route as StarletteRoute
 
-from service.http.routes import Request, Response, Route
+from service.http.body import BodyLimits
+from service.http.messages import Request, Response
+from service.http.routes import Route
 from service.overload.admission import Admission
 from service.protocols.native import render_error
 from tests.service import wire
@@ -157,7 +159,9 @@ def test_a_deadline_that_is_no_number_is_400(stated: str) -> None:
 
 
 def test_a_body_that_does_not_come_is_408() -> None:
-    client = Client(LIMITS._replace(body_seconds=0.01)).request("POST", "/echo", chunks=[b"half"], never=True)
+    client = Client(LIMITS._replace(body=BodyLimits(LIMIT, seconds=0.01))).request(
+        "POST", "/echo", chunks=[b"half"], never=True
+    )
     assert client.problem["type"] == "urn:unroll:error:slow-body"
     assert client.headers[b"connection"] == b"close"
 
@@ -186,10 +190,10 @@ def test_whether_a_client_has_gone_is_found_out_without_waiting() -> None:
 @pytest.mark.parametrize("chunks", [[], [b"half"]], ids=["nothing", "half"])
 def test_a_body_that_stops_coming_holds_nothing_up(chunks: list[bytes]) -> None:
     admission = Admission(1000, 1.0)
-    client = Client(LIMITS._replace(body_seconds=0.01), admission)
+    client = Client(LIMITS._replace(body=BodyLimits(LIMIT, seconds=0.01)), admission)
     client.request("POST", "/echo", {"content-length": "100"}, chunks, never=True)
     assert client.problem["type"] == "urn:unroll:error:slow-body"
-    admission.enter(1000)  # nothing is held any more
+    assert admission.hold(1000) is None  # nothing is held any more
 
 
 def test_head_is_taken_where_get_is() -> None:

@@ -4,13 +4,34 @@ import weakref
 import pytest
 
 from service.errors import Overloaded
-from service.overload.admission import BURST, BURST_SECONDS, CALM_SECONDS, COMPANY, FEW, REFUSAL, SMALL, WINDOW, Admission
+from service.overload.admission import (
+    BURST,
+    BURST_SECONDS,
+    CALM_SECONDS,
+    COMPANY,
+    FEW,
+    REFUSAL,
+    SMALL,
+    WINDOW,
+    Admission,
+    Ticket,
+)
 from tests.service.clock import Clock
 
 
+def _enter(admission: Admission, size: int | None) -> None:
+    if (refusal := admission.refusal(size)) is not None:
+        raise refusal
+
+
+def _hold(admission: Admission, size: int, so_far: int = 0) -> None:
+    if (refusal := admission.hold(size, so_far)) is not None:
+        raise refusal
+
+
 def _let_in(admission: Admission, size: int) -> None:
-    admission.enter(size)
-    admission.hold(size)
+    _enter(admission, size)
+    _hold(admission, size)
     admission.arrive(size)
 
 
@@ -18,13 +39,13 @@ def test_bytes_are_bounded_but_one_request_always_gets_in_and_small_ones_do() ->
     admission = Admission(most_bytes=10_000, most_seconds=1.0, clock=Clock())
     _let_in(admission, 50_000)
     with pytest.raises(Overloaded, match="50000 bytes of requests are waiting") as caught:
-        admission.enter(SMALL + 1)
+        _enter(admission, SMALL + 1)
     assert caught.value.extra["reason"] == "bytes"
     _let_in(admission, SMALL)
     admission.leave(SMALL)
     admission.leave(50_000)
-    admission.enter(6_000)
-    admission.enter(4_000)
+    _enter(admission, 6_000)
+    _enter(admission, 4_000)
 
 
 def test_waiting_time_is_bounded_at_the_rate_that_was_measured() -> None:
@@ -36,13 +57,13 @@ def test_waiting_time_is_bounded_at_the_rate_that_was_measured() -> None:
     admission.leave(100)
     admission.leave(100)  # 100 bytes in two windows so far: 500 a second
     with pytest.raises(Overloaded) as caught:
-        admission.enter(100)
+        _enter(admission, 100)
     assert caught.value.extra["reason"] == "time"
     assert caught.value.extra["retry_after_ms"] == pytest.approx(5800 / 500 * 1000)
     assert caught.value.headers["retry-after"] == "12"  # whole seconds, rounded up
     for _ in range(57):
         admission.leave(100)
-    admission.enter(100)  # 200 ms of work: welcome again
+    _enter(admission, 100)  # 200 ms of work: welcome again
 
 
 def test_a_refusal_that_is_over_leaves_nothing_to_the_collector() -> None:
@@ -55,11 +76,11 @@ def test_a_refusal_that_is_over_leaves_nothing_to_the_collector() -> None:
         last: weakref.ref[Overloaded] | None = None
         for _ in range(3):
             clock.now += 2 * REFUSAL
-            try:
-                admission.enter(SMALL + 1)
-            except Overloaded as error:
-                assert last is None or last() is None
-                last = weakref.ref(error)
+            refusal = admission.refusal(SMALL + 1)
+            assert refusal is not None
+            assert last is None or last() is None
+            last = weakref.ref(refusal)
+            del refusal
         assert last is not None
     finally:
         gc.enable()
@@ -86,7 +107,7 @@ def test_what_small_requests_took_says_nothing_false_of_large_ones() -> None:
     for _ in range(24):  # a millisecond's work each
         _let_in(admission, 40_000)
     with pytest.raises(Overloaded):  # which is not to say that any number would do
-        admission.enter(40_000)
+        _enter(admission, 40_000)
 
 
 def test_a_slow_spell_does_not_keep_a_few_requests_out() -> None:
@@ -98,14 +119,14 @@ def test_a_slow_spell_does_not_keep_a_few_requests_out() -> None:
     for _ in range(FEW):
         _let_in(admission, 100)
     with pytest.raises(Overloaded):
-        admission.enter(100)
+        _enter(admission, 100)
 
 
 def test_what_is_announced_and_does_not_come_keeps_nobody_out() -> None:
     admission = Admission(most_bytes=10_000, most_seconds=1.0, clock=Clock())
     for _ in range(100):
-        admission.enter(9_000)
-        admission.hold(10)
+        _enter(admission, 9_000)
+        _hold(admission, 10)
     _let_in(admission, 5_000)
     assert admission.waiting_bytes == 6_000
 
@@ -140,13 +161,13 @@ def test_who_waits_for_something_else_is_no_work_and_makes_nobody_slow() -> None
 def test_bodies_are_counted_as_they_come_however_they_are_announced() -> None:
     admission = Admission(most_bytes=10_000, most_seconds=1.0, clock=Clock())
     for size in (None, 9_000):
-        admission.enter(size)
-    admission.hold(6_000)
-    admission.hold(4_000)
+        _enter(admission, size)
+    _hold(admission, 6_000)
+    _hold(admission, 4_000)
     with pytest.raises(Overloaded):
-        admission.hold(5_000, 4_000)
+        _hold(admission, 5_000, 4_000)
     admission.give_up(4_000)
-    admission.hold(4_000, 6_000)
+    _hold(admission, 4_000, 6_000)
     admission.arrive(10_000)
     admission.leave(10_000)
     assert admission.waiting_bytes == 0
@@ -154,9 +175,9 @@ def test_bodies_are_counted_as_they_come_however_they_are_announced() -> None:
 
 def test_one_body_that_is_larger_than_all_may_be_is_read_in_parts() -> None:
     admission = Admission(most_bytes=10_000, most_seconds=1.0, clock=Clock())
-    admission.enter(None)
-    admission.hold(6_000)
-    admission.hold(6_000, 6_000)
+    _enter(admission, None)
+    _hold(admission, 6_000)
+    _hold(admission, 6_000, 6_000)
 
 
 def test_a_slow_spell_is_forgotten_though_nothing_waits_between_bursts() -> None:
@@ -191,16 +212,16 @@ def test_a_request_may_find_as_much_waiting_as_eight_of_its_own() -> None:
         _let_in(admission, 100_000)
     for size in (100_000, SMALL + 1):
         with pytest.raises(Overloaded):
-            admission.enter(size)
-    admission.enter(SMALL)  # a few small ones wait behind the large
+            _enter(admission, size)
+    _enter(admission, SMALL)  # a few small ones wait behind the large
 
 
 def test_a_request_that_does_not_say_how_large_it_is_may_not() -> None:
     admission = slow(Clock())
     _let_in(admission, 100_000)
     with pytest.raises(Overloaded):
-        admission.enter(None)
-    admission.enter(1_000_000)
+        _enter(admission, None)
+    _enter(admission, 1_000_000)
 
 
 SIZE = SMALL + 1
@@ -224,27 +245,50 @@ def test_a_burst_is_let_in_and_what_stands_is_not() -> None:
         clock.now += 0.9 * BURST_SECONDS / 10
     clock.now += BURST_SECONDS
     with pytest.raises(Overloaded):
-        admission.enter(SIZE)
+        _enter(admission, SIZE)
 
 
 def test_no_burst_is_larger_than_so_many_times_what_may_wait() -> None:
     with pytest.raises(Overloaded):
-        busy(Clock(), waiting=101_000 * BURST).enter(SIZE)
+        _enter(busy(Clock(), waiting=101_000 * BURST), SIZE)
 
 
 def test_in_an_overload_the_limit_is_the_limit_until_nothing_was_refused_for_a_while() -> None:
     clock = Clock()
     admission = busy(clock, waiting=101_000 * BURST)
     with pytest.raises(Overloaded):
-        admission.enter(SIZE)
+        _enter(admission, SIZE)
     admission.leave(101_000 * BURST)
-    admission.enter(SIZE)
+    _enter(admission, SIZE)
     clock.now += 0.5 * CALM_SECONDS
     _let_in(admission, 120_000)
     with pytest.raises(Overloaded):
-        admission.enter(SIZE)
+        _enter(admission, SIZE)
     clock.now += 1.01 * CALM_SECONDS
     admission.leave(120_000)
-    admission.enter(SIZE)
+    _enter(admission, SIZE)
     _let_in(admission, 120_000)
-    admission.enter(SIZE)
+    _enter(admission, SIZE)
+
+
+def test_a_ticket_counts_a_body_as_it_comes_and_its_work_once_it_is_here() -> None:
+    admission = Admission(most_bytes=10_000, most_seconds=1.0, clock=Clock())
+    with Ticket(admission) as ticket:
+        assert ticket.hold(6_000) is ticket.hold(3_000) is None
+        assert (admission.waiting_bytes, admission.waiting_requests) == (9_000, 0)
+        ticket.arrive()
+        assert (ticket.size, admission.waiting_requests) == (9_000, 1)
+    assert (admission.waiting_bytes, admission.waiting_requests) == (0, 0)
+
+
+def test_a_ticket_gives_up_a_body_that_did_not_come_whole_or_had_no_room() -> None:
+    admission = Admission(most_bytes=10_000, most_seconds=1.0, clock=Clock())
+    with Ticket(admission) as ticket:
+        assert ticket.hold(6_000) is None
+    assert admission.waiting_bytes == 0
+    _let_in(admission, 9_000)
+    with Ticket(admission) as ticket:
+        refusal = ticket.hold(5_000)
+        assert refusal is not None
+        assert (refusal.extra["reason"], ticket.size) == ("bytes", 0)
+    assert admission.waiting_bytes == 9_000

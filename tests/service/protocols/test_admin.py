@@ -11,7 +11,7 @@ import pytest
 from contract.atomic_files import locked
 from contract.store import ModelStore
 from service.errors import DeadlineExceeded, InvalidRequest, NotJSON, Unchangeable, UnknownRoute
-from service.http.routes import Request, Response
+from service.http.messages import Request, Response
 from service.protocols.admin import Admin
 from service.request_context import Caller
 from service.security.guard import Guard

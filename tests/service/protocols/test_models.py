@@ -12,7 +12,7 @@ import pytest
 from contract.store import ModelStore
 from contract.topologies import Rows
 from service.errors import UnknownRoute
-from service.http.routes import Request, Response
+from service.http.messages import Request, Response
 from service.protocols.models import ModelPages
 from service.request_context import Caller
 from service.versions.registry import Registry

@@ -3,6 +3,8 @@ import socket
 import ssl
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
+from typing import Any
 
 import pytest
 import trustme
@@ -10,8 +12,9 @@ import uvicorn
 import uvloop
 from _bentoml_impl.worker.service import main  # type: ignore[import-untyped]
 
-from service.connection.protocol import connections
-from service.hosting.accepting import MOST, Server
+from service.connection.accepting import MOST, Server
+from service.connection.protocol import Connection, Shared
+from service.connection.stalling import UnreadAnswers
 from service.protocols.native import render_error
 from tests.service.wire import GET, LIMITS, answer, echo
 
@@ -33,7 +36,8 @@ def run(
 ) -> None:
     async def both() -> None:
         limits = LIMITS._replace(connections=2 * WAITING)
-        config = uvicorn.Config(echo, http=connections(limits, None, render_error), ws="none", lifespan="off")  # type: ignore[arg-type]
+        http: Any = partial(Connection, Shared(limits, UnreadAnswers(2**30), render_error, None, None))
+        config = uvicorn.Config(echo, http=http, ws="none", lifespan="off")
         config.load()
         config.ssl = context
         server = Server(config, most_connections)

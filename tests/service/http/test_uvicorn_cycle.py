@@ -9,10 +9,11 @@ from starlette.applications import Starlette
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.server import ServerState
 
-from service.http.direct import DirectExchange
-from service.http.routes import Request, Response, Route
+from service.http.messages import Request, Response
+from service.http.routes import Route
 from service.http.scheduling import Turns, run
 from service.http.transport import Transport
+from service.http.uvicorn_cycle import DirectExchange
 from service.overload.admission import Admission
 from service.protocols.native import render_error
 from tests.service import wire
@@ -63,7 +64,7 @@ async def told(reader: asyncio.StreamReader) -> tuple[bytes, list[bytes], bytes]
     return status, sorted(each for each in headers if not each.startswith(b"x-request-id")), await reader.readexactly(length)
 
 
-@pytest.mark.parametrize("body", [b"abc", b"x" * (LIMITS.body_bytes + 1)], ids=["answered", "refused"])
+@pytest.mark.parametrize("body", [b"abc", b"x" * (LIMITS.body.most_bytes + 1)], ids=["answered", "refused"])
 def test_an_answer_is_the_same_past_asgi_as_through_it(body: bytes) -> None:
     async def client(connect: Connect) -> None:
         for extra in (b"", b"origin: http://a\r\n"):
@@ -115,7 +116,7 @@ def test_where_uvicorn_logs_requests_or_the_service_drains_all_go_through() -> N
         assert (await answer(reader)).plain == (200, b"abc")
 
     draining = Served()
-    draining.transport.shedding.stop()
+    draining.transport.early.stop()
     assert draining.run(client) == ["through"]
     assert Served().run(client, access_log=True) == ["through"]
 

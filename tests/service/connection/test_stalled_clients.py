@@ -86,13 +86,13 @@ def test_one_timer_looks_since_when_a_connection_idles() -> None:
             writer.write(GET)
             assert (await answer(reader)).plain == (200, b"")
             connection = only(state)
-            timers.append(connection.timeout_keep_alive_task)
+            timers.append(connection._idle._timer)
         assert timers[0] is timers[1]
-        later = connection.loop = Later(600)
-        connection.timeout_keep_alive_handler()
+        later = connection._idle._loop = Later(600)
+        connection._idle._look()
         assert later.timers == [pytest.approx(400, abs=30)]
-        connection.loop = Later(1001)
-        connection.timeout_keep_alive_handler()
+        connection._idle._loop = Later(1001)
+        connection._idle._look()
         assert await reader.read() == b""
 
     run(client, idle=1000, state=state)
@@ -105,11 +105,11 @@ def test_the_timer_ends_with_the_connection() -> None:
         reader, writer = await connect()
         writer.write(GET)
         assert (await answer(reader)).plain == (200, b"")
-        connection = only(state)
+        timer = only(state)._idle._timer
         writer.transport.abort()
         while state.connections:
             await asyncio.sleep(0)
-        assert connection.timeout_keep_alive_task.cancelled()
+        assert timer.cancelled()
 
     run(client, state=state)
 
@@ -135,11 +135,11 @@ def test_an_idle_connection_whose_answer_is_not_read_is_not_waited_for() -> None
         writer.write(GET)
         await answered.wait()
         connection = only(state)
-        later = connection.loop = Later(1001)
-        connection.timeout_keep_alive_handler()
+        later = connection._idle._loop = Later(1001)
+        connection._idle._look()
         assert later.timers == [1000]  # nearly all of it is to be read: whether it is, another timer looks
         connection.flow.resume_writing()  # but for the little that is no reason to wait with the next
-        connection.timeout_keep_alive_handler()
+        connection._idle._look()
         while state.connections:
             await asyncio.sleep(0)
         assert reader is not None
@@ -215,14 +215,14 @@ def test_a_client_that_reads_slowly_is_waited_for() -> None:
             while not connection.flow.write_paused:
                 await asyncio.sleep(0)
             await reader.readexactly(16 * 2**20)
-            connection._reads()
+            connection._unread._look()
             assert not connection.transport.is_closing()
-        connection.loop = Later(500)
+        connection._idle._loop = Later(500)
         await reader.readexactly(32 * 2**20)
         while connection.flow.write_paused:
             await asyncio.sleep(0)
-        connection.loop = Later(1001)
-        connection.timeout_keep_alive_handler()  # it idles since it has read
+        connection._idle._loop = Later(1001)
+        connection._idle._look()  # it idles since it has read
         assert not connection.transport.is_closing()
 
     run(client, much, idle=1000, state=state)
@@ -236,9 +236,9 @@ def test_a_client_that_has_stopped_reading_is_not() -> None:
         writer.write(GET)
         await reader.readexactly(16 * 2**20)
         connection = only(state)
-        connection._reads()  # something was read since the answer was written
+        connection._unread._look()  # something was read since the answer was written
         assert not connection.transport.is_closing()
-        connection._reads()
+        connection._unread._look()
         assert connection.transport.is_closing()
 
     run(client, much, state=state)
