@@ -110,9 +110,10 @@ class Unroll:
         """Once, before any worker starts."""
         if not store.names():
             raise SystemExit(f"No models in {store.root}. Train them with: make train  (or: python -m training run)")
-        from service.hosting import supervisor  # noqa: PLC0415 - what it imports has no business in a worker
+        from service.hosting import seams, supervisor  # noqa: PLC0415 - what they import has no business in a worker
 
         log_format.setup(settings.log_format)
+        seams.verify()
         supervisor.attend(settings.drain_seconds, settings.grace_seconds)
 
     @bentoml.on_deployment
@@ -190,11 +191,11 @@ class Unroll:
         return await self._native.predict(name, asked)
 
 
-MIDDLEWARES: Final[tuple[tuple[Any, dict[str, Any]], ...]] = (  # the innermost first
-    # At the start these layers go around all of BentoML's own middlewares, the last outermost.
-    (Outermost, {"layers": (transport.around, cross_origin(settings.cors_origins))}),
-    # Outside of all once it drains; until then in no request's way.
+MIDDLEWARES: Final[tuple[tuple[Any, dict[str, Any]], ...]] = (  # the outermost first; BentoML's own are around both
+    # Outside of everything once the worker drains; until then it does nothing.
     (Draining, {"pause": settings.drain_seconds, "grace": settings.grace_seconds, "begun": transport.early.stop}),
+    # At the start these layers go around BentoML's own middlewares, the last outermost.
+    (Outermost, {"layers": (transport.around, cross_origin(settings.cors_origins))}),
 )
 for middleware, options in MIDDLEWARES:
     Unroll.add_asgi_middleware(middleware, **options)  # type: ignore[attr-defined]  # the decorator made it a Service

@@ -5,22 +5,28 @@ prediction (benchmarks/LOG.md). `Service.add_asgi_middleware`, the public hook, 
 middleware that is added there only waits for the application's start, and then wraps the application's whole stack.
 """
 
+import signal
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import uvicorn
 from starlette.routing import BaseRoute
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service.hosting.accepting import Server
+from service.hosting.unfit import end_unfit
 
 Layer = Callable[[ASGIApp, Sequence[BaseRoute]], ASGIApp]
 """Makes of an application, which has these routes, one with a layer around it."""
 
 
 class Outermost:
-    """The middleware to add. `layers`: the innermost first. Before the start every request is answered with 503."""
+    """The middleware to add. `layers`: the innermost first. Before the start every request is answered with 503; a worker that
+    is not put together as it must be does not start."""
 
     def __init__(self, app: ASGIApp, layers: Sequence[Layer]) -> None:
         self._app, self._layers = app, layers
-        self.started = False
+        self._stack: ASGIApp | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -28,10 +34,25 @@ class Outermost:
             stack = application.middleware_stack
             for layer in self._layers:
                 stack = layer(stack, application.routes)
-            application.middleware_stack = stack
-            self.started = True
-        elif not self.started:  # keys and limits are in the layers: without them nothing is answered
+            application.middleware_stack = self._stack = stack
+
+            async def checked(message: Message) -> None:
+                if message["type"] == "lifespan.startup.complete" and (fault := self._fault(application)) is not None:
+                    end_unfit(fault)
+                await send(message)
+
+            await self._app(scope, receive, checked)
+        elif self._stack is None:  # keys and limits are in the layers: without them nothing is answered
             await send({"type": "http.response.start", "status": 503, "headers": [(b"content-length", b"0")]})
             await send({"type": "http.response.body", "body": b""})
-            return
-        await self._app(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+    def _fault(self, application: Any) -> str | None:
+        """What is not in place; None if all is."""
+        server = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
+        if isinstance(server, uvicorn.Server) and not isinstance(server, Server):
+            return f"its server is {type(server).__module__}.{type(server).__qualname__}, not unroll's"
+        if application.middleware_stack is not self._stack:
+            return "unroll's layers are not outermost, another middleware is around them"
+        return None

@@ -21,6 +21,8 @@ from circus.exc import ConflictError
 from circus.process import DEAD_OR_ZOMBIE, OTHER, Process
 from prometheus_client.multiprocess import mark_process_dead
 
+from service.hosting.unfit import UNFIT
+
 logger = logging.getLogger(__name__)
 LOOK_SECONDS: Final = 1.0
 """Between two looks at the workers, at least: one that ends as soon as it starts must not keep the machine busy."""
@@ -42,9 +44,17 @@ def attend(pause: float, grace: float) -> None:
         return OTHER if found == DEAD_OR_ZOMBIE else found
 
     def start_attended(arbiter: Any, cb: Callable[[Any], Any] | None = None) -> None:
-        if threading.current_thread() is threading.main_thread():  # signals are its business alone
-            _Attendance(arbiter, pause, grace)
-        start(arbiter, cb)
+        if threading.current_thread() is not threading.main_thread():  # it gets no signals
+            start(arbiter, cb)
+            return
+        attendance = _Attendance(arbiter, pause, grace)
+        try:
+            start(arbiter, cb)
+        except RuntimeError:  # circus says so when no worker is left
+            if not attendance.unfit:
+                raise
+        if attendance.unfit:
+            raise SystemExit(UNFIT)
 
     Arbiter.start = start_attended  # type: ignore[assignment, method-assign]
     Process.status = property(status_reaped)
@@ -53,6 +63,7 @@ def attend(pause: float, grace: float) -> None:
 class _Attendance:
     def __init__(self, arbiter: Any, pause: float, grace: float) -> None:
         self._arbiter, self._pause = arbiter, pause
+        self.unfit = False  # a worker has ended with UNFIT
         self._looked = 0.0
         for watcher in arbiter.iter_watchers():
             watcher.graceful_timeout = grace + KILL_SECONDS
@@ -104,6 +115,9 @@ class _Attendance:
     def _after_reap(self, watcher: Any, process_pid: int, exit_code: int, **_: object) -> bool:
         if not watcher.is_stopping():
             logger.error("worker %d has ended with %d", process_pid, exit_code)
+        if exit_code == UNFIT and not self.unfit:  # the next worker would end in the same way
+            self.unfit, watcher.respawn = True, False
+            os.kill(os.getpid(), signal.SIGINT)
         if exit_code < 0:  # killed: nothing is wrong with how it starts
             watcher.respawn = True
         folder = watcher.env["PROMETHEUS_MULTIPROC_DIR"]

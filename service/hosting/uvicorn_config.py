@@ -16,8 +16,8 @@ from typing import Any, Final
 
 import uvicorn
 
-from service.connection.accepting import Server
 from service.connection.protocol import Connection
+from service.hosting.accepting import Server
 
 HEADERS: Final = [("x-content-type-options", "nosniff"), ("cache-control", "no-store")]
 """On every answer, BentoML's and uvicorn's own included. Each costs half a microsecond, so none that only pages need."""
@@ -61,6 +61,7 @@ def listen(
             "http": http,
             "timeout_keep_alive": idle_seconds,
             "ws": "none",
+            "lifespan": "on",  # keys and limits are put in place in it: without it the worker ends
             "headers": HTTPS_HEADERS if tls else HEADERS,
             "proxy_headers": False,  # no route of ours asks who a client behind a proxy is
         }

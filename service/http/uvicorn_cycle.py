@@ -4,14 +4,11 @@ uvicorn's protocol keeps the request in progress as `cycle`. Some requests need 
 connection puts a stand-in there and writes the answer itself. All others use uvicorn's own cycle, with the same answers.
 """
 
-import ast
 import asyncio
-import inspect
 from collections.abc import Callable
 from typing import Final, Protocol
 
 from starlette.types import Message
-from uvicorn.protocols.http import httptools_impl
 
 from service.http.messages import CLOSE, CommonHeaders, Headers, Response, head_bytes, header_lines, response_bytes
 from service.http.routes import Route
@@ -20,7 +17,7 @@ _common: Final = CommonHeaders()
 
 
 class StandIn:
-    """What uvicorn's protocol reads and sets of its `cycle`; see `missing`."""
+    """All that uvicorn's protocol reads and sets of its `cycle`; `hosting/seams.py` checks that it is."""
 
     __slots__ = ("_finish", "_transport", "body", "disconnected", "keep_alive", "more_body", "response_complete")
     response_started: Final = False
@@ -88,14 +85,3 @@ class Direct(Protocol):
 
     def begin(self, route: Route, exchange: DirectExchange) -> None:
         """Answer it."""
-
-
-def missing() -> set[str]:
-    """Attributes that this version of uvicorn expects of `cycle` and that a stand-in lacks."""
-    protocol = ast.parse(inspect.getsource(httptools_impl.HttpToolsProtocol))
-    used = {node.attr for node in ast.walk(protocol) if isinstance(node, ast.Attribute) and _is_cycle(node.value)}
-    return {name for name in used if not hasattr(StandIn, name)}
-
-
-def _is_cycle(node: ast.expr) -> bool:
-    return isinstance(node, ast.Attribute) and node.attr == "cycle"

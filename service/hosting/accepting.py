@@ -13,6 +13,8 @@ from typing import Any, Final
 
 import uvicorn
 
+from service.hosting.unfit import end_unfit
+
 MOST: Final = 64
 MOST_TLS: Final = 8
 """So many are accepted at once beside the first, the others in the next turn, after what has been read meanwhile: fewer with
@@ -32,6 +34,9 @@ class Server(uvicorn.Server):
         self._due = False  # to look for others
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Ends the process where the application would not be told of its start, in which keys and limits are put in place."""
+        if self.config.lifespan != "on":
+            end_unfit(f"uvicorn's lifespan is {self.config.lifespan}, not on")
         make: Callable[..., asyncio.Protocol] = self.config.http_protocol_class
 
         def connection(**uvicorns: Any) -> asyncio.Protocol:

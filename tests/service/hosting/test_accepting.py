@@ -12,9 +12,9 @@ import uvicorn
 import uvloop
 from _bentoml_impl.worker.service import main  # type: ignore[import-untyped]
 
-from service.connection.accepting import MOST, Server
 from service.connection.protocol import Connection, Shared
 from service.connection.stalling import UnreadAnswers
+from service.hosting.accepting import MOST, Server
 from service.protocols.native import render_error
 from tests.service.wire import GET, LIMITS, answer, echo
 
@@ -39,6 +39,7 @@ def run(
         http: Any = partial(Connection, Shared(limits, UnreadAnswers(2**30), render_error, None, None))
         config = uvicorn.Config(echo, http=http, ws="none", lifespan="off")
         config.load()
+        config.lifespan = "on"  # which the application here does not speak
         config.ssl = context
         server = Server(config, most_connections)
         server.lifespan = config.lifespan_class(config)
