@@ -39,97 +39,97 @@ class Settings(BaseSettings):
     )
     host: str = Field(
         default_factory=_host,
-        description="Where to listen when `bentoml serve` is not told. In a container: `0.0.0.0`.",
+        description="Address to listen on unless `bentoml serve` names one. In a container: `0.0.0.0`.",
     )
-    workers: int = Field(1, ge=1, description="Processes that serve, each with all models; see docs/operations.md.")
+    workers: int = Field(
+        1, ge=1, description="Worker processes, each with all models: docs/production.md. `make serve WORKERS=2` sets it."
+    )
     runtime: Literal["auto", "onnx", "tensorflow"] = Field(
         "auto",
         description="`auto`: ONNX Runtime if the version has a translation, else TensorFlow, which is ten times slower.",
     )
     max_body_bytes: int = Field(8 * 2**20, ge=1, description="Largest request body, in bytes; beyond it 413.")
     body_seconds: float = Field(10.0, gt=0, description="How long a body may take to arrive, in seconds; beyond it 408.")
-    max_waiting_bytes: int = Field(
-        64 * 2**20, ge=1, description="Most bytes of requests that may wait for their answers, in one worker; beyond it 429."
-    )
-    max_waiting_ms: int = Field(
-        20, ge=1, description="Longest that they may take at the rate at which requests were answered lately; beyond it 429."
-    )
+    max_waiting_bytes: int = Field(64 * 2**20, ge=1, description="Most bytes of waiting requests in one worker; beyond it 429.")
+    max_waiting_ms: int = Field(20, ge=1, description="Longest estimated queueing time, from recent throughput; beyond it 429.")
     timeout_ms: int = Field(10_000, ge=1, description="Deadline of a request without `x-request-timeout-ms`; beyond it 504.")
     max_timeout_ms: int = Field(60_000, ge=1, description="Largest deadline that a request may ask for.")
     max_rows: int = Field(10_000, ge=1, description="Most rows in one request; beyond it 422.")
     max_items: int = Field(500_000, ge=1, description="Most items in one request, over all rows; beyond it 422.")
     watch_seconds: float = Field(
-        2.0, gt=0, description="How often to look at the store where its file system announces no changes, in seconds."
+        2.0, gt=0, description="Seconds between looks at the store where its file system announces no changes."
     )
     drain_seconds: float = Field(
-        5.0, ge=0, description="After SIGTERM, how long to go on answering while `/readyz` says 503, in seconds."
+        5.0, ge=0, description="Seconds after SIGTERM in which the worker answers on while `/readyz` says 503."
     )
     grace_seconds: float = Field(
         25.0,
         gt=0,
-        description="After SIGTERM, when to be out at the latest, whatever still runs, in seconds; more than the drain.",
+        description="Seconds after SIGTERM when the worker exits at the latest; more than the drain.",
     )
     log_format: Literal["text", "json"] = Field("text", description="`text`, or `json`: an object a line.")
-    access_log_sample: float = Field(0.0, ge=0, le=1, description="Share of the answers that are logged; errors are, too.")
+    access_log_sample: float = Field(
+        0.0, ge=0, le=1, description="Share of successful answers that are logged. Errors always may be."
+    )
     access_log_per_second: float = Field(
-        10.0, ge=1, description="Most lines a second about answers, and as many about errors, of one worker."
+        10.0, ge=1, description="Most log lines a second about answers, and as many about errors, of one worker."
     )
     otlp_endpoint: str | None = Field(
         None,
         validation_alias=AliasChoices("UNROLL_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"),
-        description="An OpenTelemetry collector that takes OTLP over HTTP, such as `http://127.0.0.1:4318`; unset, no traces.",
+        description="Collector that takes OTLP over HTTP, such as `http://127.0.0.1:4318`; unset, no traces.",
     )
     trace_sample: float = Field(
         0.01,
         ge=0,
         le=1,
-        description="Share of the requests that are traced where their callers do not say so in `traceparent`.",
+        description="Share of requests that are traced if their client does not decide it in `traceparent`.",
     )
-    version: str = Field("unreleased", description="What is running, for `unroll_build_info` and traces; images set it.")
-    commit: str = Field("unknown", description="The commit that it was built from, likewise.")
+    version: str = Field(
+        "unreleased", description="Version of the running software, for `unroll_build_info` and traces; images set it."
+    )
+    commit: str = Field("unknown", description="Commit of the running software, likewise.")
     keep_previous: int = Field(1, ge=0, description="Versions that `production` named before, kept loaded for a rollback.")
     compare_tolerance: float = Field(
-        0.05, gt=0, description="Two versions differ in a row when an item does by more than this, in widths of the domain."
+        0.05, gt=0, description="Two versions differ in a row if an item differs by more than this, in widths of the domain."
     )
     canary_max_errors: float = Field(0.01, gt=0, le=1, description="Share of failed requests beyond which a canary ends.")
     canary_max_differences: float = Field(0.01, gt=0, le=1, description="Share of differing rows beyond which a canary ends.")
     canary_max_tail: float = Field(3.0, gt=0, description="Times the p99 of the alias' own version beyond which a canary ends.")
-    canary_tail_floor_ms: int = Field(50, ge=0, description="A canary with a shorter p99 than this is fast enough.")
+    canary_tail_floor_ms: int = Field(
+        50, ge=0, description="A canary with a shorter p99 than this, in ms, never ends for its tail."
+    )
     keys_file: Path | None = Field(
-        None, description="API keys, one a line (docs/security.md); taken anew when it changes. None: everybody gets in."
+        None, description="API keys, one a line (docs/security.md); reread when it changes. Unset: everybody gets in."
     )
     allow_open: bool = Field(
-        False, description="Whether the service may be reachable from other machines while everybody gets in, for want of keys."
+        False, description="Let the service listen for other machines without keys, so that everybody gets in."
     )
-    open_metrics: bool = Field(False, description="Whether `/metrics` needs no key where there are keys.")
-    tls_certificate_file: Path | None = Field(
-        None, description="PEM, the chain included; taken anew when it changes. None: no TLS."
-    )
-    tls_key_file: Path | None = Field(None, description="PEM, of the certificate; not encrypted.")
-    reread_seconds: float = Field(
-        2.0, gt=0, description="How often to look whether keys or certificates have changed, in seconds."
-    )
+    open_metrics: bool = Field(False, description="Let `/metrics` answer without a key.")
+    tls_certificate_file: Path | None = Field(None, description="PEM, with its chain; reread when it changes. Unset: no TLS.")
+    tls_key_file: Path | None = Field(None, description="PEM, the certificate's key, not encrypted.")
+    reread_seconds: float = Field(2.0, gt=0, description="Seconds between looks at the files of keys and certificates.")
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
-        (), description="Origins whose pages may ask, separated by commas, such as `https://example.org`. None: no page may."
+        (), description="Origins whose pages may call, comma-separated, such as `https://example.org`. Empty: none."
     )
     max_connections: int = Field(
-        4096, ge=1, description="Most connections open at once, in one worker; beyond it 503, and beyond 1,024 more no answer."
+        4096, ge=1, description="Most open connections in one worker; beyond it 503, and beyond 1,024 more no answer."
     )
     max_header_bytes: int = Field(16_384, ge=1024, description="Most bytes of a request's line and headers; beyond it 431.")
     max_header_count: int = Field(64, ge=8, description="Most headers of a request; beyond it 431.")
     header_seconds: float = Field(
-        10.0, gt=0, description="How long headers may take to arrive, in seconds; beyond it the connection is ended."
+        10.0, gt=0, description="How long headers may take to arrive, in seconds; then the connection is closed."
     )
     idle_seconds: int = Field(75, ge=1, description="How long a connection may idle between requests, in seconds.")
     write_seconds: float = Field(
         30.0,
         gt=0,
-        description="How long a client may read nothing of an answer, in seconds; beyond it the connection is ended.",
+        description="How long a client may read nothing of an answer, in seconds; then the connection is closed.",
     )
     max_unread_bytes: int = Field(
         64 * 2**20,
         ge=1,
-        description="Most bytes of answers left unread, in one worker; beyond it who left them longest is ended.",
+        description="Most bytes of unread answers in one worker; beyond it the longest unread connection is closed.",
     )
 
     @classmethod
