@@ -10,6 +10,7 @@ import argparse
 import subprocess
 import sys
 import tempfile
+import textwrap
 import xml.etree.ElementTree as ET
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -23,7 +24,7 @@ BEGIN, END = "<!-- faults: written by python -m benchmarks.faults -->\n", "<!-- 
 WHOLE_SECONDS: Final = 8.0
 """Within which a service that has lost a worker must be whole again."""
 KILLED: Final = "a worker killed"
-COLUMNS: Final = ("fault", "requests meanwhile", "lost", "told to come back", "wrong", "slowest", "whole again after", "")
+COLUMNS: Final = ("fault", "requests", "lost", "told to come back", "wrong", "slowest", "whole again after", "")
 Row = Mapping[str, str]
 
 
@@ -67,7 +68,7 @@ def markdown(found: Sequence[Row], facts: Mapping[str, str]) -> str:
     counts = ("fault", "requests", "lost", "refused", "wrong")
     cells = [[*(row[name] for name in counts), f"{row['slowest_ms']} ms", _whole(row), row["note"]] for row in found]
     on = ", ".join(f"{name} {value}" for name, value in facts.items())
-    return f"{table(COLUMNS, cells)}\n\nMeasured on: {on}.\n"
+    return f"{table(COLUMNS, cells)}\n\n{textwrap.fill(f'Measured on: {on}.', 140)}\n"
 
 
 def _whole(row: Row) -> str:

@@ -47,7 +47,7 @@ def test_a_frozen_worker_delays_its_own_connections_and_loses_nothing(service: S
     held = [o for o in load.outcomes if o.due < thawed < o.due + o.took]
     assert held  # or nobody noticed, and nothing was shown
     whole = max(o.due + o.took - thawed for o in held)
-    note = "time from SIGCONT; requests on the frozen worker's connections wait for it, new connections go to the other"
+    note = "counted from SIGCONT; new connections go to the other"
     report(f"a worker frozen for {thawed - load.fault_at:.1f} s (SIGSTOP, SIGCONT)", load, whole, note)
 
 
@@ -60,4 +60,4 @@ def test_told_to_end_under_load_it_loses_nothing_that_came_while_it_was_ready(se
     out = time.monotonic() - load.fault_at
     assert set(load.statuses) == {200}
     assert load.toll.wrong == 0
-    report("told to end (SIGTERM)", load, None, f"out after {out:.1f} s, of which 1 s is the pause set for this test")
+    report("told to end (SIGTERM)", load, None, f"out after {out:.1f} s; 1 s of it is the drain")
