@@ -15,7 +15,8 @@ from bentoml.models import BentoModel
 from contract.store import ModelStore
 from contract.topologies import TopologyName
 from service.connection.limits import ConnectionLimits, raise_open_files
-from service.connection.protocol import Connection, Shared
+from service.connection.protocol import Connection
+from service.connection.shared import Shared
 from service.connection.stalling import UnreadAnswers
 from service.engine.engine import Engine
 from service.engine.switch_interval import LOOP_SECONDS
@@ -193,7 +194,7 @@ class Unroll:
 
 MIDDLEWARES: Final[tuple[tuple[Any, dict[str, Any]], ...]] = (  # the outermost first; BentoML's own are around both
     # Outside of everything once the worker drains; until then it does nothing.
-    (Draining, {"pause": settings.drain_seconds, "grace": settings.grace_seconds, "begun": transport.early.stop}),
+    (Draining, {"pause": settings.drain_seconds, "grace": settings.grace_seconds, "begun": transport.answer_through_asgi}),
     # At the start these layers go around BentoML's own middlewares, the last outermost.
     (Outermost, {"layers": (transport.around, cross_origin(settings.cors_origins))}),
 )

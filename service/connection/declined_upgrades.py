@@ -14,7 +14,7 @@ CALLBACKS: Final = ("on_message_begin", "on_url", "on_header", "on_headers_compl
 
 
 class DeclinedUpgrades:
-    """Of one connection: feeds its parser, and goes on behind each head that offers an upgrade."""
+    """Of one connection: parses on behind each head that offers an upgrade."""
 
     def __init__(self) -> None:
         self._framing = b""
@@ -28,18 +28,21 @@ class DeclinedUpgrades:
         """These headers offer an upgrade."""
         self._framing = framing(headers)
 
-    def feed(self, connection: Any, data: bytes) -> None:
-        """Parse all of `data`. Raises httptools.HttpParserError."""
-        rest, lines = memoryview(data), b""
+    def go_on(self, connection: Any, rest: memoryview) -> bool:
+        """Parse what follows such a head. Whether it is HTTP."""
+        lines, self._framing = self._framing, b""
         while rest or lines:
             try:
                 if lines:
                     connection.parser = parser_behind_head(connection, lines)
                 connection.parser.feed_data(rest)
-                return
+                break
             except httptools.HttpParserUpgrade as upgrade:
                 rest = rest[upgrade.args[0] :]
                 lines, self._framing = self._framing, b""
+            except httptools.HttpParserError:
+                return False
+        return True
 
 
 def framing(headers: Sequence[tuple[bytes, bytes]]) -> bytes:

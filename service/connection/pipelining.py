@@ -37,8 +37,8 @@ class UnparsedPieces:
         self._pieces = deque[bytes]()
 
     def needed(self, data: bytes) -> bool:
-        """Whether `data` could hold more requests than may be parsed at once."""
-        return bool(self._pipeline) or (len(data) > PIECE and data.count(b"\r") > MANY)
+        """Whether `data`, of more than PIECE bytes, could hold more requests than may be parsed at once."""
+        return data.count(b"\r") > MANY
 
     def add(self, data: bytes) -> None:
         self._pieces.extend(data[at : at + PIECE] for at in range(0, len(data), PIECE))

@@ -6,7 +6,7 @@ nothing. Each limit is an object of its own in this room; this class tells them 
 
 import asyncio
 from functools import partial
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import httptools
 from uvicorn._types import ASGI3Application
@@ -16,30 +16,21 @@ from service.connection.declined_upgrades import DeclinedUpgrades
 from service.connection.early_answers import RefusedRequest
 from service.connection.head_size import HeadSize
 from service.connection.idle_timeout import IdleTimeout
-from service.connection.limits import SPARE, ConnectionLimits
-from service.connection.pipelining import Flow, UnparsedPieces
-from service.connection.stalling import StallTimer, UnreadAnswer, UnreadAnswers
+from service.connection.limits import SPARE
+from service.connection.pipelining import PIECE, Flow, UnparsedPieces
+from service.connection.shared import Shared
+from service.connection.stalling import StallTimer, UnreadAnswer
 from service.errors import NotHTTP, UnrollError
 from service.http.early_refusal import EarlyRefusal, Refusal
 from service.http.headers import TRAILERS
-from service.http.messages import CLOSE, ErrorRenderer, response_bytes
+from service.http.messages import CLOSE, response_bytes
 from service.http.routes import Route
 from service.http.too_many_connections import TooMany
-from service.http.uvicorn_cycle import Direct, DirectExchange, StandIn
+from service.http.uvicorn_cycle import DirectExchange, StandIn
 from service.telemetry import metrics
 
 LINGER: Final = 1.0
 """Seconds for which a connection stays open after a refusal, so that the client can read it; what arrives is dropped."""
-
-
-class Shared(NamedTuple):
-    """What all connections of a worker share. None: nothing is refused early, or answered directly."""
-
-    limits: ConnectionLimits
-    unread: UnreadAnswers
-    render_error: ErrorRenderer
-    early: EarlyRefusal | None
-    direct: Direct | None
 
 
 class _HeadRefused(Exception):
@@ -93,30 +84,26 @@ class Connection(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._refused is not None:
             return
-        if self._unparsed.needed(data):
+        if self.pipeline or (len(data) > PIECE and self._unparsed.needed(data)):
             self._unparsed.add(data)
             self._parse_on()
             return
         before, head = self.cycle, self._head
-        early = self._early if self._early is not None and self._early.full and not head.reading and self._between else None
+        early = self._overloaded if not head.reading and self._between else None
         if early is not None and not self.flow.write_paused and (refusal := early.again(data)) is not None:
             self._idle.end()
             self._owed.stop()
             self._refuse_early(early, refusal, more_body=False)
             return
         head.read_begins(len(data))
-        try:
-            self._upgrades.feed(self, data)
-        except httptools.HttpParserError:
-            self._refuse(self._refused or NotHTTP("expected a request of HTTP/1.1; received something else."))
+        self._parse(data)
         if self._taken is not None:
             self._begin(*self._taken)
         cycle: Any = self.cycle
         if early is not None and cycle is not before and isinstance(cycle, RefusedRequest) and not cycle.more_body:
             early.learn(data, cycle.refusal)
         if self._refused is None and (head.reading or (cycle is not None and cycle.more_body)):
-            error = head.read_ends(len(data))
-            if error is not None:
+            if (error := head.read_ends(len(data))) is not None:
                 self._refuse(error)
             elif head.reading and not self.pipeline:  # else the rest may be here, unparsed
                 self._owed.start()
@@ -124,12 +111,13 @@ class Connection(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         self._head.head_begins()
         self._idle.end()  # not for any byte that comes: blank lines are no request (RFC 9112, 2.2)
-        if self.cycle is not None:  # if anything stalled, it was the body before
+        if self._owed.timer is not None and self.cycle is not None:  # the body before is complete
             self._owed.stop()
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        self._owed.stop()
+        if self._owed.timer is not None:
+            self._owed.stop()
         self._refused = self._head.head_ends(self.url, self.headers)
         if self._refused is not None:
             raise _HeadRefused
@@ -175,7 +163,6 @@ class Connection(HttpToolsProtocol):
             self._unfinished()
 
     def pause_writing(self) -> None:
-        """The client has not read what was written."""
         super().pause_writing()
         self._unread.begins(self.transport)
 
@@ -195,6 +182,12 @@ class Connection(HttpToolsProtocol):
         return cycle is None or (cycle.response_complete and not cycle.more_body)
 
     @property
+    def _overloaded(self) -> EarlyRefusal | None:
+        """What refuses requests early, while too much waits."""
+        early = self._early
+        return early if early is not None and early.admission.full and not early.stopped else None
+
+    @property
     def _plain(self) -> bool:
         """Whether the request whose head is here can do without uvicorn's cycle: HTTP/1.1, kept alive, no upgrade, nothing
         expected, a client that reads, and no earlier request that waits."""
@@ -210,11 +203,10 @@ class Connection(HttpToolsProtocol):
 
     def _answer_early(self) -> bool:
         """Refuse the request whose head is here, if that can be done here. Whether it was done."""
-        early = self._early
-        if early is None or not early.full or not self._plain:
+        early = self._overloaded
+        if early is None or not self._plain:
             return False
-        refusal = early.early(self.parser.get_method(), self.url, self.headers)
-        if refusal is not None:
+        if (refusal := early.early(self.parser.get_method(), self.url, self.headers)) is not None:
             self._refuse_early(early, refusal, more_body=True)
         return refusal is not None
 
@@ -245,6 +237,17 @@ class Connection(HttpToolsProtocol):
             self.headers = TRAILERS
             if exchange.body:
                 super().on_body(exchange.body)
+
+    def _parse(self, data: bytes) -> None:
+        try:
+            self.parser.feed_data(data)
+            right = True
+        except httptools.HttpParserUpgrade as upgrade:
+            right = self._upgrades.go_on(self, memoryview(data)[upgrade.args[0] :])
+        except httptools.HttpParserError:
+            right = False
+        if not right:
+            self._refuse(self._refused or NotHTTP("expected a request of HTTP/1.1; received something else."))
 
     def _parse_on(self) -> None:
         while (piece := self._unparsed.next()) is not None:

@@ -15,21 +15,17 @@ class StallTimer:
 
     def __init__(self, loop: asyncio.AbstractEventLoop, seconds: float, expired: Callable[[], None]) -> None:
         self._loop, self._seconds, self._expired = loop, seconds, expired
-        self._timer: asyncio.TimerHandle | None = None
-
-    @property
-    def running(self) -> bool:
-        return self._timer is not None
+        self.timer: asyncio.TimerHandle | None = None  # while it runs
 
     def start(self) -> None:
         """Unless it runs."""
-        if self._timer is None:
-            self._timer = self._loop.call_later(self._seconds, self._expired)
+        if self.timer is None:
+            self.timer = self._loop.call_later(self._seconds, self._expired)
 
     def stop(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer = None
 
     def close(self) -> None:
         """For good, without a reference to the callback."""

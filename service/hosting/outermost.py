@@ -9,7 +9,7 @@ import signal
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import uvicorn
+import uvicorn.server
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -51,7 +51,7 @@ class Outermost:
     def _fault(self, application: Any) -> str | None:
         """What is not in place; None if all is."""
         server = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
-        if isinstance(server, uvicorn.Server) and not isinstance(server, Server):
+        if isinstance(server, uvicorn.server.Server) and not isinstance(server, Server):
             return f"its server is {type(server).__module__}.{type(server).__qualname__}, not unroll's"
         if application.middleware_stack is not self._stack:
             return "unroll's layers are not outermost, another middleware is around them"

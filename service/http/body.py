@@ -19,11 +19,9 @@ class BodyLimits(NamedTuple):
     most_bytes: int
     seconds: float  # for the whole body to arrive
 
-    def check(self, size: int, received: str = "more") -> None:
-        """Raises BodyTooLarge."""
-        if size > self.most_bytes:
-            detail = f"expected a body of at most {self.most_bytes} bytes; received {received}."
-            raise BodyTooLarge(f"{detail} Send the rows in several requests.", max_body_bytes=self.most_bytes)
+    def too_large(self, received: str) -> BodyTooLarge:
+        detail = f"expected a body of at most {self.most_bytes} bytes; received {received}. Send the rows in several requests."
+        return BodyTooLarge(detail, max_body_bytes=self.most_bytes)
 
 
 async def read(exchange: Exchange, limits: BodyLimits, ticket: Ticket) -> bytes | Overloaded:
@@ -42,7 +40,8 @@ async def _read(exchange: Exchange, limits: BodyLimits, ticket: Ticket) -> bytes
         if message["type"] == "http.disconnect":
             raise CallerGone
         chunk = message.get("body", b"")
-        limits.check(ticket.size + len(chunk))
+        if ticket.size + len(chunk) > limits.most_bytes:
+            raise limits.too_large("more")
         if (refusal := ticket.hold(len(chunk))) is not None:
             return refusal
         chunks.append(chunk)

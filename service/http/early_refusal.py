@@ -57,23 +57,14 @@ class EarlyRefusal:
         refusals: Refusals,
         most_bytes: int,
     ) -> None:
-        self._routes, self._admission, self._guard, self._log, self._ids = routes, admission, guard, log, ids
+        self._routes, self.admission, self._guard, self._log, self._ids = routes, admission, guard, log, ids
         self._refusals, self._most_bytes = refusals, most_bytes
-        self.stopped = False
+        self.stopped = False  # the transport refuses: middlewares around it change each answer
         self.hold = refusals.hold
         self._known: dict[bytes, Asked] = {}  # by all bytes of the head
         self._start: tuple[Response | None, object, bytes] = None, None, b""  # of an answer, up to its id
         self._rendered: Callable[[Any, UnrollError], Response] = lru_cache(4)(lambda render, error: render(error))
         # admission repeats one refusal for a while: it is rendered once
-
-    @property
-    def full(self) -> bool:
-        """Whether `early` may have something to refuse."""
-        return self._admission.full and not self.stopped
-
-    def stop(self) -> None:
-        """Leave every refusal to the transport: from now on middlewares around it change each answer."""
-        self.stopped = True
 
     def early(self, method: bytes, target: bytes, headers: Sequence[tuple[bytes, bytes]]) -> Refusal | None:
         """The refusal of a request whose headers are read; None if the transport must judge it. Raises nothing: the parser
@@ -106,7 +97,7 @@ class EarlyRefusal:
 
     def _asked(self, method: bytes, target: bytes, headers: Sequence[tuple[bytes, bytes]]) -> Asked | None:
         """None for what is not to be refused here."""
-        route = self._routes.prediction(method, target)
+        route = self._routes.predictions.get(target) if method == b"POST" else None
         if route is None:
             return None
         stated = dict(headers)
@@ -122,7 +113,7 @@ class EarlyRefusal:
 
     def _refusal(self, asked: Asked) -> Refusal | None:
         begun, (route, stated, size) = time.perf_counter(), asked
-        error = self._admission.refusal(size)
+        error = self.admission.refusal(size)
         if error is None:
             return None
         try:

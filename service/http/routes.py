@@ -44,7 +44,7 @@ class Routes:
     def __init__(self) -> None:
         self._exact: dict[str, Route] = {}
         self._patterns: list[tuple[Pattern[str], Route]] = []
-        self._predictions: dict[bytes, Route] = {}
+        self.predictions: dict[bytes, Route] = {}  # by the target of their request line; all are POST
 
     def add(self, *routes: Route) -> None:
         for route in routes:
@@ -53,11 +53,7 @@ class Routes:
             else:
                 self._exact[route.path] = route
                 if (route.method, route.scope) == ("POST", "predict"):
-                    self._predictions[route.path.encode()] = route
-
-    def prediction(self, method: bytes, target: bytes) -> Route | None:
-        """The route of a prediction, from the raw request line; None for every other request."""
-        return self._predictions.get(target) if method == b"POST" else None
+                    self.predictions[route.path.encode()] = route
 
     def find(self, path: str) -> tuple[Route, Mapping[str, str]] | None:
         """The route, and the values of its path's parameters."""

@@ -66,7 +66,11 @@ class Transport:
 
     def direct(self, method: bytes, target: bytes) -> Route | None:
         """The route of a request that may be answered directly; None for every other request."""
-        return None if self.early.stopped else self._routes.prediction(method, target)
+        return self._routes.predictions.get(target) if method == b"POST" and not self.early.stopped else None
+
+    def answer_through_asgi(self) -> None:
+        """From now on no answer passes by the middlewares that are around the transport."""
+        self.early.stopped = True
 
     def begin(self, route: Route, exchange: DirectExchange) -> None:
         """Answer a request that arrived whole, as soon as it is known whether it is alone."""
@@ -165,7 +169,8 @@ class Transport:
         if route.method != "POST":
             return await route.handle(Request(b"", Caller(deadline, exchange.gone, trace), path, key))
         announced = announced_bytes(headers)
-        limits.body.check(announced or 0, f"{announced}")  # before a byte of it is read
+        if announced is not None and announced > limits.body.most_bytes:  # before a byte of it is read
+            raise limits.body.too_large(f"{announced}")
         check_content_type(headers)
         if route.scope == "predict":  # an admin's request is needed most when too much waits
             refusal = self._admission.refusal(announced)
@@ -176,7 +181,8 @@ class Transport:
             if here is None:
                 content = await body.read(exchange, limits.body, ticket)
             else:
-                limits.body.check(len(here))
+                if len(here) > limits.body.most_bytes:
+                    raise limits.body.too_large("more")
                 content = ticket.hold(len(here)) or here
             if isinstance(content, Overloaded):
                 return content

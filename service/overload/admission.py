@@ -39,16 +39,12 @@ class Admission:
         self._most_bytes, self._most_seconds, self._clock = most_bytes, most_seconds, clock
         self._held = 0  # bytes of requests that are here, in part or whole, until answered; what is announced takes no memory
         self._waiting, self._requests = 0, 0  # work that arrived and waits for its answer, and in how many requests
-        self._rate: float | None = None  # work done a second
+        self._rate = math.inf  # work done a second; not known yet
+        self.full = False  # whether what waits takes longer than it should; else nothing is refused for that reason
         self._since, self._busy, self._answered = 0.0, 0.0, 0  # of the rate's window: seconds with something to do
         self._over: float | None = None  # since when the limit has been passed
         self._strict_until = -math.inf
         self._refusals: dict[str, tuple[float, Overloaded]] = {}  # reason -> until when to repeat it
-
-    @property
-    def full(self) -> bool:
-        """Whether what waits takes longer than it should. Else nothing is refused for that reason."""
-        return self._waiting > self._most_seconds * (self._rate or math.inf)
 
     @property
     def waiting_requests(self) -> int:
@@ -83,6 +79,7 @@ class Admission:
             self._since = self._clock()
         self._waiting += size + EACH
         self._requests += 1
+        self.full = self._waiting > self._most_seconds * self._rate
 
     def give_up(self, size: int) -> None:
         """The rest of a body, of which `size` bytes are held, will not come."""
@@ -97,7 +94,7 @@ class Admission:
         busy = self._busy + now - self._since
         if busy > WINDOW:
             rate = self._answered / busy
-            self._rate = rate if self._rate is None else 0.5 * (self._rate + rate)
+            self._rate = rate if self._rate == math.inf else 0.5 * (self._rate + rate)
             self._since, self._busy, self._answered = now, 0.0, 0
         self._waits_no_more(work, now)
 
@@ -116,6 +113,7 @@ class Admission:
     def _waits_no_more(self, work: int, now: float) -> None:
         self._waiting -= work
         self._requests -= 1
+        self.full = self._waiting > self._most_seconds * self._rate
         if not self._requests:
             self._busy += now - self._since
 
@@ -132,7 +130,7 @@ class Admission:
 
     def _seconds(self, waiting: int) -> float:
         """In which so much work is done."""
-        return waiting / self._rate if self._rate else 0.0
+        return waiting / self._rate
 
     def _fits(self, size: int, so_far: int) -> bool:
         """Small bodies, and one that has nobody beside it, always do."""

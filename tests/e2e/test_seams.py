@@ -20,10 +20,11 @@ sys.modules["uvicorn"].__class__ = Deaf
 """
 """As if BentoML no longer asked uvicorn's module for the class that the service has put there."""
 NO_LIFESPAN = """
-import uvicorn.config
+import functools, uvicorn.config
 
 made = uvicorn.config.Config.__init__
 
+@functools.wraps(made)
 def make(self, *arguments, **options):
     made(self, *arguments, **options | {"lifespan": "off"})
 

@@ -11,7 +11,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.server import ServerState
 
 from service.connection.limits import ConnectionLimits
-from service.connection.protocol import Connection, Shared
+from service.connection.protocol import Connection
+from service.connection.shared import Shared
 from service.connection.stalling import UnreadAnswers
 from service.http.early_refusal import EarlyRefusal
 from service.http.uvicorn_cycle import Direct

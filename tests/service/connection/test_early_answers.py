@@ -122,7 +122,7 @@ def test_of_what_comes_in_one_turn_no_more_is_let_in_than_there_is_room_for() ->
         statuses = Counter([(await each).status for each in answers])
         assert statuses[200] + statuses[429] == clients
         assert 0 < statuses[200] < clients
-        assert not served.early.full
+        assert not served.admission.full
 
     run(client, served.app(), LIMITS._replace(connections=clients), early=served.early)
 

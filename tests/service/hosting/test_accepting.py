@@ -12,7 +12,8 @@ import uvicorn
 import uvloop
 from _bentoml_impl.worker.service import main  # type: ignore[import-untyped]
 
-from service.connection.protocol import Connection, Shared
+from service.connection.protocol import Connection
+from service.connection.shared import Shared
 from service.connection.stalling import UnreadAnswers
 from service.hosting.accepting import MOST, Server
 from service.protocols.native import render_error

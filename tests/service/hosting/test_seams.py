@@ -27,7 +27,7 @@ def test_all_fit_the_libraries_that_are_installed() -> None:
         (httptools_impl, "STATUS_LINE", r"uvicorn \S+, which lacks STATUS_LINE: `STATUS_LINE` is read"),
         (Server, "handle_exit", r"uvicorn \S+, which lacks handle_exit: `Server` is replaced"),
         (Arbiter, "manage_watchers", r"circus \S+, which lacks manage_watchers: `Arbiter.start`"),
-        (mmap_dict, "_INITIAL_MMAP_SIZE", r"prometheus_client \S+, which lacks _INITIAL_MMAP_SIZE: many values"),
+        (mmap_dict, "_INITIAL_MMAP_SIZE", r"prometheus_client \S+, which lacks _INITIAL_MMAP_SIZE: counts are"),
     ],
 )
 def test_a_name_that_a_library_no_longer_has_is_told(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, told: str) -> None:
@@ -53,7 +53,7 @@ def test_a_cycle_without_what_a_stand_in_sets_is_told(monkeypatch: pytest.Monkey
 
 def test_a_container_without_an_address_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(BentoMLContainer, "http", object())
-    with pytest.raises(DoesNotFit, match=r"lacks http\.host: the address"):
+    with pytest.raises(DoesNotFit, match=r"lacks http\.host: its address"):
         verify()
 
 

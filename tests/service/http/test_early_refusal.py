@@ -153,7 +153,7 @@ def test_only_who_may_get_in_is_told_that_too_much_waits(tmp_path: Path) -> None
 
 def test_once_it_drains_every_request_goes_the_usual_way() -> None:
     served = Served()
-    served.early.stop()
+    served.transport.answer_through_asgi()
 
     async def client(connect: Connect) -> None:
         reader, writer = await connect()

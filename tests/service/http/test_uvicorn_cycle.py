@@ -116,7 +116,7 @@ def test_where_uvicorn_logs_requests_or_the_service_drains_all_go_through() -> N
         assert (await answer(reader)).plain == (200, b"abc")
 
     draining = Served()
-    draining.transport.early.stop()
+    draining.transport.answer_through_asgi()
     assert draining.run(client) == ["through"]
     assert Served().run(client, access_log=True) == ["through"]
 
