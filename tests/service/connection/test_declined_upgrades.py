@@ -2,8 +2,10 @@
 
 import asyncio
 
+import httptools
 import pytest
 
+from service.connection.declined_upgrades import DeclinedUpgrades, framing
 from tests.service.wire import GET, Connect, answer, run
 
 
@@ -70,3 +72,49 @@ def test_a_request_without_a_body_that_offers_an_upgrade_is_followed_by_the_next
         assert [(await answer(reader)).plain for _ in range(4)] == [(200, b"")] * 4
 
     run(client)
+
+
+class Callbacks:
+    """Notes what the parser reports."""
+
+    def __init__(self) -> None:
+        self.parser, self.told = httptools.HttpRequestParser(self), list[bytes]()
+
+    def on_message_begin(self) -> None:
+        self.told.append(b"begin")
+
+    def on_url(self, url: bytes) -> None:
+        self.told.append(url)
+
+    def on_header(self, _name: bytes, _value: bytes) -> None:
+        pass
+
+    def on_headers_complete(self) -> None:
+        pass
+
+    def on_body(self, body: bytes) -> None:
+        self.told.append(body)
+
+    def on_message_complete(self) -> None:
+        self.told.append(b"end")
+
+
+def test_behind_a_declined_upgrade_come_its_body_and_the_next_request() -> None:
+    upgrades, connection = DeclinedUpgrades(), Callbacks()
+    upgrades.head_ends([(b"upgrade", b"h2c"), (b"content-length", b"3")])
+    assert upgrades.body_to_come
+    assert upgrades.go_on(connection, memoryview(b"abcGET /next HTTP/1.1\r\n\r\n"))
+    assert not upgrades.body_to_come
+    assert connection.told == [b"abc", b"end", b"begin", b"/next", b"end"]
+
+
+def test_a_body_that_cannot_be_is_not_http() -> None:
+    upgrades = DeclinedUpgrades()
+    upgrades.head_ends([(b"transfer-encoding", b"chunked")])
+    assert not upgrades.go_on(Callbacks(), memoryview(b"no chunk\r\n"))
+
+
+def test_no_body_is_announced_by_a_length_of_nothing() -> None:
+    assert framing([(b"content-length", b" 00 ")]) == b""
+    assert framing([(b"host", b"x")]) == b""
+    assert framing([(b"content-length", b"3")]) == b"content-length: 3\r\n"

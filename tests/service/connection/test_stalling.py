@@ -2,7 +2,8 @@ from typing import Any
 
 from prometheus_client import REGISTRY
 
-from service.connection.stalling import UnreadAnswers
+from service.connection.stalling import StallTimer, UnreadAnswer, UnreadAnswers
+from tests.service.timers import Timers
 
 
 class Client:
@@ -54,3 +55,59 @@ def test_what_was_read_is_not_counted() -> None:
     unread.look(other)
     assert not slow.ended
     assert not unread.look(slow)  # nothing since it was last asked for
+
+
+def test_a_client_that_owes_too_long_expires_and_one_that_pays_does_not() -> None:
+    loop: Any = Timers()
+    expired = list[float]()
+    owed = StallTimer(loop, 10, lambda: expired.append(loop.now))
+    owed.start()
+    loop.pass_time(6)
+    owed.start()  # it runs already
+    owed.stop()
+    loop.pass_time(20)
+    owed.start()
+    loop.pass_time(20)
+    assert expired == [36]
+
+
+def test_a_closed_timer_neither_runs_nor_keeps_its_callback() -> None:
+    loop: Any = Timers()
+    expired = list[float]()
+    owed = StallTimer(loop, 10, lambda: expired.append(loop.now))
+    owed.start()
+    owed.close()
+    owed.start()
+    loop.pass_time(30)
+    assert expired == []
+
+
+def test_a_client_that_reads_slowly_is_waited_for_and_one_that_reads_nothing_is_not() -> None:
+    loop: Any = Timers()
+    client: Any = Client(100)
+    expired = list[float]()
+    unread = UnreadAnswer(loop, 10, UnreadAnswers(10**6), lambda: expired.append(loop.now))
+    unread.begins(client)
+    for left in (60, 30):
+        client.left = left
+        loop.pass_time(10)
+    assert expired == []
+    unread.begins(client)  # it has begun already
+    loop.pass_time(10)
+    assert expired == [30]
+
+
+def test_a_client_that_has_read_everything_is_not_looked_at() -> None:
+    loop: Any = Timers()
+    client: Any = Client(100)
+    expired = list[float]()
+    all_unread = UnreadAnswers(10**6)
+    unread = UnreadAnswer(loop, 10, all_unread, lambda: expired.append(loop.now))
+    unread.begins(client)
+    unread.ends()
+    loop.pass_time(30)
+    assert (expired, all_unread._bytes) == ([], 0)
+    unread.begins(client)
+    unread.close()
+    loop.pass_time(30)
+    assert (expired, all_unread._bytes) == ([], 0)
