@@ -25,7 +25,7 @@ from benchmarks.load.step import Objective, Served, offer, serving
 from benchmarks.report.capacity_page import html
 from benchmarks.report.capacity_statement import comparison, statement
 from benchmarks.servers import machine
-from loadtests.target import ROOT
+from loadtests.processes import ROOT
 
 SHARES: Final = (0.1, 0.25, 0.5, 0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0)
 """Of a repeat's own sustained rate."""

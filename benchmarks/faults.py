@@ -18,7 +18,7 @@ from typing import Final
 
 from benchmarks.report.results_page import table
 from benchmarks.servers import machine
-from loadtests.target import ROOT
+from loadtests.processes import ROOT
 
 BEGIN, END = "<!-- faults: written by python -m benchmarks.faults -->\n", "<!-- faults: end -->"
 WHOLE_SECONDS: Final = 8.0

@@ -32,8 +32,9 @@ from benchmarks.load.outcomes import summary
 from benchmarks.servers import machine
 from benchmarks.servers.model import model_folder
 from benchmarks.servers.payloads import ITEMS, of_rows, rows_body, rows_items
-from benchmarks.servers.running import Server, ask, check, running
+from benchmarks.servers.running import Server, check, running
 from benchmarks.servers.targets import unroll
+from loadtests.client import ask
 
 FACTORS = (0.8, 2.0, 5.0)
 CONNECTIONS = 1024
@@ -77,7 +78,7 @@ def _warm_up(server: Server, body: bytes, folder: Path) -> bytes:
     (folder / "body").write_bytes(body)
     for connections in (*CAPACITY_CONNECTIONS, 1):  # the last finds nobody waiting
         wrk.run(server.url, connections, 2, folder / "body")
-    _, expected = ask(server.port, "POST", server.target.path, body)
+    _, expected = ask(server.url, "POST", body)
     (folder / "expected").write_bytes(expected)
     for connections in CAPACITY_CONNECTIONS:
         checked = wrk.run(server.url, connections, 1, folder / "body", folder / "expected")

@@ -24,9 +24,9 @@ from pathlib import Path
 
 from benchmarks.load import wrk
 from benchmarks.load.command import interruptible
-from benchmarks.servers.running import ask
 from benchmarks.servers.targets import SEQUENCES, models_folder
-from loadtests.target import ROOT, end, free_port, why_not_ready
+from loadtests.client import ask, why_not_ready
+from loadtests.processes import ROOT, bentoml_serve, end, free_port, process, start, wait
 
 PAUSE = 5.0
 """Seconds that an instance answers on: the service's default."""
@@ -68,15 +68,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def measure(requests: int, connections: int) -> int:
     with tempfile.TemporaryDirectory(prefix="rolling-") as name, ExitStack() as stack:
         folder, ports = Path(name), (free_port(), free_port())
-        instances = [start(folder / "0", ports[0])]
+        instances = list[subprocess.Popen[bytes]]()
         stack.callback(end_all, instances)
-        wait_until_ready(ports[0])
+        start_instance(folder / "0", ports[0], instances)
         port = stack.enter_context(nginx(folder, ports))
         switch = Switch(folder / "two", ports)
         stack.enter_context(switch)
         body, expected = folder / "body.json", folder / "expected.json"
         body.write_bytes(SEQUENCES)
-        expected.write_bytes(ask(port, "POST", PATH, SEQUENCES)[1])
+        expected.write_bytes(ask(f"http://127.0.0.1:{port}{PATH}", "POST", SEQUENCES).body)
         done, failed, wrong, replaced, busy = 0, 0, 0, 0, 0.0
         while done < requests or replaced < 2:
             took: list[float] = []
@@ -125,60 +125,39 @@ def end_all(instances: list[subprocess.Popen[bytes]]) -> None:
 
 
 def replace(folder: Path, ports: tuple[int, int], instances: list[subprocess.Popen[bytes]]) -> float:
-    """Start a new instance, and end the old one once it is ready. -> seconds."""
+    """Start a new instance, and end the old one once the new one is ready. -> seconds."""
     begun = time.monotonic()
     number = len(instances)
-    instances.append(start(folder / str(number), ports[number % 2]))
-    wait_until_ready(ports[number % 2])
+    start_instance(folder / str(number), ports[number % 2], instances)
     os.kill(instances[number - 1].pid, signal.SIGTERM)
     instances[number - 1].wait(PATIENCE)
     return time.monotonic() - begun
 
 
-def start(home: Path, port: int) -> subprocess.Popen[bytes]:
-    """An instance with a home of its own, as in a container: `bentoml serve` empties the metrics folder that it finds there."""
+def start_instance(home: Path, port: int, instances: list[subprocess.Popen[bytes]]) -> None:
+    """Add a ready instance. Its home is its own, as in a container: `bentoml serve` empties the metrics folder in it."""
     home.mkdir()
     (home / "models").symlink_to(models_folder())
-    environ = {
+    more = {
         "BENTOML_HOME": str(home),
         "UNROLL_DRAIN_SECONDS": str(PAUSE),
         "BENTOML_DO_NOT_TRACK": "True",
         "TF_CPP_MIN_LOG_LEVEL": "2",
         "PYTHONPATH": str(ROOT),
     }
-    command = [str(Path(sys.executable).with_name("bentoml")), "serve", "service.app:Unroll"]
-    with (home / "log").open("wb") as output:
-        return subprocess.Popen(
-            [*command, "--host", "127.0.0.1", "--port", str(port)],
-            cwd=ROOT,
-            env={**os.environ, **environ},
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-
-
-def wait_until_ready(port: int) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while why := why_not_ready(f"http://127.0.0.1:{port}"):
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"not ready within {PATIENCE:.0f} s: {why}")
-        time.sleep(0.1)
+    instances.append(start(bentoml_serve(port), home / "log", more))
+    wait(instances[-1], home / "log", lambda: why_not_ready(f"http://127.0.0.1:{port}"), PATIENCE)
 
 
 @contextmanager
 def nginx(folder: Path, ports: tuple[int, int]) -> Iterator[int]:
-    """Its port."""
+    """The port of an nginx that sends to one of `ports`."""
     port = free_port()
-    conf = folder / "nginx.conf"
+    conf, log = folder / "nginx.conf", folder / "nginx.log"
     conf.write_text(CONF.format(folder=folder, ports=ports, port=port))
-    process = subprocess.Popen(["nginx", "-p", str(folder), "-c", str(conf)], start_new_session=True)
-    try:
-        wait_until_ready(port)
+    with process(["nginx", "-p", str(folder), "-c", str(conf)], log) as own:
+        wait(own, log, lambda: why_not_ready(f"http://127.0.0.1:{port}"), PATIENCE)
         yield port
-    finally:
-        end(process)
 
 
 if __name__ == "__main__":

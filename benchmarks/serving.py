@@ -24,9 +24,10 @@ from benchmarks.report.results import SUSTAINED, Results, Start
 from benchmarks.servers import machine, realistic
 from benchmarks.servers.model import model_folder
 from benchmarks.servers.payloads import rows_body, rows_items
-from benchmarks.servers.running import Server, alone, ask, check, running
+from benchmarks.servers.running import Server, alone, check, running
 from benchmarks.servers.targets import ECHO, IDLE, OURS, TARGETS, Target, environ
-from loadtests.target import ROOT
+from loadtests.client import ask
+from loadtests.processes import ROOT
 
 BEFORE, SUSTAINED_SECONDS = 60, 20
 LARGE_CONNECTIONS = (1, 2, 4)
@@ -125,7 +126,7 @@ def _large(server: Server, folder: Path, results: Results) -> None:
     """Requests of 1,000 rows, each answer compared in the first pass."""
     body, expected = folder / "large", folder / "large-expected"
     body.write_bytes(rows_body(1000))
-    _, answer = ask(server.port, "POST", server.target.path, body.read_bytes())
+    _, answer = ask(server.url, "POST", body.read_bytes())
     check(answer, [item for row in rows_items(1000) for item in row])
     expected.write_bytes(answer)
     for number in LARGE_CONNECTIONS:

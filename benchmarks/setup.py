@@ -10,7 +10,7 @@ import sys
 import venv
 
 from benchmarks.servers.targets import PEERS, TARGETS, TORCH
-from loadtests.target import ROOT
+from loadtests.processes import ROOT
 
 
 def install(peer: str) -> None:

@@ -31,7 +31,7 @@ from benchmarks.report import intervals
 from benchmarks.report.html import facts, heading, page, sentences
 from benchmarks.report.plot import Series, plot
 from benchmarks.servers import machine
-from loadtests.target import ROOT
+from loadtests.processes import ROOT
 
 MOST_GROWTH: Final = 0.02
 MOST_TAIL: Final = 1.25

@@ -33,11 +33,12 @@ from benchmarks.load.outcomes import percentile
 from benchmarks.servers import machine, versions
 from benchmarks.servers.model import MODEL, model_folder
 from benchmarks.servers.payloads import rows_body
-from benchmarks.servers.running import Server, ask, running
+from benchmarks.servers.running import Server, running
 from benchmarks.servers.targets import numbers, unroll
 from contract.aliases import PRODUCTION
 from contract.store import ModelStore
-from loadtests.target import ROOT
+from loadtests.client import ask
+from loadtests.processes import ROOT
 
 CONNECTIONS = 64
 TOLERANCE = 1e-5
@@ -156,9 +157,8 @@ async def _offer(server: Server, body: bytes, offsets: Iterable[float]) -> list[
 async def _with_swaps(
     options: argparse.Namespace, server: Server, folder: Path, body: bytes, rate: float
 ) -> tuple[list[Outcome], list[Promotion], dict[int, float]]:
-    url = f"http://127.0.0.1:{server.port}"
     command = [sys.executable, "-m", "benchmarks.swap", "--workers", str(options.workers), "--interval", str(options.interval)]
-    command += ["--promote", str(folder / "prepared"), str(folder / "home" / "models"), url]
+    command += ["--promote", str(folder / "prepared"), str(folder / "home" / "models"), server.address]
     promoter = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert promoter.stdin is not None
     assert promoter.stdout is not None
@@ -210,7 +210,7 @@ def _checked(outcomes: list[Outcome], promotions: list[Promotion], expected: dic
 
 def _load_ms(server: Server) -> float:
     """The mean over all versions that the service loaded, the first included."""
-    _, page = ask(server.port, "GET", "/metrics", b"")
+    _, page = ask(f"{server.address}/metrics")
     found = dict(re.findall(rb'^unroll_load_seconds_(sum|count)\{model="many_to_many"\} (\S+)', page, re.MULTILINE))
     return float(found[b"sum"]) / float(found[b"count"]) * 1e3
 

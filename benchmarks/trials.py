@@ -23,7 +23,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import httpx
 import uvloop
 
 from benchmarks.load import wrk
@@ -37,6 +36,7 @@ from benchmarks.servers.running import Server, running
 from benchmarks.servers.targets import unroll
 from contract.aliases import PRODUCTION
 from contract.store import ModelStore
+from loadtests.client import ask
 
 PERCENT = 5.0
 KEYS = 200
@@ -89,11 +89,10 @@ def _share(server: Server, store: ModelStore, good: str, options: argparse.Names
     _until(server, "canary", good)
     answered = uvloop.run(_versions(server, options.rate, options.requests / options.rate))
     by_key: dict[str, set[str]] = {}
-    with httpx.Client() as client:
-        for number in range(KEYS * ASKED_PER_KEY):
-            key = f"user {number % KEYS}"
-            asked = {"sequences": rows_items(1), "routing_key": key}
-            by_key.setdefault(key, set()).add(client.post(server.url, json=asked).json()["version"])
+    for number in range(KEYS * ASKED_PER_KEY):
+        key = f"user {number % KEYS}"
+        asked = {"sequences": rows_items(1), "routing_key": key}
+        by_key.setdefault(key, set()).add(json.loads(ask(server.url, "POST", json.dumps(asked).encode()).body)["version"])
     store.withdraw(MODEL, PRODUCTION, canary=True, shadow=True)
     _until(server, "canary", None)
     return {
@@ -134,7 +133,7 @@ def _shadow(server: Server, store: ModelStore, good: str, options: argparse.Name
             store.withdraw(MODEL, PRODUCTION, canary=True, shadow=True)
         _until(server, "shadow", good if name == "with" else None)
         turns[name].append(_rates(server, options.seconds))
-        trials.extend(httpx.get(f"http://127.0.0.1:{server.port}/models/{MODEL}/comparison").json()["trials"])  # none without
+        trials.extend(json.loads(ask(f"{server.address}/models/{MODEL}/comparison").body)["trials"])  # none without
 
     with ThreadPoolExecutor(1) as pool:
         load = pool.submit(wrk.run, server.url, 64, options.shadow_seconds, body)
@@ -174,7 +173,7 @@ def _rates(server: Server, seconds: float) -> dict[str, float]:
 
 def _sums(server: Server) -> tuple[float, dict[str, float]]:
     """Now, of time.monotonic(), and each sum over all that is counted under its name."""
-    page = httpx.get(f"http://127.0.0.1:{server.port}/metrics").text
+    page = ask(f"{server.address}/metrics").body.decode()
     now = time.monotonic()
     return now, {name: sum(map(float, re.findall(rf"^{series} (\S+)$", page, re.MULTILINE))) for name, series in SUMS.items()}
 
@@ -182,7 +181,7 @@ def _sums(server: Server) -> tuple[float, dict[str, float]]:
 def _until(server: Server, role: str, version: str | None) -> None:
     from training.commands.wait import wait_until_served  # noqa: PLC0415
 
-    wait_until_served(f"http://127.0.0.1:{server.port}", MODEL, {role: version}, timeout=30)
+    wait_until_served(server.address, MODEL, {role: version}, timeout=30)
 
 
 async def _versions(server: Server, rate: float, seconds: float) -> list[tuple[float, str, int]]:

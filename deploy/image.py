@@ -20,6 +20,8 @@ from typing import Final
 
 import yaml
 
+from deploy.commit import commit
+
 ROOT: Final = Path(__file__).parent.parent
 HERE: Final = Path(__file__).parent
 TOOLS: Final = ("docker", "podman", "buildah")
@@ -47,18 +49,6 @@ def working_tool(wanted: str | None) -> str:
 
 def version() -> str:
     return str(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"])
-
-
-def commit() -> str:
-    """The checkout's commit, `+` after uncommitted changes; 'unknown' outside of one."""
-    described = subprocess.run(
-        ["git", "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty=+"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return described.stdout.strip() or "unknown"
 
 
 def packages(kind: str, variant: str) -> str:

@@ -19,9 +19,10 @@ from urllib.parse import urlsplit
 from rich.console import Console
 
 from contract.topologies import TOPOLOGY_NAMES
+from loadtests.processes import ROOT, NotServing, end, free_port
 from loadtests.report import Summary, print_files, print_summary
 from loadtests.shapes import LEAST_USERS, SHAPES, Shape
-from loadtests.target import ROOT, Served, TargetError, end, free_port, served, target
+from loadtests.target import Served, served, target
 
 INTERRUPTED = 130  # as shells count: 128 and the number of SIGINT
 OVERTIME = 60.0  # seconds that Locust may take on top of the shape before it is stopped
@@ -44,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _announce(options, url, what, console)
             code = _run_locust(options, url, what, folder)
             return _tell(folder, code, options.ui, console)  # before a service of ours is ended, which takes a while
-    except TargetError as error:
+    except NotServing as error:
         print(f"loadtests: {error}", file=sys.stderr)  # noqa: T201
         return 2
     except KeyboardInterrupt:

@@ -12,9 +12,9 @@ from locust.contrib.fasthttp import ResponseContextManager
 
 from contract.topologies import TopologyName
 from loadtests.answers import check
+from loadtests.client import key_header
 from loadtests.payloads import Payload, make_pool
 from loadtests.shapes import SHAPES
-from loadtests.target import key_header
 
 logger = logging.getLogger(__name__)
 HEADERS: Final = {"Content-Type": "application/json", **key_header()}

@@ -12,9 +12,9 @@ get = partial(httpx.get, timeout=PATIENCE)
 post = partial(httpx.post, timeout=PATIENCE)
 
 
-def until(true: Callable[[], object], seconds: float = PATIENCE) -> None:
+def until(true: Callable[[], object], seconds: float = PATIENCE, pause: float = 0.01) -> None:
     """Ask again and again until it is so: these processes announce nothing."""
     deadline = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < deadline, "it never came"
-        time.sleep(0.01)
+        time.sleep(pause)

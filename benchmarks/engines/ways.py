@@ -16,7 +16,7 @@ from benchmarks.engines.cases import OURS, TORCH, Case
 from benchmarks.peers import model as peers
 from benchmarks.servers.targets import PEERS
 from contract.topologies import Floats
-from loadtests.target import ROOT, end
+from loadtests.processes import ROOT, end
 from training.translation import Weights, save
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from benchmarks.load import wrk
 from benchmarks.servers.model import Unavailable
-from benchmarks.servers.running import NotServing
+from loadtests.processes import NotServing
 
 
 def interruptible(name: str, measure: Callable[[], int]) -> int:

@@ -9,8 +9,10 @@ from typing import Final
 from benchmarks.load import wrk
 from benchmarks.load.command import say
 from benchmarks.servers import machine
-from benchmarks.servers.running import NotServing, Server, alone, ask, check, running
+from benchmarks.servers.running import Server, alone, check, running
 from benchmarks.servers.targets import Target
+from loadtests.client import ask
+from loadtests.processes import NotServing
 
 CONNECTIONS: Final = (1, 16, 64)
 LEAST_CHECKED_SECONDS: Final = 1.0
@@ -89,7 +91,7 @@ def shown(server: Server, load: wrk.Load) -> str:
 
 def _still_right(server: Server) -> None:
     target = server.target
-    status, answer = ask(server.port, "POST", target.path, target.body)
+    status, answer = ask(server.url, "POST", target.body)
     if status != 200:
         raise NotServing(f"{target.label} answers {status} after the load: {answer[:200]!r}")
     check(answer, target.expected, target.within)

@@ -20,8 +20,10 @@ from benchmarks.load.outcomes import percentile, summary
 from benchmarks.servers import machine
 from benchmarks.servers.model import model_folder
 from benchmarks.servers.payloads import rows_body, rows_items
-from benchmarks.servers.running import NotServing, Server, ask, check, running
+from benchmarks.servers.running import Server, check, running
 from benchmarks.servers.targets import unroll
+from loadtests.client import ask
+from loadtests.processes import NotServing
 
 CONNECTIONS: Final = 512
 WARM_SECONDS: Final = 2
@@ -63,7 +65,7 @@ def serving(workers: int, rows: int) -> Iterator[Served]:
     with tempfile.TemporaryDirectory(prefix="bench-") as folder, running(target, model_folder(), Path(folder)) as server:
         _wait_for(workers, server)
         body = rows_body(rows)
-        _, expected = ask(server.port, "POST", server.target.path, body)
+        _, expected = ask(server.url, "POST", body)
         check(expected, [item for row in rows_items(rows) for item in row])
         (Path(folder) / "body").write_bytes(body)
         for connections in (1, 2, 4, 8, 64):
@@ -74,7 +76,7 @@ def serving(workers: int, rows: int) -> Iterator[Served]:
 def _wait_for(workers: int, server: Server) -> None:
     deadline = time.monotonic() + WORKERS_SECONDS
     while time.monotonic() < deadline:
-        _, text = ask(server.port, "GET", "/metrics", b"")
+        _, text = ask(f"{server.address}/metrics")
         ready = re.search(rb"^unroll_ready_workers (\S+)$", text, re.MULTILINE)
         if ready and float(ready[1]) == workers:
             return

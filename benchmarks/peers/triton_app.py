@@ -2,8 +2,8 @@
 
 # mypy: disable-error-code="import-not-found,untyped-decorator"
 
+import os
 import signal
-import socket
 import sys
 from pathlib import Path
 from typing import Any
@@ -24,15 +24,10 @@ def predict(sequences: Any) -> Any:
     return {"sequences": model(sequences)}
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        return int(probe.getsockname()[1])
-
-
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # Triton's shared memory would stay behind
-    ports = {"http_port": int(sys.argv[1]), "grpc_port": free_port(), "metrics_port": free_port()}
+    others = {name: int(os.environ[f"TRITON_{name.upper()}"]) for name in ("grpc_port", "metrics_port")}
+    ports = {"http_port": int(sys.argv[1]), **others}
     addresses = {"http_address": LOOPBACK, "grpc_address": LOOPBACK, "metrics_address": LOOPBACK}
     rows = Tensor(name="sequences", dtype=np.float32, shape=(-1,))
     batching = ModelConfig(max_batch_size=64, batcher=DynamicBatcher())

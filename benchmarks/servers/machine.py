@@ -3,7 +3,6 @@
 import json
 import platform
 import re
-import subprocess
 import time
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -11,7 +10,7 @@ from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]
 
-from loadtests.target import ROOT
+from deploy.commit import commit
 
 SPEED_SECONDS = 0.2
 _WORK = json.dumps([[number / 7, number / 11, number / 13] for number in range(1000)])
@@ -20,7 +19,7 @@ _WORK = json.dumps([[number / 7, number / 11, number / 13] for number in range(1
 def facts() -> dict[str, str]:
     return {
         "date": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
-        "commit": _commit(),
+        "commit": commit("service", "contract", digits=7).replace("+", " and changes not committed"),
         "cpu": _cpu(),
         "cores": str(psutil.cpu_count()),
         "memory": f"{psutil.virtual_memory().total / 2**30:.0f} GiB",
@@ -62,15 +61,6 @@ def peak_memory(pid: int) -> float:
     """MB: the most that each of them ever had resident, summed. Linux keeps it, so nothing has to look on."""
     statuses = [Path(f"/proc/{process.pid}/status").read_text() for process in family(pid)]
     return sum(int(re.findall(r"^VmHWM:\s+(\d+) kB$", status, re.MULTILINE)[0]) for status in statuses) * 1024 / 1e6
-
-
-def _commit() -> str:
-    try:
-        commit = subprocess.check_output(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, text=True).strip()
-        changed = subprocess.check_output(["git", "status", "--porcelain", "--", "service", "contract"], cwd=ROOT, text=True)
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-    return commit + (" and changes not committed" if changed else "")
 
 
 def _cpu() -> str:

@@ -21,7 +21,7 @@ from benchmarks.servers.targets import BARE, FASTAPI, GRANIAN, OURS, Target
 from contract.manifest import Manifest
 from contract.store import ModelStore
 from contract.topologies import Rows
-from loadtests.target import ROOT
+from loadtests.processes import ROOT
 
 UNITS: Final = 64
 ITEMS: Final = 100

@@ -1,7 +1,6 @@
 """Servers that live while they are measured: each in a process group of its own, ended whatever happens."""
 
 import http.client
-import subprocess
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -12,17 +11,16 @@ import psutil  # type: ignore[import-untyped]
 
 from benchmarks.servers.machine import family
 from benchmarks.servers.targets import CLOSE_TO_INPUT, Target, environ, numbers
-from loadtests.target import ROOT, end, free_port
+from loadtests.client import ask, why_not_ready
+from loadtests.processes import NotServing, free_port, process, wait
 
 PATIENCE = 120.0
 """Seconds until a server must have answered once."""
+PAUSE = 0.01
+"""Seconds between two looks at a server that starts: its start-up time is no more exact than that."""
 BETWEEN = 0.2
 """Seconds between two servers that are measured: what is left in the queues of one is not another's load, and those that were
 stopped catch up with their clocks."""
-
-
-class NotServing(Exception):
-    """A server did not come up, or answered wrongly; the message ends with its log."""
 
 
 @dataclass(frozen=True)
@@ -35,36 +33,30 @@ class Server:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}{self.target.path}"
+        """Of the requests that are measured."""
+        return f"{self.address}{self.target.path}"
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
 
 
 @contextmanager
 def running(target: Target, model: Path, folder: Path, ready: str | None = None) -> Iterator[Server]:
     """A server that has answered the request rightly. `ready`: the path to wait for instead, for its start-up time."""
     folder.mkdir(parents=True, exist_ok=True)
-    log, port = folder / "server.log", free_port()
+    log, port, answers = folder / "server.log", free_port(), list[bytes]()
+    address = f"http://127.0.0.1:{port}"
     begun = time.perf_counter()
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            target.command(target.bin, port, folder),
-            cwd=ROOT,
-            env=environ(target, model, folder),
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    try:
+    with process(target.command(target.bin, port, folder), log, environ(target, model, folder)) as own:
         if ready is not None:
-            _wait(process, log, port, "GET", ready, b"")
+            wait(own, log, lambda: why_not_ready(address, ready), PATIENCE, PAUSE)
         seconds = time.perf_counter() - begun
-        answer = _wait(process, log, port, "POST", target.path, target.body)
+        wait(own, log, lambda: why_not_answered(address + target.path, target.body, answers), PATIENCE, PAUSE)
         if ready is None:
             seconds = time.perf_counter() - begun
-        check(answer, target.expected, target.within)
-        yield Server(target, process.pid, port, seconds, answer)
-    finally:
-        end(process)
+        check(answers[0], target.expected, target.within)
+        yield Server(target, own.pid, port, seconds, answers[0])
 
 
 @contextmanager
@@ -91,33 +83,13 @@ def check(answer: bytes, items: Sequence[float], within: float = CLOSE_TO_INPUT)
         raise NotServing(f"a wrong answer: {answer[:200]!r}")
 
 
-def ask(port: int, method: str, path: str, body: bytes) -> tuple[int, bytes]:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+def why_not_answered(url: str, body: bytes, into: list[bytes]) -> str | None:
+    """None when a POST of `body` is answered 200, with its answer appended to `into`; else the reason."""
     try:
-        connection.request(method, path, body or None, {"content-type": "application/json"})
-        response = connection.getresponse()
-        return response.status, response.read()
-    finally:
-        connection.close()
-
-
-def _wait(process: subprocess.Popen[bytes], log: Path, port: int, method: str, path: str, body: bytes) -> bytes:
-    deadline = time.monotonic() + PATIENCE
-    why = "it did not listen"
-    while time.monotonic() < deadline:
-        if process.poll() is not None:
-            raise NotServing(f"it ended with {process.returncode}: {_tail(log)}")
-        try:
-            status, answer = ask(port, method, path, body)
-        except (OSError, http.client.HTTPException) as error:
-            why = str(error) or type(error).__name__
-        else:
-            if status == 200:
-                return answer
-            why = f"{status} {answer[:200].decode(errors='replace')}"
-        time.sleep(0.01)
-    raise NotServing(f"not ready within {PATIENCE:.0f} s: {why}: {_tail(log)}")
-
-
-def _tail(log: Path) -> str:
-    return "\n".join(log.read_text(errors="replace").splitlines()[-15:])
+        status, answer = ask(url, "POST", body)
+    except (OSError, http.client.HTTPException) as error:
+        return str(error) or type(error).__name__
+    if status == 200:
+        into.append(answer)
+        return None
+    return f"{status} {answer[:200].decode(errors='replace')}"

@@ -2,7 +2,6 @@
 
 import json
 import os
-import sys
 import sysconfig
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -11,7 +10,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from loadtests.payloads import TUTORIAL_ROW
-from loadtests.target import ROOT, free_port
+from loadtests.processes import BIN, ROOT, SERVICE, bentoml_serve, free_port
 
 PEERS: Final = ROOT / ".venv-bench"
 OURS: Final = "unroll"
@@ -47,7 +46,7 @@ class Target:
 
     @property
     def bin(self) -> Path:
-        return Path(sys.executable).parent if self.environment is None else PEERS / self.environment / "bin"
+        return BIN if self.environment is None else PEERS / self.environment / "bin"
 
     @property
     def installed(self) -> bool:
@@ -87,7 +86,7 @@ def environ(target: Target, model: Path, folder: Path) -> dict[str, str]:
 
 
 def _bentoml(service: str) -> Callable[[Path, int, Path], list[str]]:
-    return lambda bin_, port, _folder: [str(bin_ / "bentoml"), "serve", service, "--host", "127.0.0.1", "--port", str(port)]
+    return lambda bin_, port, _folder: bentoml_serve(port, service, bin_=bin_)
 
 
 def _uvicorn(app: str, *options: str) -> Callable[[Path, int, Path], list[str]]:
@@ -120,7 +119,8 @@ def _mlserver_command(bin_: Path, port: int, folder: Path) -> list[str]:
 def _triton(_model: Path, _folder: Path) -> dict[str, str]:
     """Triton loads `libpython3.*.so` by its name: this Python's own must come before the system's."""
     folders = [sysconfig.get_config_var("LIBDIR"), os.environ.get("LD_LIBRARY_PATH")]
-    return {"LD_LIBRARY_PATH": ":".join(folder for folder in folders if folder)}
+    ports = {"TRITON_GRPC_PORT": str(free_port()), "TRITON_METRICS_PORT": str(free_port())}
+    return {**ports, "LD_LIBRARY_PATH": ":".join(folder for folder in folders if folder)}
 
 
 def _own_store(_model: Path, folder: Path) -> dict[str, str]:
@@ -134,7 +134,7 @@ TARGETS: Final = (
         "orjson.loads, orjson.dumps; uvicorn with uvloop and httptools; no model: the limit",
         _uvicorn("benchmarks.peers.asgi_echo:app", *UVLOOP),
     ),
-    Target(OURS, "unroll (ours)", "bentoml serve service.app:Unroll", _bentoml("service.app:Unroll"), "/many_to_many"),
+    Target(OURS, "unroll (ours)", f"bentoml serve {SERVICE}", _bentoml(SERVICE), "/many_to_many"),
     Target(
         BARE,
         "hand-written, uvicorn",

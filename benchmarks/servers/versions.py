@@ -19,7 +19,7 @@ from benchmarks.servers.payloads import rows_items
 from contract.manifest import GoldenPair, Manifest
 from contract.store import ModelStore, new_version
 from contract.topologies import Rows
-from loadtests.target import ROOT
+from loadtests.processes import ROOT
 
 OFF = 1e-3
 """Of a weight, relatively: an answer is off by some 1e-3, less than the gate allows and more than any rounding."""

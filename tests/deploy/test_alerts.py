@@ -3,19 +3,18 @@
 import re
 import shutil
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import httpx
 import pytest
 import yaml
 
-from loadtests.target import end, free_port
-from tests.asking import get, post
+from loadtests.processes import free_port, started
+from tests.asking import get, post, until
 from tests.conftest import ROOT
 from tests.e2e.conftest import serving
 
@@ -23,6 +22,8 @@ PROMETHEUS = ROOT / "deploy" / "prometheus"
 needs_prometheus = pytest.mark.skipif(
     not (shutil.which("promtool") and shutil.which("prometheus")), reason="not installed: apt-get install prometheus"
 )
+
+wait_for = partial(until, pause=0.2)  # Prometheus looks once a second
 
 
 def groups() -> list[dict[str, Any]]:
@@ -88,31 +89,12 @@ def prometheus(folder: Path, target: str) -> Iterator[str]:
     url = f"http://127.0.0.1:{port}"
     command = ["prometheus", f"--config.file={folder}/prometheus.yaml", f"--storage.tsdb.path={folder}/data"]
     command.append(f"--web.listen-address=127.0.0.1:{port}")
-    with (folder / "prometheus.log").open("wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
-    try:
-        wait_for(lambda: process.poll() is None and ready(url))
+    with started(command, url, folder / "prometheus.log", ready="/-/ready"):
         yield url
-    finally:
-        end(process)
-
-
-def ready(url: str) -> bool:
-    try:
-        return get(f"{url}/-/ready").status_code == 200
-    except httpx.TransportError:
-        return False
 
 
 def hurried(rule: dict[str, Any]) -> dict[str, Any]:
     return {**rule, "for": "0s"} if "for" in rule else rule
-
-
-def wait_for(happened: Callable[[], bool], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not happened():
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
 
 
 def value(url: str, expression: str) -> float | None:

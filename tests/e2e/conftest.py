@@ -1,6 +1,5 @@
 """The real thing, once for the room: a real `bentoml serve` and real sockets on loopback."""
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,19 +9,19 @@ import httpx
 import psutil  # type: ignore[import-untyped]
 import pytest
 
-from loadtests.target import free_port, started
+from loadtests.processes import BIN, SERVICE, bentoml_serve, free_port, started
 from tests.conftest import ROOT, environment
 
-BENTOML = Path(sys.executable).with_name("bentoml")
+BENTOML = BIN / "bentoml"
 
 
 @contextmanager
 def serving(
-    home: Path, target: str = "service.app:Unroll", folder: Path = ROOT, scheme: str = "http", host: str = "127.0.0.1"
+    home: Path, target: str = SERVICE, folder: Path = ROOT, scheme: str = "http", host: str = "127.0.0.1"
 ) -> Iterator[str]:
     """The address of a service that lives in this block, started in `folder`; `scheme` is what its settings make it speak."""
     port = free_port()
-    command = [str(BENTOML), "serve", target, "--host", host, "--port", str(port), "--working-dir", str(folder)]
+    command = [*bentoml_serve(port, target, host), "--working-dir", str(folder)]
     with environment(home), started(command, f"{scheme}://127.0.0.1:{port}", home / "service.log") as url:
         yield url
 

@@ -17,7 +17,7 @@ import httpx
 import psutil  # type: ignore[import-untyped]
 import pytest
 
-from loadtests.target import why_not_ready
+from loadtests.client import why_not_ready
 from tests.asking import PATIENCE, get, post, until
 from tests.collector import Collector, collecting
 from tests.e2e.conftest import serving, supervisor_of, workers_of

@@ -4,13 +4,11 @@ import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import urlsplit
 
-import psutil  # type: ignore[import-untyped]
 import pytest
 
 from tests.asking import until
-from tests.e2e.conftest import serving
+from tests.e2e.conftest import serving, supervisor_of
 from tests.faults.service import WORKERS, Load, Service
 
 DISK_MB = 48
@@ -33,8 +31,7 @@ def small_disk(folder: Path) -> Iterator[bool]:
 @contextmanager
 def two_workers(home: Path) -> Iterator[Service]:
     with serving(home) as url:
-        (supervisor,) = [c for c in psutil.Process().children() if str(urlsplit(url).port) in c.cmdline()]
-        service = Service(url, home, supervisor)
+        service = Service(url, home, supervisor_of(url))
         until(service.whole)
         yield service
 

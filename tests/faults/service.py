@@ -20,6 +20,7 @@ from benchmarks.load.client import Connection, OpenLoop, Outcome
 from benchmarks.servers.payloads import rows_body, rows_items
 from benchmarks.servers.running import check
 from tests.asking import PATIENCE, get, post, until
+from tests.e2e.conftest import workers_of
 
 WORKERS = 2
 PATH = "/many_to_many"
@@ -40,7 +41,7 @@ class Service:
 
     @property
     def workers(self) -> list[psutil.Process]:
-        return [child for child in self.supervisor.children() if "_bentoml_impl.worker.service" in child.cmdline()]
+        return workers_of(self.supervisor)
 
     def gauge(self, name: str) -> float:
         (found,) = re.findall(rf"^{name} (\S+)$", get(f"{self.url}/metrics").text, re.MULTILINE)

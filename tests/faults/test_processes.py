@@ -4,7 +4,7 @@ import os
 import signal
 import time
 
-from loadtests.target import why_not_ready
+from loadtests.client import why_not_ready
 from tests.asking import PATIENCE, until
 from tests.faults.conftest import Report
 from tests.faults.service import Service, under_load

@@ -12,7 +12,7 @@ import pytest
 
 from contract.topologies import TOPOLOGY_NAMES
 from loadtests.__main__ import main
-from loadtests.target import ROOT, free_port
+from loadtests.processes import ROOT, free_port
 
 REPORTS = ["report.html", "report_failures.csv", "report_stats.csv", "summary.json"]
 

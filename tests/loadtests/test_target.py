@@ -10,7 +10,9 @@ from pathlib import Path
 import psutil  # type: ignore[import-untyped]
 import pytest
 
-from loadtests.target import TargetError, end, free_port, served, started, target, why_not_ready
+from loadtests.client import why_not_ready
+from loadtests.processes import NotServing, end, free_port, started
+from loadtests.target import served, target
 
 
 def test_what_is_served(fake: Callable[..., str]) -> None:
@@ -24,7 +26,7 @@ def test_what_is_served(fake: Callable[..., str]) -> None:
     ("models", "message"), [([], "serves no model"), ([{"topology": "rnn"}], "not a list of models"), (None, "not a list")]
 )
 def test_nothing_to_load(fake: Callable[..., str], models: object, message: str) -> None:
-    with pytest.raises(TargetError, match=message):
+    with pytest.raises(NotServing, match=message):
         served(fake(models=models))
 
 
@@ -42,15 +44,15 @@ def test_the_local_port_is_used_when_it_is_ready(fake: Callable[..., str], tmp_p
 
 
 def test_an_address_that_is_not_ready_is_not_replaced_by_another(fake: Callable[..., str], tmp_path: Path) -> None:
-    with pytest.raises(TargetError, match="/readyz answers 503"), target(fake(ready=503), port=1, log=tmp_path / "log"):
+    with pytest.raises(NotServing, match="/readyz answers 503"), target(fake(ready=503), port=1, log=tmp_path / "log"):
         pass
-    with pytest.raises(TargetError, match="refused"), target(f"http://127.0.0.1:{free_port()}", port=1, log=tmp_path / "log"):
+    with pytest.raises(NotServing, match="refused"), target(f"http://127.0.0.1:{free_port()}", port=1, log=tmp_path / "log"):
         pass
 
 
 def test_a_port_that_is_taken(fake: Callable[..., str]) -> None:
     port = int(fake().rpartition(":")[2])
-    with pytest.raises(TargetError, match=f"port {port} "):
+    with pytest.raises(NotServing, match=f"port {port} "):
         free_port(port)
 
 
@@ -70,7 +72,7 @@ def test_a_started_service_lives_as_long_as_the_block(tmp_path: Path) -> None:
 def test_a_service_that_ends_early_shows_its_log(tmp_path: Path) -> None:
     command = [sys.executable, "-c", "raise SystemExit('no store')"]
     with (
-        pytest.raises(TargetError, match=r"ended with 1 before it was ready.*\nno store"),
+        pytest.raises(NotServing, match=r"ended with 1 before it was ready.*\nno store"),
         started(command, f"http://127.0.0.1:{free_port()}", tmp_path / "log"),
     ):
         pass
@@ -83,7 +85,7 @@ def test_a_service_that_does_not_get_ready_is_ended(tmp_path: Path) -> None:
         f"import os, time; open({str(tmp_path / 'pid')!r}, 'w').write(str(os.getpid())); time.sleep(60)",
     ]
     with (
-        pytest.raises(TargetError, match=r"not ready within 1 s: .*refused"),
+        pytest.raises(NotServing, match=r"not ready within 1 s: .*refused"),
         started(command, f"http://127.0.0.1:{free_port()}", tmp_path / "log", patience=1),
     ):
         pass

@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks.servers.running import Server, alone
 from benchmarks.servers.targets import TARGETS
-from loadtests.target import end
+from loadtests.processes import end
 
 PARENT = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'print(1, flush=True); input()'])"
 

@@ -4,9 +4,9 @@ from pathlib import Path
 import pytest
 
 from benchmarks.servers.realistic import SERVERS, Realistic
-from benchmarks.servers.running import NotServing, check
+from benchmarks.servers.running import check
 from benchmarks.servers.targets import IDLE, ROW, TARGETS, TORCH, Target, environ, numbers
-from loadtests.target import ROOT
+from loadtests.processes import ROOT, NotServing
 
 
 @pytest.mark.parametrize(

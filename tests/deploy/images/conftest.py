@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from loadtests.target import free_port, started
+from loadtests.processes import free_port, started
 from tests.conftest import ROOT, environment
 from tests.deploy.machine import Machine, why_not
 

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from contract.topologies import TOPOLOGY_NAMES
-from loadtests.target import why_not_ready
+from loadtests.client import why_not_ready
 from tests.asking import post
 from tests.deploy.chart import of_kind, render
 from tests.deploy.images.conftest import HARDENED, REQUEST

@@ -13,6 +13,7 @@ import yaml
 from contract.store import ModelStore
 from contract.topologies import TOPOLOGY_NAMES
 from deploy import image
+from deploy.commit import commit
 from tests.asking import get, post
 from tests.conftest import ROOT, environment
 from tests.deploy.images.conftest import HARDENED, REQUEST, container
@@ -45,7 +46,7 @@ def test_a_hardened_container_answers_as_the_service_does_elsewhere(
                 assert row == pytest.approx(REQUEST["sequences"][0], abs=0.05)
         assert get(f"{there}/models").json()["refused"] == []
         assert post(f"{there}/one_to_one", json={**REQUEST, "model_version": "production"}).status_code == 200
-        assert f'commit="{image.commit()}",version="{image.version()}"' in get(f"{there}/metrics").text
+        assert f'commit="{commit()}",version="{image.version()}"' in get(f"{there}/metrics").text
 
 
 def test_a_container_is_ready_within_a_second_of_one_whose_service_does_nothing(
@@ -134,7 +135,7 @@ def test_training_as_a_job_publishes_into_the_store_that_a_container_serves(
     store = ModelStore(root / "models")
     assert served == store.versions("one_to_one")  # the container took the second up while it ran
     published = [store.verify("one_to_one", version) for version in served]
-    assert [(manifest.seed, manifest.commit) for manifest in published] == [(seed, image.commit()) for seed in (26, 27)]
+    assert [(manifest.seed, manifest.commit) for manifest in published] == [(seed, commit()) for seed in (26, 27)]
     assert {path.stat().st_uid for path in root.rglob("*")} == {1034}
 
 
