@@ -100,7 +100,7 @@ bench: $(DEV_READY)  ## measure the service against its peers, about 20 minutes 
 	$(BIN)/python -m benchmarks.serving $(ARGS)
 
 bench-setup: $(DEV_READY)  ## install the peers into .venv-bench (some GB)
-	$(BIN)/python -m benchmarks.setup
+	$(BIN)/python -m benchmarks.install_peers
 
 bench-training: $(DEV_READY)  ## the tutorial's fit calls against the tutorial recipe
 	$(BIN)/python -m benchmarks.training

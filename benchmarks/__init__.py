@@ -1,1 +1,1 @@
-"""Side-by-side measurements. Each prints its figures, and ends with one JSON line."""
+"""Measurements side by side. Each command prints its figures, and ends with one JSON line."""

@@ -1,9 +1,9 @@
-"""The engine without HTTP: the service's own way against ONNX Runtime, PyTorch and TensorFlow, at several shapes.
+"""The engine without HTTP: the service's runtime against ONNX Runtime, PyTorch and TensorFlow, at several shapes.
 
     python -m benchmarks.engine
 
-All have the same weights and one thread, and are measured in turns; every figure is a median. PyTorch is there once
-`python -m benchmarks.setup torch` has installed it. Ends with one JSON line.
+All runtimes have the same weights and one thread, and take turns. Every figure is a median. PyTorch takes part once
+`python -m benchmarks.install_peers torch` has installed it. Ends with one JSON line.
 """
 
 import json
@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.engines import timing
-from benchmarks.engines.cases import CASES, TORCH, WAYS, Case, of_case
-from benchmarks.engines.ways import Network, Torch, inputs_of, torch_if_installed, use_one_thread, weights
+from benchmarks.engines.cases import CASES, RUNTIMES, TORCH, Case, of_case
+from benchmarks.engines.runtimes import Network, Torch, inputs_of, torch_if_installed, use_one_thread, weights
 from benchmarks.servers.payloads import ITEMS, rows_body
 from benchmarks.servers.targets import models_folder
 from contract.store import ModelStore
@@ -28,7 +28,7 @@ from service.protocols.native import parse, render
 from service.versions.registry import Registry
 
 LARGE = 1000
-"""Rows of the request whose parts are measured."""
+"""Rows of the request that is timed in parts: reading, model, writing."""
 
 
 def main() -> None:
@@ -42,16 +42,16 @@ def main() -> None:
             for case in cases:
                 found.append(compare(network, case, torch))
                 print(line(found[-1]))
-    left_out = {} if torch else {WAYS[TORCH]: f"not installed; python -m benchmarks.setup {TORCH}"}
+    left_out = {} if torch else {RUNTIMES[TORCH]: f"not installed; python -m benchmarks.install_peers {TORCH}"}
     rows = parts(LARGE)
     print(json.dumps({"cases": found, "rows": rows, "left_out": left_out}))
 
 
 def compare(network: Network, case: Case, torch: Torch | None) -> dict[str, Any]:
-    ways = network.ways(inputs_of(case), torch)
-    answers = {name: way.answer() for name, way in ways.items()}  # warms up, too
+    runtimes = network.runtimes(inputs_of(case), torch)
+    answers = {name: runtime.answer() for name, runtime in runtimes.items()}  # warms up, too
     worst = max(float(np.abs(answer - answers["signature"]).max()) for answer in answers.values())
-    taken = timing.interleaved({name: way.seconds for name, way in ways.items()})
+    taken = timing.interleaved({name: runtime.seconds for name, runtime in runtimes.items()})
     return {**case._asdict(), "ms": taken, "largest_difference": worst}
 
 
@@ -60,7 +60,7 @@ def line(found: dict[str, Any]) -> str:
 
 
 def parts(rows: int) -> dict[str, float]:
-    """Milliseconds of one large request: JSON in, the model, loaded as the service loads it, JSON out."""
+    """Milliseconds of each part of one large request. The model is loaded as the service loads it."""
     registry = Registry(ModelStore(models_folder()))
     registry.load_all()
     choice = registry.find(TOPOLOGIES["many_to_many"], ITEMS)
@@ -68,12 +68,12 @@ def parts(rows: int) -> dict[str, float]:
     model, body = choice.model, rows_body(rows)
     asked = Rows.of(parse(body).sequences)
     echo = Echo(model, asked, *model.run(asked))
-    ways = {
+    calls = {
         "json_in_ms": lambda: Rows.of(parse(body).sequences),
         "model_ms": lambda: model.run(asked),
         "json_out_ms": lambda: render(echo),
     }
-    return timing.interleaved({name: partial(timing.median, way) for name, way in ways.items()})
+    return timing.interleaved({name: partial(timing.median, call) for name, call in calls.items()})
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""Does every fault of tests/faults to a real service and writes what came of it into docs/reliability.md.
+"""Runs every fault of tests/faults on a real service, and writes the outcome into docs/reliability.md.
 
     python -m benchmarks.faults [--page docs/reliability.md]
 
-The exit code is 1 when a test failed, an answer was wrong, or a killed worker was not replaced within 8 s; the page is left
-as it was when a test failed.
+The exit code is 1 when a test failed, an answer was wrong, or a killed worker was not replaced within 8 s. The page does not
+change when a test failed.
 """
 
 import argparse
@@ -22,45 +22,46 @@ from loadtests.processes import ROOT
 
 BEGIN, END = "<!-- faults: written by python -m benchmarks.faults -->\n", "<!-- faults: end -->"
 WHOLE_SECONDS: Final = 8.0
-"""Within which a service that has lost a worker must be whole again."""
+"""A service that lost a worker must have all workers again within this time."""
 KILLED: Final = "a worker killed"
-COLUMNS: Final = ("fault", "requests", "lost", "told to come back", "wrong", "slowest", "whole again after", "")
+COLUMNS: Final = ("fault", "requests", "lost", "refused", "wrong", "slowest", "all workers again after", "")
 Row = Mapping[str, str]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--page", type=Path, default=ROOT / "docs" / "reliability.md", help="(default: docs/reliability.md)")
+    page_help = "page whose table is rewritten (default: docs/reliability.md)"
+    parser.add_argument("--page", type=Path, default=ROOT / "docs" / "reliability.md", help=page_help)
     page: Path = parser.parse_args(arguments).page
     with tempfile.TemporaryDirectory(prefix="faults-") as folder:
         report = Path(folder) / "report.xml"
         command = [sys.executable, "-m", "pytest", "tests/faults", f"--junitxml={report}", "-o", "junit_family=xunit1"]
         try:
             if subprocess.run(command, cwd=ROOT, check=False, stdout=sys.stderr).returncode != 0:
-                print("benchmarks.faults: a test failed; the page is as it was", file=sys.stderr)
+                print("benchmarks.faults: a test failed; the page did not change", file=sys.stderr)
                 return 1
-        except KeyboardInterrupt:  # pytest had it too, and has ended its service
+        except KeyboardInterrupt:  # pytest was interrupted too, and has ended its service
             return 130
         found = rows(report.read_text())
     page.write_text(with_table(page.read_text(), markdown(found, machine.facts())))
     broken = faults_of(found)
-    print("\n".join(broken) or f"{len(found)} faults done, no answer wrong; written: {page}", file=sys.stderr)
+    print("\n".join(broken) or f"{len(found)} faults, no wrong answer; written: {page}", file=sys.stderr)
     return 1 if broken else 0
 
 
 def rows(report: str) -> list[Row]:
-    """The properties of the tests that reported, from pytest's JUnit XML."""
+    """The properties that tests recorded, from pytest's JUnit XML: one row a fault."""
     cases = ET.fromstring(report).iter("testcase")
     found = [{p.attrib["name"]: p.attrib["value"] for p in case.iter("property")} for case in cases]
     return [row for row in found if "fault" in row]
 
 
 def faults_of(found: Sequence[Row]) -> list[str]:
-    """What must not be."""
+    """The reasons why this run fails; none when it passes."""
     wrong = [f"{row['fault']}: {row['wrong']} wrong answers" for row in found if row["wrong"] != "0"]
     killed = [row for row in found if row["fault"].startswith(KILLED)]
     late = [row for row in killed if float(row["whole_seconds"]) >= WHOLE_SECONDS]
-    wrong += [f"{row['fault']}: whole after {row['whole_seconds']} s, {WHOLE_SECONDS:g} s allowed" for row in late]
+    wrong += [f"{row['fault']}: all workers after {row['whole_seconds']} s, {WHOLE_SECONDS:g} s allowed" for row in late]
     return [*wrong, *([] if killed else ["no worker was killed"])]
 
 
@@ -78,7 +79,7 @@ def _whole(row: Row) -> str:
 
 
 def with_table(page: str, written: str) -> str:
-    """The page with what is between the marks replaced. Raises ValueError when it has no marks."""
+    """The page with new text between its marks. Raises ValueError when it has no marks."""
     before, begin, rest = page.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:

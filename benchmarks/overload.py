@@ -1,14 +1,13 @@
-"""What the service does when it is offered more than it can do: 0.8, 2 and 5 times its capacity, open loop.
+"""The service under overload: an open-loop client offers 0.8, 2 and 5 times its capacity.
 
     python -m benchmarks.overload [--seconds 30] [--rows 1000] [--items 5]
 
-The default request has 1,000 rows: the event loop, which reads and writes their JSON, is then what limits. Of a single row of
-10,000 items it is the model. Of requests with a single row no Python client on the same two cores can offer five
-times what the service answers: the client would be what is overloaded; `late` shows by how much it fell behind.
-Capacity is the closed-loop rate of good answers that wrk gets with the best number of connections, of 2 to 16: each has several
-short turns, whose median counts, for the best single turn is a moment's luck and no rate that lasts. A shared machine changes
-its speed within a minute, so it is measured again after each rate, and each is held against the mean of before and after.
-Ends with one JSON line.
+With the default request of 1,000 rows the event loop is the limit: it reads and writes their JSON. With one row of 10,000
+items the model is the limit. With short requests of one row the client would be overloaded: it shares two cores with the
+service, and cannot send five times as much. `late` shows by how much the client fell behind.
+Capacity is the closed-loop rate of good answers. wrk measures it with 2, 4, 8 and 16 connections in several short turns; the
+best median counts, since the best single turn does not last. A shared machine changes its speed within a minute. Capacity is
+therefore measured before and after each rate, and the rate is compared with the mean of both. Ends with one JSON line.
 """
 
 import argparse
@@ -26,13 +25,13 @@ import uvloop
 
 from benchmarks.load import wrk
 from benchmarks.load.arrivals import constant
-from benchmarks.load.client import OpenLoop
-from benchmarks.load.command import interruptible
-from benchmarks.load.outcomes import summary
+from benchmarks.load.interruptible import interruptible
+from benchmarks.load.open_loop import OpenLoop
+from benchmarks.load.summary import summary
 from benchmarks.servers import machine
-from benchmarks.servers.model import model_folder
 from benchmarks.servers.payloads import ITEMS, of_rows, rows_body, rows_items
 from benchmarks.servers.running import Server, check, running
+from benchmarks.servers.served_model import model_folder
 from benchmarks.servers.targets import unroll
 from loadtests.client import ask
 
@@ -74,9 +73,9 @@ def measure(seconds: float, rows: int, items: int) -> int:
 
 
 def _warm_up(server: Server, body: bytes, folder: Path) -> bytes:
-    """The answer to expect."""
+    """Load the server for some seconds. Returns the answer to `body`."""
     (folder / "body").write_bytes(body)
-    for connections in (*CAPACITY_CONNECTIONS, 1):  # the last finds nobody waiting
+    for connections in (*CAPACITY_CONNECTIONS, 1):  # one connection lets the queue run empty
         wrk.run(server.url, connections, 2, folder / "body")
     _, expected = ask(server.url, "POST", body)
     (folder / "expected").write_bytes(expected)
@@ -87,7 +86,7 @@ def _warm_up(server: Server, body: bytes, folder: Path) -> bytes:
 
 
 def _capacity(server: Server, folder: Path, seconds: float) -> float:
-    """In turns of `seconds`."""
+    """Requests/s, from turns of `seconds` each."""
     rounds = [
         [wrk.run(server.url, connections, seconds, folder / "body").rps for connections in CAPACITY_CONNECTIONS]
         for _ in range(CAPACITY_ROUNDS)
@@ -99,7 +98,7 @@ def _capacity(server: Server, folder: Path, seconds: float) -> float:
 async def _offer(server: Server, body: bytes, expected: bytes, rate: float, seconds: float) -> dict[str, Any]:
     load = OpenLoop(server.port, server.target.path, body, expected, CONNECTIONS)
     gc.collect()
-    gc.disable()  # the client's own pauses are no one's latency
+    gc.disable()  # pauses of the client would count as latency
     try:
         begun = await load.offer(constant(rate, seconds))
     finally:

@@ -1,10 +1,10 @@
-"""Ours, the limit and the peers, side by side: the same request on the same version, one worker each.
+"""The service beside its peers and a bare echo: the same request on the same version, one worker each.
 
     python -m benchmarks.serving [--quick]
 
-Needs `wrk`, and the peers that `python -m benchmarks.setup` installed; what is missing is left out, and said so. Rewrites
-RESULTS.md and results.svg in --output, and ends with one JSON line. Takes about half an hour; --quick, which
-leaves out the minute of load and shortens the rest, about ten.
+Needs `wrk`, and the peers that `python -m benchmarks.install_peers` installed. The command names each peer that it leaves out.
+It rewrites RESULTS.md and results.svg in --output, and ends with one JSON line. It takes about half an hour. With --quick it
+takes about ten minutes: it leaves out the minute of load, and shortens the rest.
 """
 
 import argparse
@@ -17,14 +17,14 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from benchmarks.load import rounds, wrk
-from benchmarks.load.command import interruptible, say
-from benchmarks.report import chart, results_page
+from benchmarks.load import side_by_side, wrk
+from benchmarks.load.interruptible import interruptible, say
+from benchmarks.report import bar_chart, results_page
 from benchmarks.report.results import SUSTAINED, Results, Start
-from benchmarks.servers import machine, realistic
-from benchmarks.servers.model import model_folder
+from benchmarks.servers import machine, realistic_model
 from benchmarks.servers.payloads import rows_body, rows_items
 from benchmarks.servers.running import Server, alone, check, running
+from benchmarks.servers.served_model import model_folder
 from benchmarks.servers.targets import ECHO, IDLE, OURS, TARGETS, Target, environ
 from loadtests.client import ask
 from loadtests.processes import ROOT
@@ -33,17 +33,17 @@ BEFORE, SUSTAINED_SECONDS = 60, 20
 LARGE_CONNECTIONS = (1, 2, 4)
 STARTS = 3
 PARTS = ("start", "row", "realistic", "engine", "overload")
-OVERLOADS = (), ("--rows", "1", "--items", "10000")  # what limits is the JSON of many short rows, or the model of a long one
+OVERLOADS = (), ("--rows", "1", "--items", "10000")  # the first is limited by JSON, the second by the model
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="shorter, and without the minute of load")
-    parser.add_argument("--seconds", type=float, help="of each run of wrk (default: 5, quick 2)")
-    parser.add_argument("--rounds", type=int, default=3, help="default: %(default)s")
-    parser.add_argument("--targets", nargs="+", choices=[target.name for target in TARGETS], help="default: all")
-    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="default: all")
-    parser.add_argument("--output", type=Path, default=Path(__file__).parent, help="default: this folder")
+    parser.add_argument("--quick", action="store_true", help="shorter runs, and no minute of load")
+    parser.add_argument("--seconds", type=float, help="length of each run of wrk (default: 5; with --quick 2)")
+    parser.add_argument("--rounds", type=int, default=3, help="runs of each server (default: %(default)s)")
+    parser.add_argument("--targets", nargs="+", choices=[target.name for target in TARGETS], help="servers (default: all)")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="measurements (default: all)")
+    parser.add_argument("--output", type=Path, default=Path(__file__).parent, help="folder to write to (default: benchmarks)")
     options = parser.parse_args(arguments)
     return interruptible("benchmarks.serving", lambda: _measure(options))
 
@@ -79,7 +79,7 @@ def _measure(options: argparse.Namespace) -> int:
 
 
 def _starts(targets: Sequence[Target], model: Path, folder: Path) -> dict[str, list[Start]]:
-    """In turns."""
+    """Start each target in turns, STARTS times."""
     found: dict[str, list[Start]] = {target.name: [] for target in targets}
     for number in range(STARTS):
         for target in targets:
@@ -90,26 +90,26 @@ def _starts(targets: Sequence[Target], model: Path, folder: Path) -> dict[str, l
 
 
 def _row(chosen: Sequence[Target], model: Path, folder: Path, results: Results, sustained: bool) -> None:
-    """One row of five items, of all; then what is asked of ours alone."""
+    """Send one row of five items to all servers; then measure ours alone."""
     with ExitStack() as stack:
-        servers = rounds.started(chosen, model, folder, stack, results.left_out)
-        results.servers = rounds.side_by_side(servers, folder, results.seconds, results.rounds)
+        servers = side_by_side.started(chosen, model, folder, stack, results.left_out)
+        results.servers = side_by_side.in_turns(servers, folder, results.seconds, results.rounds)
         _ours(servers, folder, results, sustained)
         say("ending the servers ...")
 
 
 def _realistic(chosen: Sequence[Target], folder: Path, results: Results) -> None:
-    if not any(target.name in realistic.SERVERS for target in chosen):
+    if not any(target.name in realistic_model.SERVERS for target in chosen):
         return
     say("the realistic model ...")
-    prepared = realistic.prepare(folder / "home")
+    prepared = realistic_model.prepare(folder / "home")
     with ExitStack() as stack:
-        servers = rounds.started(prepared.targets(chosen), prepared.folder, folder, stack, results.left_out)
-        results.realistic = rounds.side_by_side(servers, folder, results.seconds, results.rounds)
+        servers = side_by_side.started(prepared.targets(chosen), prepared.folder, folder, stack, results.left_out)
+        results.realistic = side_by_side.in_turns(servers, folder, results.seconds, results.rounds)
 
 
 def _ours(servers: Sequence[Server], folder: Path, results: Results, sustained: bool) -> None:
-    """What is asked of ours alone, and of the echo where that is the measure."""
+    """Send large requests to ours; with `sustained`, load ours and the echo for longer."""
     by_name = {server.target.name: server for server in servers}
     if OURS not in by_name:
         return
@@ -123,7 +123,7 @@ def _ours(servers: Sequence[Server], folder: Path, results: Results, sustained: 
 
 
 def _large(server: Server, folder: Path, results: Results) -> None:
-    """Requests of 1,000 rows, each answer compared in the first pass."""
+    """Send requests of 1,000 rows. The first pass compares each answer."""
     body, expected = folder / "large", folder / "large-expected"
     body.write_bytes(rows_body(1000))
     _, answer = ask(server.url, "POST", body.read_bytes())
@@ -133,29 +133,29 @@ def _large(server: Server, folder: Path, results: Results) -> None:
         checked = wrk.run(server.url, number, max(2.0, results.seconds / 2), body, expected)
         loads = [wrk.run(server.url, number, results.seconds, body) for _round in range(results.rounds)]
         results.large[number] = wrk.medians(loads).with_checks(checked)
-        say(f"1,000 rows, {number} connections: {rounds.shown(server, results.large[number])}")
+        say(f"1,000 rows, {number} connections: {side_by_side.shown(server, results.large[number])}")
 
 
 def _sustained(server: Server, folder: Path, results: Results) -> None:
     say(f"{server.target.label}: {BEFORE} s of load, then {SUSTAINED_SECONDS} s at each of {SUSTAINED} connections ...")
-    rounds.run(server, max(SUSTAINED), BEFORE, folder)
-    found = {number: rounds.run(server, number, SUSTAINED_SECONDS, folder) for number in SUSTAINED}
+    side_by_side.run(server, max(SUSTAINED), BEFORE, folder)
+    found = {number: side_by_side.run(server, number, SUSTAINED_SECONDS, folder) for number in SUSTAINED}
     results.sustained[server.target.name] = found
 
 
 def _part(name: str, ours: Target, model: Path, results: Results, *arguments: str) -> dict[str, Any] | None:
-    """Another measurement, in a process of its own: the JSON line that it ends with."""
+    """Run another benchmark in a process of its own. Returns its JSON line, or None when it fails."""
     say(f"{name} ...")
     command = [sys.executable, "-m", f"benchmarks.{name}", *arguments]
     with subprocess.Popen(command, cwd=ROOT, env=environ(ours, model, ROOT), stdout=subprocess.PIPE, text=True) as process:
         try:
             output, _ = process.communicate()
-        except KeyboardInterrupt:  # the terminal told the child too; it ends what it started
+        except KeyboardInterrupt:  # the child was interrupted too, and ends its own servers
             process.terminate()
             process.wait()
             raise
     if process.returncode != 0:
-        results.left_out[" ".join((name, *arguments))] = f"it ended with {process.returncode}"
+        results.left_out[" ".join((name, *arguments))] = f"the benchmark ended with exit code {process.returncode}"
         return None
     found: dict[str, Any] = json.loads(output.splitlines()[-1])
     return found
@@ -167,7 +167,7 @@ def _write(results: Results, folder: Path) -> None:
         server.label: {f"{number} connection{'s' * (number > 1)}": max(load.rps, 1.0) for number, load in server.loads.items()}
         for server in results.servers.values()
     }
-    (folder / "results.svg").write_text(chart.bars("requests a second, one row of five items, one worker", groups))
+    (folder / "results.svg").write_text(bar_chart.bars("requests a second, one row of five items, one worker", groups))
     text = results_page.markdown(results, "results.svg")
     (folder / "RESULTS.md").write_text(text)
     print(text)

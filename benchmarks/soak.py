@@ -1,11 +1,11 @@
-"""Constant load for hours: does the service's memory grow, does its tail stay?
+"""Constant load for hours: does the service's memory grow, or its tail latency?
 
     python -m benchmarks.soak --hours 1 [--rate 200] [--workers 1] [--rows 100]
 
-Open loop at half of what a closed loop gets just before, or at --rate. Memory and tail are noted some 120 times.
-The first tenth is warm-up. Growth is a line fitted to the rest, over the whole time; its interval must stay under 2 %. The tail
-is steady when the median p99 of the last third is at most 1.25 times that of the first. How late the client itself was is noted
-beside it, for it shares the machine and what else it does. Every answer is compared.
+The client is open loop. It sends at --rate, or at half of the closed-loop rate just before. It records memory and latency some
+120 times. The first tenth is warm-up. A line fitted to the rest gives the growth over the whole time; the upper end of its
+interval must stay under 2 %. The median p99 of the last third may be 1.25 times that of the first. The client's own delay
+stands beside it, since both share the machine. Every answer is compared.
 Ends with one JSON line; writes reports/soak-<time>.html and .json. The exit code is 1 when the verdict is bad.
 """
 
@@ -23,13 +23,13 @@ from typing import Any, Final
 import uvloop
 
 from benchmarks.load.arrivals import constant
-from benchmarks.load.client import OpenLoop
-from benchmarks.load.command import interruptible
-from benchmarks.load.outcomes import summary
-from benchmarks.load.step import CONNECTIONS, Served, serving
+from benchmarks.load.interruptible import interruptible
+from benchmarks.load.one_rate import CONNECTIONS, Served, serving
+from benchmarks.load.open_loop import OpenLoop
+from benchmarks.load.summary import summary
 from benchmarks.report import intervals
-from benchmarks.report.html import facts, heading, page, sentences
-from benchmarks.report.plot import Series, plot
+from benchmarks.report.html_page import facts, heading, page, sentences
+from benchmarks.report.line_plot import Series, plot
 from benchmarks.servers import machine
 from loadtests.processes import ROOT
 
@@ -43,10 +43,10 @@ LEAST_WINDOW, MOST_WINDOW = 2.0, 60.0
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--hours", type=float, default=1, help="fractions allowed (default: %(default)s)")
-    parser.add_argument("--rate", type=float, help="requests a second (default: half of a closed loop's)")
-    parser.add_argument("--workers", type=int, default=1, help="processes that serve (default: %(default)s)")
-    parser.add_argument("--rows", type=int, default=100, help="in each request, of five items (default: %(default)s)")
+    parser.add_argument("--hours", type=float, default=1, help="length, also a fraction (default: %(default)s)")
+    parser.add_argument("--rate", type=float, help="requests a second (default: half of the closed-loop rate)")
+    parser.add_argument("--workers", type=int, default=1, help="worker processes (default: %(default)s)")
+    parser.add_argument("--rows", type=int, default=100, help="rows of five items in each request (default: %(default)s)")
     parser.add_argument("--reports", type=Path, default=ROOT / "reports", help="folder to write to (default: reports)")
     options = parser.parse_args(arguments)
     if options.hours * 3600 < 10 * LEAST_WINDOW:
@@ -81,7 +81,7 @@ async def _soak(served: Served, rate: float, seconds: float, number: int) -> lis
     windows = []
     begun = time.monotonic()
     load = OpenLoop(served.server.port, served.server.target.path, served.body, served.expected, CONNECTIONS)
-    gc.disable()  # the client's own pauses are no one's latency
+    gc.disable()  # pauses of the client would count as latency
     try:
         for _ in range(number):
             at = await load.offer(constant(rate, seconds))
@@ -100,7 +100,7 @@ async def _soak(served: Served, rate: float, seconds: float, number: int) -> lis
 
 
 def verdict(windows: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Of three windows or more after the warm-up."""
+    """The figures and whether they are good. Expects at least three windows after the warm-up."""
     settled = windows[round(WARM_UP * len(windows)) :]
     hours, memory = [window["hours"] for window in settled], [window["total_mb"] for window in settled]
     slope, whole = intervals.slope(hours, memory), windows[-1]["hours"]
@@ -135,9 +135,9 @@ def said(result: dict[str, Any]) -> list[str]:
         f"Memory: {growth[0]:+.2%} over that time (95 % interval {growth[1]:+.2%} to {growth[2]:+.2%}; "
         f"{MOST_GROWTH:.0%} allowed), {result['mb_per_hour'][0]:+.1f} MB an hour.",
         f"Tail: p99 {tail['first_third']:.1f} ms in the first third, {tail['last_third']:.1f} ms in the last "
-        f"({MOST_TAIL:g} times as much allowed). The client itself fell behind by {late['first_third']:.1f} and "
-        f"{late['last_third']:.1f} ms (p99): where that grows too, it was the machine.",
-        f"{result['requests']:,} requests, {result['wrong']} wrong answers, {result['error_share']:.4%} without a right one "
+        f"({MOST_TAIL:g} times as much allowed). The client fell behind by {late['first_third']:.1f} and "
+        f"{late['last_third']:.1f} ms (p99). If both grow, the machine is the cause.",
+        f"{result['requests']:,} requests, {result['wrong']} wrong answers, {result['error_share']:.4%} without a right answer "
         f"({MOST_ERRORS:.1%} allowed).",
     ]
 

@@ -1,8 +1,8 @@
-"""The tutorial's three `fit` calls as written, against the `tutorial` recipe: same weights at the start, same epochs.
+"""The tutorial's three `fit` calls as written against the `tutorial` recipe, with the same first weights and epochs.
 
     make bench-training
 
-Both are timed from an untrained network to a trained one, tracing included; interleaved, topology by topology.
+Both are timed from an untrained network to a trained one, TensorFlow's tracing included. They take turns by topology.
 """
 
 import json
@@ -22,7 +22,7 @@ from training.recipes import TUTORIAL, Plan, plan
 from training.sequences.generated import tutorial_sequence
 
 SEED = 0
-"""Of 0 to 39, one of two whose many_to_one still has a loss above float32's rounding at the end, so that it can be compared."""
+"""One of two seeds of 0 to 39 whose final many_to_one loss is above float32's rounding, so that losses can be compared."""
 
 
 def as_written(model: keras.Model, settled: Plan) -> None:

@@ -19,9 +19,9 @@ from urllib.parse import urlsplit
 from rich.console import Console
 
 from contract.topologies import TOPOLOGY_NAMES
+from loadtests.load_shapes import LEAST_USERS, SHAPES, Shape
 from loadtests.processes import ROOT, NotServing, end, free_port
 from loadtests.report import Summary, print_files, print_summary
-from loadtests.shapes import LEAST_USERS, SHAPES, Shape
 from loadtests.target import Served, served, target
 
 INTERRUPTED = 130  # as shells count: 128 and the number of SIGINT

@@ -16,8 +16,8 @@ from locust.argument_parser import LocustArgumentParser
 from locust.env import Environment
 
 from contract.topologies import TOPOLOGY_NAMES
+from loadtests.load_shapes import SHAPES
 from loadtests.report import Failure, Figures, Summary
-from loadtests.shapes import SHAPES
 from loadtests.users import EchoUser, ManyToManyUser, ManyToOneUser, OneToOneUser, WrongAnswerError
 
 __all__ = ["ManyToManyUser", "ManyToOneUser", "OneToOneUser", "TableShape"]  # what Locust looks for in here

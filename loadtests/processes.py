@@ -33,6 +33,11 @@ def bentoml_serve(port: int, service: str = SERVICE, host: str = "127.0.0.1", bi
     return [str(bin_ / "bentoml"), "serve", service, "--host", host, "--port", str(port)]
 
 
+def home_environment(home: Path) -> dict[str, str]:
+    """The environment of a process that uses `home` as its BENTOML_HOME."""
+    return {"BENTOML_HOME": str(home), "BENTOML_DO_NOT_TRACK": "True", "TF_CPP_MIN_LOG_LEVEL": "2"}
+
+
 def free_port(wanted: int = 0) -> int:
     """A local port on which nothing listens, or `wanted` itself. Raises NotServing when `wanted` is taken."""
     with socket.socket() as probe:

@@ -13,8 +13,8 @@ from locust.contrib.fasthttp import ResponseContextManager
 from contract.topologies import TopologyName
 from loadtests.answers import check
 from loadtests.client import key_header
+from loadtests.load_shapes import SHAPES
 from loadtests.payloads import Payload, make_pool
-from loadtests.shapes import SHAPES
 
 logger = logging.getLogger(__name__)
 HEADERS: Final = {"Content-Type": "application/json", **key_header()}

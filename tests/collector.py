@@ -7,7 +7,7 @@ from threading import Condition
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from benchmarks.servers.loopback import Quiet, listening
+from benchmarks.servers.stub_server import Quiet, listening
 
 
 class Collector:

@@ -13,6 +13,7 @@ import pytest
 from contract.manifest import Domain, Figure, GoldenPair, Manifest
 from contract.store import ModelStore, new_version
 from contract.topologies import TOPOLOGIES, TopologyName
+from loadtests.processes import home_environment
 
 ROOT = Path(__file__).parents[1]
 Publish = Callable[..., Manifest]
@@ -66,7 +67,7 @@ def publish(store: ModelStore) -> Publish:
 @contextmanager
 def environment(home: Path) -> Iterator[None]:
     """Child processes started in this block take `home` for their BENTOML_HOME."""
-    settings = {"BENTOML_HOME": str(home), "BENTOML_DO_NOT_TRACK": "True", "TF_CPP_MIN_LOG_LEVEL": "2"}
+    settings = home_environment(home)
     before = {name: os.environ.get(name) for name in settings}
     os.environ.update(settings)
     try:

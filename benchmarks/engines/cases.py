@@ -1,4 +1,4 @@
-"""What `benchmarks.engine` measures: which shapes, by which ways."""
+"""The shapes and the runtimes that `benchmarks.engine` measures."""
 
 from typing import Any, Final, NamedTuple
 
@@ -24,7 +24,7 @@ CASES: Final = (
 )
 OURS: Final = "ours"
 TORCH: Final = "torch"
-WAYS: Final = {
+RUNTIMES: Final = {
     OURS: "ours",
     "onnx": "ONNX Runtime, all rows in one call",
     TORCH: "PyTorch",
@@ -39,6 +39,6 @@ def of_case(case: dict[str, Any]) -> str:
 
 
 def best_other(case: dict[str, Any]) -> str:
-    """The fastest way but ours."""
+    """The fastest runtime other than ours."""
     taken: dict[str, float] = case["ms"]
-    return min(taken.keys() - {OURS}, key=lambda way: taken[way])
+    return min(taken.keys() - {OURS}, key=lambda name: taken[name])

@@ -1,4 +1,4 @@
-"""How long a call takes, by medians. Nothing but the standard library, since peers' environments time too."""
+"""Median time of a call. Imports only the standard library, since peers' environments use it too."""
 
 import statistics
 import time
@@ -7,11 +7,11 @@ from typing import Final
 
 ROUNDS: Final = 5
 SECONDS: Final = 0.05
-"""For one way, in one round; at least three calls."""
+"""Least time of one runtime in one round; it makes at least three calls."""
 
 
 def median(call: Callable[[], object]) -> float:
-    """Seconds, of the calls of one round."""
+    """Median seconds of the calls of one round."""
     times: list[float] = []
     while len(times) < 3 or sum(times) < SECONDS:
         begun = time.perf_counter()
@@ -21,7 +21,7 @@ def median(call: Callable[[], object]) -> float:
 
 
 def interleaved(timers: Mapping[str, Callable[[], float]]) -> dict[str, float]:
-    """Milliseconds of each: the median over rounds. A timer gives the median of its round, in seconds."""
+    """Median milliseconds over rounds, by name. A timer gives the median seconds of one round."""
     rounds: dict[str, list[float]] = {name: [] for name in timers}
     for _round in range(ROUNDS):
         for name, timer in timers.items():

@@ -1,4 +1,4 @@
-"""When requests arrive, in seconds from the beginning: evenly, or as many independent callers would have it."""
+"""Schedules of requests, in seconds from the beginning: evenly spaced, or random as from many independent clients."""
 
 from collections.abc import Callable, Iterator
 from typing import Final
@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 
 Schedule = Callable[[float, float, int], Iterator[float]]
-"""Of a rate a second, seconds, and a seed."""
+"""A function of requests a second, seconds, and a seed."""
 
 
 def constant(rate: float, seconds: float, seed: int = 0) -> Iterator[float]:  # noqa: ARG001 - every schedule has one
@@ -14,7 +14,7 @@ def constant(rate: float, seconds: float, seed: int = 0) -> Iterator[float]:  # 
 
 
 def poisson(rate: float, seconds: float, seed: int = 0) -> Iterator[float]:
-    """Exactly `rate * seconds` of them, so that two runs offer the same: given their number, the arrivals of a Poisson
+    """Exactly `rate * seconds` arrivals, so that two runs offer the same. Given their number, the arrivals of a Poisson
     process are uniform and independent."""
     number = round(rate * seconds)
     return iter(np.sort(np.random.default_rng(seed).uniform(0, seconds, number)).tolist())

@@ -1,5 +1,5 @@
--- wrk ... -- BODY_FILE [EXPECTED_FILE]: posts the body; with EXPECTED_FILE every good answer must be that body.
--- Ends with one line that starts with RESULT, as JSON; latencies are in microseconds.
+-- wrk ... -- BODY_FILE [EXPECTED_FILE]: posts the body. With EXPECTED_FILE, every good answer must have that body.
+-- The last line is RESULT and JSON. Latencies are microseconds.
 
 local threads = {}
 
@@ -10,7 +10,7 @@ local function read(path)
   return text
 end
 
--- Batched sums may differ in the last digit: the same numbers to 1e-5 are the same answer.
+-- Batched sums may differ in the last digit: numbers within 1e-5 count as equal.
 local function close(body)
   local numbers = {}
   for number in body:gmatch("%-?%d+%.?%d*[eE]?[-+]?%d*") do numbers[#numbers + 1] = tonumber(number) end

@@ -20,12 +20,12 @@ class Load:
     p50_ms: float
     p99_ms: float
     max_ms: float
-    failed: int  # not a 2xx or 3xx, no answer, or a broken connection
-    checked: int  # good answers compared with the right one
+    failed: int  # another status than 2xx or 3xx, no answer, or a broken connection
+    checked: int  # good answers that were compared with the right one
     wrong: int
 
     def with_checks(self, compared: "Load") -> "Load":
-        """These speeds, with the faults of another pass too."""
+        """These speeds, with the failures of another pass added."""
         return replace(self, failed=self.failed + compared.failed, checked=compared.checked, wrong=compared.wrong)
 
 
@@ -34,7 +34,7 @@ def there() -> bool:
 
 
 def run(url: str, connections: int, seconds: float, body: Path, expected: Path | None = None) -> Load:
-    """Load `url` with a body. With `expected` every answer is compared, and the speed is then not wrk's best."""
+    """Load `url` with a body. With `expected` wrk compares every answer, which makes it slower."""
     command = ["wrk", "-t", "1", "-c", str(connections), "-d", f"{max(1, round(seconds))}s", "--timeout", "30s"]
     command += ["-s", str(SCRIPT), url, "--", str(body), *([str(expected)] if expected else [])]
     done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 60, check=False)
@@ -44,19 +44,19 @@ def run(url: str, connections: int, seconds: float, body: Path, expected: Path |
 
 
 def parse(output: str) -> Load:
-    """The line that wrk.lua ends with."""
+    """The figures in wrk.lua's last line. Raises ValueError when there is no such line."""
     line = next((line for line in output.splitlines() if line.startswith(MARK)), None)
     if line is None:
         raise ValueError(f"wrk printed no result: {output[-500:]}")
     found = json.loads(line.removeprefix(MARK))
     p50, p99, most = (found[name] / 1e3 for name in ("p50_us", "p99_us", "max_us"))
     failed = found["status"] + found["socket"] + found["timeout"]
-    good = found["requests"] - found["status"]  # wrk counts any answer
+    good = found["requests"] - found["status"]  # wrk counts answers of any status
     return Load(good / found["seconds"], p50, p99, most, failed, found["checked"], found["wrong"])
 
 
 def medians(loads: Sequence[Load]) -> Load:
-    """Medians of the speeds; the failures are summed, since one is one too many."""
+    """Medians of the speeds, and the sum of the failures: none may happen."""
     rps, p50, p99 = (statistics.median(getattr(load, name) for load in loads) for name in ("rps", "p50_ms", "p99_ms"))
     failed, checked, wrong = (sum(getattr(load, name) for load in loads) for name in ("failed", "checked", "wrong"))
     return Load(rps, p50, p99, max(load.max_ms for load in loads), failed, checked, wrong)

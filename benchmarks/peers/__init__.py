@@ -1,2 +1,2 @@
-"""Servers measured beside ours, each as its own documentation would have it. `MODEL` names the SavedModel's folder; all but
+"""Servers to compare with, each configured as its documentation recommends. `MODEL` names the SavedModel's folder. All but
 `asgi_echo` and `bentoml_idle` answer with the ONNX translation in it."""

@@ -1,4 +1,4 @@
-"""The limit: a bare ASGI application that reads JSON and writes it again, with orjson."""
+"""The upper limit: a bare ASGI application that reads JSON and writes it back, with orjson."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any

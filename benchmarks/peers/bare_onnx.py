@@ -1,6 +1,6 @@
-"""What an able engineer writes by hand: bare ASGI, orjson, ONNX Runtime.
+"""The application that an able engineer writes by hand: bare ASGI, orjson, ONNX Runtime.
 
-The application checks nothing, counts nothing, and asks for no key.
+It has no checks, no metrics and no keys.
 """
 
 from collections.abc import Awaitable, Callable

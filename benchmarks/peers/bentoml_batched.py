@@ -1,4 +1,4 @@
-"""BentoML's adaptive batching, as documented: `bentoml serve benchmarks.peers.bentoml_batched:Batched`."""
+"""BentoML's adaptive batching, as its documentation shows it: `bentoml serve benchmarks.peers.bentoml_batched:Batched`."""
 
 # mypy: disable-error-code="untyped-decorator,type-arg"
 

@@ -1,4 +1,4 @@
-"""A BentoML service that does nothing, to start beside ours: `bentoml serve benchmarks.peers.bentoml_idle:Idle`."""
+"""A BentoML service that does nothing, to compare start-up times: `bentoml serve benchmarks.peers.bentoml_idle:Idle`."""
 
 # mypy: disable-error-code="untyped-decorator"
 

@@ -1,6 +1,6 @@
 """FastAPI with pydantic models: `uvicorn benchmarks.peers.fastapi_app:app`.
 
-The endpoint is `async`, as it should be for a call of microseconds: FastAPI runs a plain `def` in a thread of its pool.
+The endpoint is `async`, since the call takes microseconds: FastAPI would run a plain `def` in a thread of its pool.
 """
 
 # mypy: disable-error-code="import-not-found,untyped-decorator"

@@ -1,4 +1,4 @@
-"""MLServer's custom runtime, for `mlserver start`; its settings come as MLSERVER_... variables (see targets.py)."""
+"""A custom runtime for `mlserver start`. Its settings are MLSERVER_... variables (see targets.py)."""
 
 # mypy: disable-error-code="import-not-found,misc,untyped-decorator"
 

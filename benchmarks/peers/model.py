@@ -1,4 +1,4 @@
-"""The model as all peers call it: the SavedModel's translation in ONNX Runtime, one thread, on rows of one length."""
+"""The model of all peers: the SavedModel's translation in ONNX Runtime, with one thread, for rows of one length."""
 
 import os
 from collections.abc import Callable
@@ -12,7 +12,7 @@ Model = Callable[[Any], Any]
 
 
 def load(folder: str | None = None) -> Model:
-    """(rows, time) numbers in, (rows, time) float32 out; of several features (rows, time, F) in, (rows, time, K) out."""
+    """A function: (rows, time) numbers to (rows, time) float32, or with several features (rows, time, F) to (rows, time, K)."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     file = Path(folder or os.environ["MODEL"]) / "assets.extra" / "model.onnx"

@@ -1,4 +1,7 @@
-"""Triton, its Python backend by PyTriton: `python -m benchmarks.peers.triton_app PORT FOLDER`, where it may write."""
+"""Triton's Python backend by PyTriton: `python -m benchmarks.peers.triton_app PORT FOLDER`. It writes into FOLDER.
+
+TRITON_GRPC_PORT and TRITON_METRICS_PORT give its other ports.
+"""
 
 # mypy: disable-error-code="import-not-found,untyped-decorator"
 
@@ -25,7 +28,7 @@ def predict(sequences: Any) -> Any:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # Triton's shared memory would stay behind
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # else Triton leaves its shared memory behind
     others = {name: int(os.environ[f"TRITON_{name.upper()}"]) for name in ("grpc_port", "metrics_port")}
     ports = {"http_port": int(sys.argv[1]), **others}
     addresses = {"http_address": LOOPBACK, "grpc_address": LOOPBACK, "metrics_address": LOOPBACK}

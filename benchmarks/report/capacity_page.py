@@ -1,11 +1,11 @@
-"""A capacity result as a page with plots."""
+"""A capacity result as an HTML page with plots."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from benchmarks.report.capacity_statement import statement, sustained
-from benchmarks.report.html import facts, heading, page, sentences, table
-from benchmarks.report.plot import Mark, Series, plot
+from benchmarks.report.html_page import facts, heading, page, sentences, table
+from benchmarks.report.line_plot import Mark, Series, plot
 
 COLUMNS = (
     "offered/s",
@@ -30,7 +30,7 @@ def html(result: Mapping[str, Any]) -> str:
             parts.append(
                 f"<details><summary>{of}</summary>{_steps(repeat['steps'])}<p>the curve</p>{_steps(repeat['curve'])}</details>"
             )
-    return page("Capacity of unroll", [*parts, heading("Where"), facts(result["machine"])])
+    return page("Capacity of unroll", [*parts, heading("Machine"), facts(result["machine"])])
 
 
 def _plots(repeats: Sequence[Mapping[str, Any]], objective_ms: float) -> list[str]:
@@ -56,7 +56,7 @@ def _plots(repeats: Sequence[Mapping[str, Any]], objective_ms: float) -> list[st
             highest=4 * objective_ms,
         ),
         plot("Goodput", x, "requests/s", [Series("goodput, mean", over(1)), Series("offered", over(0))], [mark]),
-        plot("Without a right answer", x, "%", [Series("errors, mean", [(a, 100 * b) for a, b in over(4)])], [mark]),
+        plot("Requests without a right answer", x, "%", [Series("errors, mean", [(a, 100 * b) for a, b in over(4)])], [mark]),
         plot("Processor time of the service", x, "CPU-seconds per million right answers", [Series("mean", over(5))], [mark]),
     ]
 
@@ -72,7 +72,7 @@ def _row(step: Mapping[str, Any]) -> list[str]:
     def number(name: str, form: str) -> str:
         return "-" if step[name] is None else f"{step[name]:{form}}"
 
-    verdict = "holds" if step["holds"] else "breaks, but for the client" if step["client_to_blame"] else "breaks"
+    verdict = "holds" if step["holds"] else "breaks by the client's delay" if step["client_to_blame"] else "breaks"
     rates = [number("offered_rps", ",.0f"), number("goodput_rps", ",.0f")]
     times = [number(name, ".2f") for name in ("p50_ms", "p99_ms", "sent_p99_ms", "late_p99_ms")]
     return [*rates, *times, f"{step['error_share']:.3%}", f"{step['shed']}", number("cpu_seconds_per_million", ",.0f"), verdict]

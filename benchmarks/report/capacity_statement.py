@@ -1,18 +1,18 @@
-"""What a capacity result says, in sentences."""
+"""The conclusions of a capacity result, in sentences."""
 
 import math
 import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from benchmarks.load.step import Objective
+from benchmarks.load.one_rate import Objective
 from benchmarks.report import intervals
 from benchmarks.report.intervals import LEVEL, SIGNIFICANT, Interval
 
 PAST = (1.25, 1.5, 2.0)
 Result = Mapping[str, Any]
 SAME = ("objective", "workers", "rows", "seconds")
-"""Options without which two results are of different things."""
+"""Options that two results must share to be compared."""
 
 
 def statement(result: Result) -> list[str]:
@@ -25,7 +25,7 @@ def statement(result: Result) -> list[str]:
 
 def _of_kind(repeats: Sequence[Result]) -> list[str]:
     if not all(repeat["sustained_rps"] for repeat in repeats):
-        return ["no rate held the objective in some repeat; nothing is sustained."]
+        return ["in some repeat no rate held the objective, so no sustained rate is known."]
     held = [best(repeat) for repeat in repeats]
     rate = intervals.mean(sustained(repeats))
     blamed, unbroken = sum(map(client_bound, repeats)), sum(repeat["broke_rps"] is None for repeat in repeats)
@@ -34,8 +34,8 @@ def _of_kind(repeats: Sequence[Result]) -> list[str]:
     speeds = speed(repeats)
     steady = intervals.mean(at_speed(repeats, statistics.fmean(speeds)))
     lines.append(
-        f"had the machine been as fast all the time as it was on average: {_interval(steady, ',.0f')} requests/s; "
-        f"by a fixed piece of work, timed just before, it was {max(speeds) / min(speeds):.2f} times as fast at its fastest "
+        f"at the machine's average speed all the time: {_interval(steady, ',.0f')} requests/s; "
+        f"a fixed piece of work, timed just before, ran {max(speeds) / min(speeds):.2f} times as fast at its fastest "
         "as at its slowest."
     )
     knees = [knee(repeat) for repeat in repeats]
@@ -43,17 +43,17 @@ def _of_kind(repeats: Sequence[Result]) -> list[str]:
     share = statistics.median(step["offered_rps"] / rate for step, rate in zip(knees, sustained(repeats), strict=True))
     p50, p99 = (statistics.median(step[name] for step in knees) for name in ("p50_ms", "p99_ms"))
     lines.append(
-        f"the knee, where goodput over mean latency is highest, is at {at:,.0f} requests/s, {share:.0%} of that rate: "
+        f"the knee (highest goodput over mean latency) is at {at:,.0f} requests/s, {share:.0%} of the sustained rate: "
         f"p50 {p50:.1f} ms, p99 {p99:.1f} ms (medians of the repeats)."
     )
     past = ", ".join(f"{goodput_at(repeats, factor):.0%} at {factor:g} times" for factor in PAST)
-    lines.append(f"goodput past it, of the sustained rate: {past}.")
+    lines.append(f"goodput beyond it, as a share of the sustained rate: {past}.")
     cpu = intervals.mean([step["cpu_seconds_per_million"] for step in held])
     peak = max(step["peak_mb"] for step in held)
     hours = peak / 1e3 * 1e6 / rate.value / 3600
     lines.append(
-        f"a million requests cost {_interval(cpu, ',.0f')} CPU-seconds of the service's processes at that rate, "
-        f"and {hours:.2f} GB-hours of memory: {peak:,.0f} MB at the peak, pages that processes share counted for each."
+        f"a million requests at the sustained rate cost {_interval(cpu, ',.0f')} CPU-seconds of the service, and {hours:.2f} "
+        f"GB-hours of memory. Its peak is {peak:,.0f} MB; shared pages count once for each process."
     )
     return [*lines, _client(held, blamed, unbroken, len(repeats))]
 
@@ -62,13 +62,14 @@ def _client(held: Sequence[Result], blamed: int, unbroken: int, repeats: int) ->
     late = max(step["late_p99_ms"] for step in held)
     if blamed:
         return (
-            f"THE CLIENT WAS THE BOTTLENECK in {blamed} of {repeats} repeats: counted from when requests were sent, the "
-            "objective held where it broke. The rate is a lower bound; ask with more rows."
+            f"THE CLIENT WAS THE BOTTLENECK in {blamed} of {repeats} repeats: latency from when requests were sent held the "
+            "objective at the rate that broke. The rate is a lower bound; use larger requests (--rows)."
         )
     if unbroken:
         return f"the objective never broke in {unbroken} of {repeats} repeats; the rate is a lower bound."
     return (
-        f"the client was not the bottleneck: at the sustained rate 99 % of the requests left within {late:.1f} ms of when due."
+        "the client was not the bottleneck: at the sustained rate it sent 99 % of the requests "
+        f"within {late:.1f} ms of when they were due."
     )
 
 
@@ -77,7 +78,7 @@ def _wrong(result: Result) -> str:
         step for repeats in result["arrivals"].values() for repeat in repeats for step in repeat["steps"] + repeat["curve"]
     ]
     wrong, accepted = (sum(step[name] for step in steps) for name in ("wrong", "accepted"))
-    return f"Wrong answers: {wrong:,} of {accepted:,}, every one compared."
+    return f"Wrong answers: {wrong:,} of {accepted:,}; every answer was compared."
 
 
 def sustained(repeats: Sequence[Result]) -> list[float]:
@@ -85,12 +86,12 @@ def sustained(repeats: Sequence[Result]) -> list[float]:
 
 
 def speed(repeats: Sequence[Result]) -> list[float]:
-    """The machine's, as of `machine.speed`, when each repeat sustained its rate."""
+    """The machine's speed (see `machine.speed`) at each repeat's sustained rate."""
     return [best(repeat)["machine_speed"] for repeat in repeats]
 
 
 def at_speed(repeats: Sequence[Result], wanted: float) -> list[float]:
-    """What would have been sustained had the machine been so fast."""
+    """The rates that a machine of the `wanted` speed would have sustained."""
     return [rate * wanted / there for rate, there in zip(sustained(repeats), speed(repeats), strict=True)]
 
 
@@ -106,13 +107,13 @@ def client_bound(repeat: Result) -> bool:
 
 
 def knee(repeat: Result) -> Result:
-    """Kleinrock's: the step of the curve with the most throughput for its response time."""
+    """Kleinrock's knee: the step of the curve with the highest ratio of goodput to mean latency."""
     answered = [step for step in repeat["curve"] if step["mean_ms"]]
     return max(answered, key=lambda step: step["goodput_rps"] / step["mean_ms"])
 
 
 def goodput_at(repeats: Sequence[Result], factor: float) -> float:
-    """Goodput at so many times the sustained rate, as a share of it: the median of the repeats."""
+    """Goodput at `factor` times the sustained rate, as a share of that rate; the median of the repeats."""
     found: list[float] = []
     for repeat in repeats:
         rate = repeat["sustained_rps"]
@@ -122,7 +123,7 @@ def goodput_at(repeats: Sequence[Result], factor: float) -> float:
 
 
 def comparison(first: Result, second: Result) -> list[str]:
-    """Whether the second result differs from the first. Raises ValueError when they are of different things."""
+    """Whether the second result differs from the first. Raises ValueError when their options differ."""
     for name in SAME:
         if first[name] != second[name]:
             raise ValueError(f"{name} is {first[name]} in the first and {second[name]} in the second")
@@ -139,7 +140,7 @@ def comparison(first: Result, second: Result) -> list[str]:
             was = statistics.fmean(speed(one))
             faster = statistics.fmean(speed(other)) / was - 1
             alike = _compared(at_speed(one, was), at_speed(other, was))
-            lines.append(f"{kind}, the machine's own change of speed ({faster:+.1%}) taken out: {alike}")
+            lines.append(f"{kind}, without the machine's own change of speed ({faster:+.1%}): {alike}")
     apart = [
         f"{name} ({first['machine'].get(name)}, then {value})"
         for name, value in second["machine"].items()
@@ -159,7 +160,7 @@ def _compared(first: Sequence[float], second: Sequence[float]) -> str:
         return f"{len(first)} and {len(second)} repeats are too few to tell: {figures}; p cannot be below {found.least_p:.2f}."
     if found.p <= SIGNIFICANT:
         return f"the difference is real: {figures}."
-    return f"no difference can be told from chance: {figures}."
+    return f"the difference may be chance: {figures}."
 
 
 def _interval(interval: Interval, form: str) -> str:

@@ -1,4 +1,4 @@
-"""How sure a figure is. Intervals are of 95 %, from Student's t over repeats: with five of them a bootstrap is too narrow."""
+"""Confidence intervals of 95 %, by Student's t over repeats: with five repeats a bootstrap is too narrow."""
 
 import math
 import statistics
@@ -13,7 +13,7 @@ SIGNIFICANT: Final = 1 - LEVEL
 
 
 class Interval(NamedTuple):
-    """A figure and between what it lies. The ends are infinite where there is too little to say."""
+    """A figure and its bounds. Too few values give infinite bounds."""
 
     value: float
     low: float
@@ -25,11 +25,11 @@ class Interval(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """Of two sets of repeats, the second less the first."""
+    """The second set of repeats minus the first."""
 
-    change: Interval  # of the means, after Welch
-    p: float  # of a permutation test: how often chance alone sets repeats that far apart
-    least_p: float  # that so few repeats can give
+    change: Interval  # of the means, by Welch
+    p: float  # of a permutation test: how often chance alone gives such a difference
+    least_p: float  # the lowest p that so many repeats can give
 
 
 def mean(values: Sequence[float]) -> Interval:
@@ -40,7 +40,7 @@ def mean(values: Sequence[float]) -> Interval:
 
 
 def slope(x: Sequence[float], y: Sequence[float]) -> Interval:
-    """Of the line fitted by least squares, per unit of x."""
+    """The slope of a line fitted by least squares, per unit of x."""
     if len(x) < 3:
         return Interval(0.0, -math.inf, math.inf)
     fitted = stats.linregress(x, y)
@@ -48,7 +48,7 @@ def slope(x: Sequence[float], y: Sequence[float]) -> Interval:
 
 
 def difference(first: Sequence[float], second: Sequence[float]) -> Difference:
-    """Both of two values or more."""
+    """Raises ValueError when a side has fewer than two values."""
     if min(len(first), len(second)) < 2:
         raise ValueError(f"expected two repeats or more on both sides; received {len(first)} and {len(second)}")
     tested = stats.permutation_test((second, first), _apart, vectorized=True, n_resamples=100_000, rng=0)

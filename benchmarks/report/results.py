@@ -1,42 +1,42 @@
-"""What one run of the serving benchmark found, and whether that is what it must show."""
+"""The figures of one run of the serving benchmark, and its verdicts against the bars."""
 
 import statistics
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from benchmarks.engines import cases as engine_cases
-from benchmarks.engines.cases import WAYS, best_other, of_case
-from benchmarks.load.rounds import Measured
+from benchmarks.engines.cases import RUNTIMES, best_other, of_case
+from benchmarks.load.side_by_side import Measured
 from benchmarks.load.wrk import Load
 from benchmarks.servers.payloads import of_rows
 from benchmarks.servers.targets import BARE, ECHO, FASTAPI, IDLE, OURS
 
 SUSTAINED = (16, 64)
 TAIL = 2.5
-"""p99 against p50, at most, everywhere."""
+"""Highest ratio of p99 to p50."""
 GOODPUT = {2.0: 0.9, 5.0: 0.8}
-"""Under overload, against capacity, by times capacity: at least."""
+"""Least goodput as a share of capacity, by offered load in times capacity."""
 
 
 @dataclass(frozen=True)
 class Start:
     seconds: float  # until /readyz answers 200
-    memory_mb: list[float]  # of its processes then
+    memory_mb: list[float]  # of each process at that time
 
 
 @dataclass
 class Results:
     machine: dict[str, str]
-    seconds: float  # of one run of wrk
+    seconds: float  # length of one run of wrk
     rounds: int
     servers: dict[str, Measured] = field(default_factory=dict)
-    left_out: dict[str, str] = field(default_factory=dict)  # label or part -> why
-    sustained: dict[str, dict[int, Load]] = field(default_factory=dict)  # after load, by server and connections
+    left_out: dict[str, str] = field(default_factory=dict)  # label or part -> reason
+    sustained: dict[str, dict[int, Load]] = field(default_factory=dict)  # after a minute of load, by server and connections
     large: dict[int, Load] = field(default_factory=dict)  # requests of 1,000 rows to ours, by connections
-    realistic: dict[str, Measured] = field(default_factory=dict)  # servers, on the realistic model
-    starts: dict[str, list[Start]] = field(default_factory=dict)  # by server, in turns
+    realistic: dict[str, Measured] = field(default_factory=dict)  # servers with the realistic model
+    starts: dict[str, list[Start]] = field(default_factory=dict)  # by server
     engine: dict[str, Any] | None = None  # the JSON line of benchmarks.engine
-    overload: list[dict[str, Any]] = field(default_factory=list)  # those of benchmarks.overload
+    overload: list[dict[str, Any]] = field(default_factory=list)  # the JSON lines of benchmarks.overload
 
     def as_json(self) -> dict[str, Any]:
         return {**asdict(self), "must_show": [asdict(verdict) for verdict in verdicts(self)]}
@@ -51,7 +51,7 @@ class Verdict:
 
 
 def verdicts(results: Results) -> list[Verdict]:
-    """What a run must show, as far as it was measured. Ratios, since absolute figures are one machine's."""
+    """A verdict for each bar that was measured. Bars are mostly ratios, since absolute figures depend on the machine."""
     return [
         *_against_others(results),
         *_tail(results),
@@ -69,7 +69,7 @@ def _ratio(what: str, ratio: float, bar: float, most: bool = False) -> Verdict:
 
 
 def _against_others(results: Results) -> list[Verdict]:
-    """Of the short model: must show 1."""
+    """Verdicts on the short model."""
     if OURS not in results.servers:
         return []
     ours, found = results.servers[OURS].loads, list[Verdict]()
@@ -96,7 +96,7 @@ def _against_others(results: Results) -> list[Verdict]:
 
 
 def _realistic(results: Results) -> list[Verdict]:
-    """Must show 2."""
+    """Verdicts on the realistic model."""
     if OURS not in results.realistic:
         return []
     found = [
@@ -108,7 +108,7 @@ def _realistic(results: Results) -> list[Verdict]:
 
 
 def _times(servers: dict[str, Measured], connections: int, name: str) -> float | None:
-    """Requests/s of ours against those of another; None where that was not measured."""
+    """Our requests/s divided by another server's; None when the other was not measured."""
     return servers[OURS].loads[connections].rps / servers[name].loads[connections].rps if name in servers else None
 
 
@@ -128,7 +128,7 @@ def _engine(results: Results) -> list[Verdict]:
     found = []
     for case in results.engine["cases"] if results.engine else []:
         ours, best = case["ms"][engine_cases.OURS], best_other(case)
-        what = f"engine, {of_case(case)}: ours against the best of the others ({WAYS[best]})"
+        what = f"engine, {of_case(case)}: ours against the best of the others ({RUNTIMES[best]})"
         found.append(_ratio(what, ours / case["ms"][best], 1.15, most=True))
     return found
 

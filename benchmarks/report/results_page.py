@@ -1,15 +1,15 @@
-"""Results as a page: RESULTS.md."""
+"""The page RESULTS.md."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from benchmarks.engines import cases as engine_cases
-from benchmarks.engines.cases import WAYS, best_other, of_case
-from benchmarks.load.rounds import Measured
+from benchmarks.engines.cases import RUNTIMES, best_other, of_case
+from benchmarks.load.side_by_side import Measured
 from benchmarks.load.wrk import Load
 from benchmarks.report.results import Results, verdicts
 from benchmarks.servers.payloads import of_rows
-from benchmarks.servers.realistic import ITEMS, UNITS
+from benchmarks.servers.realistic_model import ITEMS, UNITS
 from benchmarks.servers.targets import ECHO, IDLE, OURS
 
 
@@ -20,7 +20,7 @@ def markdown(results: Results, plot: str) -> str:
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """The first column to the left, the others to the right."""
+    """A Markdown table, the first column aligned left and the others right."""
     lines = [columns, ["---", *["---:"] * (len(columns) - 1)], *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
@@ -28,9 +28,9 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def _head(results: Results) -> str:
     facts = table(["", ""], list(results.machine.items())).replace("---:", "---")
     return (
-        "# Serving, side by side\n\nWritten by `python -m benchmarks.serving`; do not edit. One run, one machine, one worker "
-        "each, everything on the loopback interface.\nAbsolute figures are this machine's, and those of who shared it; "
-        f"ratios are what to compare.\n\n{facts}"
+        "# Serving, side by side\n\nWritten by `python -m benchmarks.serving`; do not edit. One run on one machine, one worker "
+        "each, all on the loopback interface.\nAbsolute figures depend on the machine and its other load; compare ratios."
+        f"\n\n{facts}"
     )
 
 
@@ -43,10 +43,10 @@ def _servers(results: Results, plot: str) -> str:
     how = "\n".join(f"- {server.label}: {server.how}" for server in results.servers.values())
     return (
         f"## One row of five items\n\n![requests a second]({plot})\n\n{_side_by_side(results.servers)}\n\n"
-        f"Medians of {results.rounds} rounds of {results.seconds:g} s with `wrk -t 1`, the order of the servers rotated; all "
-        "are there all the time, those that are not under load are stopped.\nOnly good answers count. Every answer of a pass "
-        "of its own, before these, was compared with the right one (`wrong`), and warms up;\nin the measured rounds wrk counts "
-        "those that are not 2xx. No server writes an access log, where it can be turned off. All peers answer with the "
+        f"Medians of {results.rounds} rounds of {results.seconds:g} s with `wrk -t 1`; the order of the servers rotates. All "
+        "servers run from the start, but a server without load is stopped (SIGSTOP).\nOnly good answers count. A first pass "
+        "warms up, and compares every answer with the right one (`wrong`).\nIn the measured rounds wrk counts answers other "
+        "than 2xx (`failed`). Access logs are off where a server allows that. All peers answer with the "
         f"version's ONNX translation in ONNX Runtime, one thread.\n\n{how}"
     )
 
@@ -55,9 +55,9 @@ def _realistic(results: Results) -> str:
     if not results.realistic:
         return ""
     return (
-        f"## The realistic model\n\n{_side_by_side(results.realistic)}\n\nAs above, but for the model and the row: "
+        f"## The realistic model\n\n{_side_by_side(results.realistic)}\n\nAs above, with another model and row: "
         f"`many_to_many` of {UNITS} units, one row of {ITEMS} items. The model has one feature: the service "
-        "serves no other yet.\nIt is not trained: a call takes as long whatever the weights are."
+        "serves no other yet.\nIt is not trained: a call takes the same time with any weights."
     )
 
 
@@ -96,13 +96,13 @@ def _engine(results: Results) -> str:
     cases, rows = results.engine["cases"], []
     for case in cases:
         ours, best = case["ms"][engine_cases.OURS], case["ms"][best_other(case)]
-        times = [f"{case['ms'][way]:.3f}" if way in case["ms"] else "-" for way in WAYS]
+        times = [f"{case['ms'][name]:.3f}" if name in case["ms"] else "-" for name in RUNTIMES]
         rows.append([of_case(case), *times, f"{ours / best:.2f}"])
-    columns = ["", *(f"{label} ms" for label in WAYS.values()), "ours against the best of the others"]
+    columns = ["", *(f"{label} ms" for label in RUNTIMES.values()), "ours against the best of the others"]
     worst = max(case["largest_difference"] for case in cases)
     return (
-        f"## The engine, without HTTP\n\n{table(columns, rows)}\n\nMedians of rounds in turns; one thread, the same random "
-        f"weights, an output for each step; largest difference between answers {worst:.1g}."
+        f"## The engine, without HTTP\n\n{table(columns, rows)}\n\nMedians; the runtimes take turns. All have one thread and "
+        f"the same random weights, and return an output for each step. Their answers differ by at most {worst:.1g}."
     )
 
 
@@ -117,7 +117,7 @@ def _large(results: Results) -> str:
     found = f"## Requests of 1,000 rows\n\n{table(columns, rows)}"
     if results.engine:
         into, model, out = (results.engine["rows"][name] for name in ("json_in_ms", "model_ms", "json_out_ms"))
-        found += f"\n\nOf one: {into:.2f} ms reading JSON, {model:.2f} ms in the model, {out:.2f} ms writing JSON."
+        found += f"\n\nOne request spends {into:.2f} ms in reading JSON, {model:.2f} in the model, {out:.2f} in writing JSON."
     return found
 
 
@@ -129,7 +129,7 @@ def _start(results: Results) -> str:
             [server.label, f"{server.ready_seconds:.1f}", f"{sum(server.memory_mb):.0f}", _processes(server.memory_mb)]
             for server in results.servers.values()
         ]
-        parts.append(f"{table(columns, rows)}\n\nMemory is resident, after the rounds above.")
+        parts.append(f"{table(columns, rows)}\n\nMemory is the resident memory after the rounds above.")
     if results.starts:
         rows = [
             [label, f"{start.seconds:.2f}", _processes(start.memory_mb)]
@@ -137,7 +137,8 @@ def _start(results: Results) -> str:
             for start in results.starts.get(name, [])
         ]
         parts.append(
-            f"{table(['server', 'ready after s', 'MB then, by process'], rows)}\n\nUntil `/readyz` answers 200, in turns."
+            f"{table(['server', 'ready after s', 'MB then, by process'], rows)}\n\nThe time until `/readyz` answers 200; "
+            "the servers take turns."
         )
     return "\n\n".join(["## Start and memory", *parts]) if parts else ""
 
@@ -164,8 +165,8 @@ def _overloaded(measured: dict[str, Any]) -> str:
     columns += ["429 p99 ms", "late p99 ms", "MB"]
     return (
         f"{table(columns, rows)}\n\nOpen loop, {measured['seconds']:g} s each, "
-        f"{request} a request; capacity is the mean of just before and just after. Latency counts "
-        "from when a request was due. `late`: how far the client itself\nfell behind; `unsent`: no connection was free."
+        f"{request} a request. Capacity is the mean of just before and just after. Latency counts "
+        "from when a request was due.\n`late`: how far the client fell behind. `unsent`: no connection was free."
     )
 
 

@@ -1,4 +1,4 @@
-"""What the figures were measured on, and what the processes of a server take."""
+"""The machine that figures were measured on, and the memory and processor time of a server's processes."""
 
 import json
 import platform
@@ -29,9 +29,9 @@ def facts() -> dict[str, str]:
 
 
 def speed(seconds: float = SPEED_SECONDS) -> float:
-    """How fast one core is just now: a second's turns of a fixed piece of work, numbers read from JSON and written to it.
+    """How often a second one core does a fixed piece of work now: it reads numbers from JSON, and writes them.
 
-    A shared machine changes it by half within minutes, and what a service sustains goes along.
+    A shared machine's speed changes by half within minutes, and a service's capacity with it.
     """
     turns, begun = 0, time.perf_counter()
     while (took := time.perf_counter() - begun) < seconds:
@@ -47,18 +47,18 @@ def family(pid: int) -> list[psutil.Process]:
 
 
 def memory(pid: int) -> list[float]:
-    """MB resident in a process and in each of its descendants, the largest first."""
+    """Resident MB of a process and of each descendant, the largest first."""
     return sorted((process.memory_info().rss / 1e6 for process in family(pid) if process.is_running()), reverse=True)
 
 
 def processor_seconds(pid: int) -> float:
-    """That a process and its descendants have used so far; those of one that has ended are missing."""
+    """Processor seconds of a process and its descendants so far, without those that have ended."""
     times = [process.cpu_times() for process in family(pid)]
     return float(sum(time.user + time.system for time in times))
 
 
 def peak_memory(pid: int) -> float:
-    """MB: the most that each of them ever had resident, summed. Linux keeps it, so nothing has to look on."""
+    """MB: the sum of each process' own peak, which Linux records."""
     statuses = [Path(f"/proc/{process.pid}/status").read_text() for process in family(pid)]
     return sum(int(re.findall(r"^VmHWM:\s+(\d+) kB$", status, re.MULTILINE)[0]) for status in statuses) * 1024 / 1e6
 

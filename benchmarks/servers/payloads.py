@@ -1,4 +1,4 @@
-"""Requests of many items: whole ten-thousandths in [0, 1), the same every time."""
+"""Request bodies of many items: multiples of 0.0001 in [0, 1), the same in every run."""
 
 import json
 
@@ -19,5 +19,5 @@ def rows_body(rows: int, items: int = ITEMS) -> bytes:
 
 
 def of_rows(rows: int, items: int = ITEMS) -> str:
-    """What such a request has, in words."""
+    """The size of such a request in words."""
     return f"{rows:,} row{'s' * (rows > 1)} of {items:,} items"

@@ -1,4 +1,4 @@
-"""Servers that live while they are measured: each in a process group of its own, ended whatever happens."""
+"""Servers that run while they are measured, and end whatever happens."""
 
 import http.client
 import time
@@ -15,12 +15,11 @@ from loadtests.client import ask, why_not_ready
 from loadtests.processes import NotServing, free_port, process, wait
 
 PATIENCE = 120.0
-"""Seconds until a server must have answered once."""
+"""A server must give its first answer within these seconds."""
 PAUSE = 0.01
-"""Seconds between two looks at a server that starts: its start-up time is no more exact than that."""
+"""Seconds between two looks at a starting server, which limit how exact its start-up time is."""
 BETWEEN = 0.2
-"""Seconds between two servers that are measured: what is left in the queues of one is not another's load, and those that were
-stopped catch up with their clocks."""
+"""Seconds between two measured servers: the first empties its queues, and stopped servers resume their timers."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +32,7 @@ class Server:
 
     @property
     def url(self) -> str:
-        """Of the requests that are measured."""
+        """The address of the measured requests."""
         return f"{self.address}{self.target.path}"
 
     @property
@@ -43,7 +42,7 @@ class Server:
 
 @contextmanager
 def running(target: Target, model: Path, folder: Path, ready: str | None = None) -> Iterator[Server]:
-    """A server that has answered the request rightly. `ready`: the path to wait for instead, for its start-up time."""
+    """A server that has answered one request rightly. With `ready`, the start-up time ends when that path answers 200."""
     folder.mkdir(parents=True, exist_ok=True)
     log, port, answers = folder / "server.log", free_port(), list[bytes]()
     address = f"http://127.0.0.1:{port}"
@@ -61,8 +60,8 @@ def running(target: Target, model: Path, folder: Path, ready: str | None = None)
 
 @contextmanager
 def alone(server: Server, servers: Sequence[Server]) -> Iterator[None]:
-    """Of `servers` only this one runs; the others are stopped, and after it all of them run for BETWEEN. What one does while
-    nobody asks it anything (Ray Serve: a twelfth of a core) would be in the tails of all."""
+    """Stop all `servers` but this one for the block; after it all run for BETWEEN seconds. An idle server still works (Ray
+    Serve: a twelfth of a core), which would lengthen the tails of the others."""
     stopped = [process for other in servers if other is not server for process in family(other.pid)]
     try:
         for process in stopped:
@@ -77,7 +76,7 @@ def alone(server: Server, servers: Sequence[Server]) -> Iterator[None]:
 
 
 def check(answer: bytes, items: Sequence[float], within: float = CLOSE_TO_INPUT) -> None:
-    """Raise NotServing unless the answer has these items."""
+    """Raises NotServing unless the answer has these items."""
     found = numbers(answer)
     if len(found) != len(items) or max(abs(a - b) for a, b in zip(found, items, strict=True)) > within:
         raise NotServing(f"a wrong answer: {answer[:200]!r}")

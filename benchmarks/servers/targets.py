@@ -1,4 +1,4 @@
-"""The servers that are measured: how each is started, what it is asked, and how its answer reads."""
+"""The measured servers: how each starts, the request that it gets, and how to read its answer."""
 
 import json
 import os
@@ -10,21 +10,21 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from loadtests.payloads import TUTORIAL_ROW
-from loadtests.processes import BIN, ROOT, SERVICE, bentoml_serve, free_port
+from loadtests.processes import BIN, ROOT, SERVICE, bentoml_serve, free_port, home_environment
 
 PEERS: Final = ROOT / ".venv-bench"
 OURS: Final = "unroll"
 ECHO: Final = "echo"
 BARE: Final = "bare_onnx"
-"""The yardstick: what an able engineer would write by hand, on uvicorn."""
+"""The yardstick: the application that an able engineer would write by hand, on uvicorn."""
 GRANIAN: Final = "granian"
 FASTAPI: Final = "fastapi"
 TORCH: Final = "torch"
-"""No server, but an environment like those of the peers, for `benchmarks.engine`."""
+"""No server, but an environment like those of the peers: `benchmarks.engine` uses it."""
 ROW: Final = list(TUTORIAL_ROW)
 UVLOOP: Final = ("--loop", "uvloop", "--http", "httptools")
 CLOSE_TO_INPUT: Final = 0.05
-"""Every trained model echoes; what a published one may be off by is less."""
+"""Largest difference from the input: every trained model echoes, and a published one is closer than that."""
 SEQUENCES: Final = json.dumps({"sequences": [ROW]}).encode()
 V2: Final = json.dumps(
     {"id": "1", "inputs": [{"name": "sequences", "shape": [1, len(ROW)], "datatype": "FP32", "data": ROW}]}
@@ -35,14 +35,14 @@ V2: Final = json.dumps(
 class Target:
     name: str
     label: str
-    how: str  # as its documentation would have it, in a few words
-    command: Callable[[Path, int, Path], list[str]]  # of the environment's bin, a port and an empty folder
+    how: str  # a few words on its configuration, which follows its documentation
+    command: Callable[[Path, int, Path], list[str]]  # a function of the environment's bin, a port and an empty folder
     path: str = "/predict"
     body: bytes = SEQUENCES
     environment: str | None = None  # under PEERS; None is the project's own
     environ: Callable[[Path, Path], Mapping[str, str]] = field(default=lambda _model, _folder: {})
     expected: Sequence[float] = tuple(ROW)  # the items of a right answer
-    within: float = CLOSE_TO_INPUT  # and how far from them they may be
+    within: float = CLOSE_TO_INPUT  # largest difference from `expected`
 
     @property
     def bin(self) -> Path:
@@ -54,12 +54,12 @@ class Target:
 
 
 def models_folder() -> Path:
-    """The store that the service would read."""
+    """The store that the service reads."""
     return Path(os.environ.get("BENTOML_HOME") or ROOT / ".bentoml") / "models"
 
 
 def numbers(answer: bytes) -> list[float]:
-    """The items of an answer in any of the forms. Raises ValueError for anything else."""
+    """The items of an answer in any of the servers' formats. Raises ValueError for another body."""
     document: Any = json.loads(answer)
     if isinstance(document, dict):
         outputs = document.get("outputs")
@@ -72,13 +72,11 @@ def numbers(answer: bytes) -> list[float]:
 
 
 def environ(target: Target, model: Path, folder: Path) -> dict[str, str]:
-    """A server's whole environment; `folder` is its own to write in."""
+    """A server's whole environment; the server may write in `folder`."""
     common = {
-        "BENTOML_HOME": str(models_folder().parent),
+        **home_environment(models_folder().parent),
         "MODEL": str(model),
         "PYTHONPATH": str(ROOT),
-        "TF_CPP_MIN_LOG_LEVEL": "2",
-        "BENTOML_DO_NOT_TRACK": "True",
         "RAY_USAGE_STATS_ENABLED": "0",
         "UNROLL_DRAIN_SECONDS": "0",
     }
@@ -95,7 +93,7 @@ def _uvicorn(app: str, *options: str) -> Callable[[Path, int, Path], list[str]]:
 
 
 def _granian(app: str) -> Callable[[Path, int, Path], list[str]]:
-    """In its default runtime mode; `st` and `mt` are no faster here."""
+    """granian's default runtime mode; `st` and `mt` are no faster here."""
     options = ["--interface", "asgi", "--host", "127.0.0.1", "--workers", "1", "--loop", "uvloop", "--no-ws"]
     return lambda bin_, port, _folder: [str(bin_ / "granian"), *options, "--port", str(port), app]
 
@@ -117,14 +115,14 @@ def _mlserver_command(bin_: Path, port: int, folder: Path) -> list[str]:
 
 
 def _triton(_model: Path, _folder: Path) -> dict[str, str]:
-    """Triton loads `libpython3.*.so` by its name: this Python's own must come before the system's."""
+    """Triton loads `libpython3.*.so` by name: this Python's own must come before the system's."""
     folders = [sysconfig.get_config_var("LIBDIR"), os.environ.get("LD_LIBRARY_PATH")]
     ports = {"TRITON_GRPC_PORT": str(free_port()), "TRITON_METRICS_PORT": str(free_port())}
     return {**ports, "LD_LIBRARY_PATH": ":".join(folder for folder in folders if folder)}
 
 
 def _own_store(_model: Path, folder: Path) -> dict[str, str]:
-    return {"BENTOML_HOME": str(folder)}  # `bentoml serve` empties its metrics folder there, which others may be using
+    return {"BENTOML_HOME": str(folder)}  # `bentoml serve` empties the metrics folder in it, which other servers may use
 
 
 TARGETS: Final = (
@@ -199,10 +197,10 @@ IDLE: Final = Target(
     _bentoml("benchmarks.peers.bentoml_idle:Idle"),
     environ=_own_store,
 )
-"""Not under load: it is started beside ours."""
+"""This server gets no load: its start-up is compared with ours."""
 
 
 def unroll(settings: Mapping[str, str] = MappingProxyType({})) -> Target:
-    """The service, with these in its environment."""
+    """The service, with `settings` in its environment."""
     ours = next(target for target in TARGETS if target.name == OURS)
     return replace(ours, environ=lambda _model, _folder: settings)

@@ -11,22 +11,22 @@ REPORT = """<testsuites><testsuite><testcase name="a"><properties>
 <testcase name="b"/></testsuite></testsuites>"""
 
 
-def test_what_tests_report_becomes_a_row() -> None:
+def test_the_properties_of_a_test_become_a_row() -> None:
     found = rows(REPORT)
     assert faults_of(found) == []
     assert "| a worker killed (SIGKILL) | 300 | 2 | 0 | 0 | 30 ms | 3.2 s | n |" in markdown(found, {"commit": "c"})
 
 
 @pytest.mark.parametrize(("name", "value"), [("wrong", "1"), ("whole_seconds", "8.5")])
-def test_wrong_answers_and_a_late_replacement_are_faults_of_ours(name: str, value: str) -> None:
+def test_wrong_answers_and_a_late_replacement_fail(name: str, value: str) -> None:
     assert len(faults_of([{**rows(REPORT)[0], name: value}])) == 1
 
 
-def test_nothing_killed_proves_nothing() -> None:
+def test_a_run_without_a_killed_worker_fails() -> None:
     assert faults_of([]) == ["no worker was killed"]
 
 
-def test_only_what_is_between_the_marks_is_rewritten() -> None:
+def test_only_the_text_between_the_marks_changes() -> None:
     page = f"before\n{BEGIN}old\n{END}\nafter\n"
     assert with_table(page, "new\n") == f"before\n{BEGIN}\nnew\n\n{END}\nafter\n"
     with pytest.raises(ValueError, match="expected the lines"):

@@ -1,4 +1,4 @@
-"""The model of the peers, and the hand-written application, on a translation of random weights."""
+"""The peers' model and the hand-written application, with random weights."""
 
 import asyncio
 import json

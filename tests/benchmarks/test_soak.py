@@ -31,17 +31,17 @@ def test_level_memory_and_a_steady_tail_are_good() -> None:
 @pytest.mark.parametrize(
     "bad", [{"memory_per_hour": 20.0}, {"last_p99": 13.0}, {"wrong": 1}, {"accepted": 5990}], ids=lambda bad: next(iter(bad))
 )
-def test_growth_a_longer_tail_wrong_answers_and_errors_are_not(bad: dict[str, Any]) -> None:
+def test_growth_a_longer_tail_wrong_answers_or_errors_are_bad(bad: dict[str, Any]) -> None:
     assert not verdict(windows(**bad))["good"]
 
 
-def test_growth_is_over_the_whole_time_with_its_interval() -> None:
+def test_growth_over_the_whole_time_has_an_interval() -> None:
     growth, low, high = verdict(windows(memory_per_hour=50.0))["growth"]
     assert low < growth < high
     assert growth == pytest.approx(50 / 528, rel=0.02)
 
 
-def test_page_and_sentences_carry_the_verdict() -> None:
+def test_page_and_sentences_tell_the_verdict() -> None:
     of = windows()
     result = {**verdict(of), "hours": 1.0, "offered_rps": 100.0, "rows": 100, "workers": 1, "machine": {}, "windows": of}
     assert said(result)[0].startswith("Good: 1 hours at 100 requests/s")

@@ -16,7 +16,7 @@ import httpx
 import psutil  # type: ignore[import-untyped]
 import uvloop
 
-from benchmarks.load.client import Connection, OpenLoop, Outcome
+from benchmarks.load.open_loop import Connection, OpenLoop, Outcome
 from benchmarks.servers.payloads import rows_body, rows_items
 from benchmarks.servers.running import check
 from tests.asking import PATIENCE, get, post, until

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.servers.loopback import Quiet, listening
+from benchmarks.servers.stub_server import Quiet, listening
 from contract.topologies import TOPOLOGIES, Rows
 
 MODELS = [

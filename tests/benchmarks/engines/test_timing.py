@@ -3,7 +3,7 @@ import pytest
 from benchmarks.engines import timing
 
 
-def test_ways_are_timed_in_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_runtimes_are_timed_in_turns(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(timing, "ROUNDS", 3)
     turns: list[str] = []
     seconds = iter([0.1, 1.0, 0.3, 3.0, 0.2, 2.0])

@@ -1,4 +1,4 @@
-"""The page, the plot and the verdicts, of figures that are made up."""
+"""The page, the chart and the verdicts, from invented figures."""
 
 import json
 from typing import Any
@@ -6,10 +6,10 @@ from xml.etree import ElementTree
 
 import pytest
 
-from benchmarks.engines.cases import CASES, WAYS
-from benchmarks.load.rounds import CONNECTIONS, Measured
+from benchmarks.engines.cases import CASES, RUNTIMES
+from benchmarks.load.side_by_side import CONNECTIONS, Measured
 from benchmarks.load.wrk import Load
-from benchmarks.report import chart, results_page
+from benchmarks.report import bar_chart, results_page
 from benchmarks.report.results import Results, Start, verdicts
 
 
@@ -22,8 +22,8 @@ def server(label: str, rps: float, **others: Any) -> Measured:
 
 
 def engine(ours: float = 1.1, **others: float) -> dict[str, Any]:
-    """PyTorch is not installed."""
-    times = {**{way: 2.0 for way in WAYS if way != "torch"}, "onnx": 1.0, "ours": ours, **others}
+    """As measured without PyTorch."""
+    times = {**{name: 2.0 for name in RUNTIMES if name != "torch"}, "onnx": 1.0, "ours": ours, **others}
     cases = [{**case._asdict(), "ms": times, "largest_difference": 1e-7} for case in CASES]
     return {"cases": cases, "rows": {"json_in_ms": 0.3, "model_ms": 0.9, "json_out_ms": 0.1}, "left_out": {}}
 
@@ -92,12 +92,12 @@ def test_a_good_run_shows_everything(results: Results) -> None:
         (lambda r: r.starts.update(unroll=[Start(1.9, [141.0])]), "memory of the worker"),
     ],
 )
-def test_what_a_run_does_not_show_is_said(results: Results, change: Any, what: str) -> None:
+def test_a_missed_bar_has_a_bad_verdict(results: Results, change: Any, what: str) -> None:
     change(results)
     assert any(what in verdict.what for verdict in verdicts(results) if not verdict.shown)
 
 
-def test_what_was_not_measured_has_no_verdict(results: Results) -> None:
+def test_a_part_that_was_not_measured_has_no_verdict(results: Results) -> None:
     results.servers = {"unroll": results.servers["unroll"]}
     results.realistic, results.starts = {"bare_onnx": results.realistic["bare_onnx"]}, {}
     results.engine, results.overload, results.sustained = None, [], {}
@@ -127,7 +127,7 @@ def test_starts_alone_have_a_heading(results: Results) -> None:
     assert "| ours | 9.00 | 130 + 60 |" in page
 
 
-def test_a_run_with_nothing_in_it_has_a_page() -> None:
+def test_an_empty_run_has_a_page() -> None:
     assert results_page.markdown(Results({"commit": "abc"}, 1.0, 1), "results.svg").startswith("# Serving")
 
 
@@ -135,11 +135,13 @@ def test_results_are_json(results: Results) -> None:
     assert json.loads(json.dumps(results.as_json()))["servers"]["unroll"]["loads"]["64"]["rps"] == 30_000
 
 
-def test_the_chart_is_xml_with_a_longer_bar_for_more() -> None:
-    drawn = chart.bars("a < b & c", {"one": {"x": 100.0, "y": 10_000.0}, "two & three": {"x": 1.0, "y": 30_000.0}})
+def test_the_chart_is_xml_with_longer_bars_for_higher_values() -> None:
+    drawn = bar_chart.bars("a < b & c", {"one": {"x": 100.0, "y": 10_000.0}, "two & three": {"x": 1.0, "y": 30_000.0}})
     root = ElementTree.fromstring(drawn)
     space = "{http://www.w3.org/2000/svg}"
-    bars = [float(bar.attrib["width"]) for bar in root.iter(f"{space}rect") if bar.attrib.get("height") == str(chart.BAR - 2)]
+    bars = [
+        float(bar.attrib["width"]) for bar in root.iter(f"{space}rect") if bar.attrib.get("height") == str(bar_chart.BAR - 2)
+    ]
     assert len(bars) == 4
     assert bars[2] < bars[0] < bars[1] < bars[3]
     texts = [text.text for text in root.iter(f"{space}text")]

@@ -15,7 +15,7 @@ PARENT = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'print(1
 
 @pytest.fixture
 def servers() -> Iterator[list[Server]]:
-    """Two, each with a child."""
+    """Two processes, each with a child."""
     started = [
         subprocess.Popen([sys.executable, "-c", PARENT], stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
         for _ in range(2)
@@ -32,7 +32,7 @@ def servers() -> Iterator[list[Server]]:
 
 
 def is_stopped(server: Server, expected: bool) -> bool:
-    """Whether all of it comes to be so; a signal needs a moment."""
+    """Whether the whole server stops (or runs) within ten seconds; a signal needs a moment."""
     leader = psutil.Process(server.pid)
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline:
@@ -41,7 +41,7 @@ def is_stopped(server: Server, expected: bool) -> bool:
     return False
 
 
-def test_all_servers_but_the_one_that_is_measured_are_stopped_meanwhile(servers: list[Server]) -> None:
+def test_all_servers_except_the_measured_one_are_stopped(servers: list[Server]) -> None:
     measured, other = servers
     for _ in range(2):
         with alone(measured, servers):
@@ -51,7 +51,7 @@ def test_all_servers_but_the_one_that_is_measured_are_stopped_meanwhile(servers:
     with pytest.raises(ZeroDivisionError), alone(measured, servers):
         raise ZeroDivisionError
     assert is_stopped(other, False)
-    with alone(measured, servers):  # one that is gone when it is to go on
+    with alone(measured, servers):  # a stopped server dies before it should continue
         leader = psutil.Process(other.pid)
         leader.kill()
         leader.wait(10)

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.servers.realistic import SERVERS, Realistic
+from benchmarks.servers.realistic_model import SERVERS, Realistic
 from benchmarks.servers.running import check
 from benchmarks.servers.targets import IDLE, ROW, TARGETS, TORCH, Target, environ, numbers
 from loadtests.processes import ROOT, NotServing
@@ -17,12 +17,12 @@ from loadtests.processes import ROOT, NotServing
         {"model_name": "m", "outputs": [{"name": "sequences", "shape": [1, 3], "data": [0.0, 0.2, 0.4]}]},
     ],
 )
-def test_an_answer_in_any_form_has_its_numbers(answer: object) -> None:
+def test_numbers_are_read_from_every_format(answer: object) -> None:
     assert numbers(json.dumps(answer).encode()) == [0.0, 0.2, 0.4]
 
 
 @pytest.mark.parametrize("answer", ["{}", "[]", '{"error": "no"}', '[["a"]]', '{"sequences": [[null]]}'])
-def test_what_is_no_answer_is_refused(answer: str) -> None:
+def test_a_body_without_numbers_is_refused(answer: str) -> None:
     with pytest.raises(ValueError, match="not an answer"):
         numbers(answer.encode())
 
@@ -35,12 +35,12 @@ def test_an_answer_that_does_not_echo_is_refused(items: list[float]) -> None:
 
 
 @pytest.mark.parametrize("target", [*TARGETS, IDLE], ids=lambda target: target.name)
-def test_every_target_is_asked_the_same_row(target: Target) -> None:
+def test_every_target_gets_the_same_row(target: Target) -> None:
     document = json.loads(target.body)
     assert ROW in (document.get("sequences", [None])[0], document.get("inputs", [{}])[0].get("data"))
 
 
-def test_the_realistic_model_is_asked_of_ours_and_the_fastest_peers() -> None:
+def test_ours_and_the_fastest_peers_serve_the_realistic_model() -> None:
     home = Path("home")
     targets = Realistic(home, home / "models" / "many_to_many" / "1", [0.5] * 100).targets(TARGETS)
     assert [target.name for target in targets] == list(SERVERS)
@@ -51,7 +51,7 @@ def test_the_realistic_model_is_asked_of_ours_and_the_fastest_peers() -> None:
 
 
 @pytest.mark.parametrize("peer", [TORCH, *(target.environment for target in TARGETS if target.environment)])
-def test_every_peer_is_pinned_exactly_and_without_addresses(peer: str) -> None:
+def test_every_peer_has_exact_pins_without_addresses(peer: str) -> None:
     lines = (ROOT / "requirements" / f"bench-{peer}.txt").read_text().splitlines()
     assert lines
     assert [line for line in lines if line.count("==") != 1 or "://" in line or line.startswith("-")] == []

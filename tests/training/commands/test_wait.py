@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.servers.loopback import Quiet, listening
+from benchmarks.servers.stub_server import Quiet, listening
 from training.commands.wait import NotServed, wait_until_served
 
 

@@ -1,4 +1,4 @@
-"""A bar chart as SVG: some bars for each name, lengths on a logarithmic scale. By hand, so that nothing is to install."""
+"""A bar chart as SVG: several bars for each name on a logarithmic scale. Written by hand, to need no library."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,7 @@ COLOURS = ("#9ecae1", "#4292c6", "#084594")
 
 
 def bars(title: str, groups: Mapping[str, Mapping[str, float]]) -> str:
-    """`groups`: name -> the same series for each -> value above 0."""
+    """`groups`: name -> series -> value above 0. Every name has the same series."""
     series = list(next(iter(groups.values()), {}))
     low, high = _decades([value for group in groups.values() for value in group.values()])
     height = TOP + sum(len(group) * BAR + GAP for group in groups.values()) + 34
@@ -41,7 +41,7 @@ def bars(title: str, groups: Mapping[str, Mapping[str, float]]) -> str:
 
 
 def _decades(values: Sequence[float]) -> tuple[int, int]:
-    """The powers of ten around the values, at least one apart."""
+    """The powers of ten below and above the values."""
     if not values:
         return 0, 1
     low = math.floor(math.log10(min(values)))

@@ -1,4 +1,4 @@
-"""A plot as SVG: lines and points over linear scales from zero. By hand, as benchmarks/report/chart.py."""
+"""A plot as SVG: lines and points on linear scales from zero. Written by hand, like benchmarks/report/bar_chart.py."""
 
 import math
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ class Series(NamedTuple):
 
 
 class Mark(NamedTuple):
-    """A line across the plot: at an x, or at a y."""
+    """A line across the plot, at an x (upright) or at a y."""
 
     name: str
     at: float
@@ -25,7 +25,7 @@ class Mark(NamedTuple):
 
 
 def plot(title: str, x: str, y: str, series: Sequence[Series], marks: Sequence[Mark] = (), highest: float | None = None) -> str:
-    """`highest`: what is above is drawn at the upper edge. Nothing but points above zero is expected."""
+    """Expects points above zero. Points above `highest` are drawn at the upper edge."""
     points = [point for one in series for point in one.points]
     most_x = _round_up(max([p[0] for p in points] + [m.at for m in marks if m.upright], default=1.0))
     most_y = _round_up(highest or max([p[1] for p in points] + [m.at for m in marks if not m.upright], default=1.0))
@@ -63,7 +63,7 @@ def _drawn(series: Series, at: Sequence[tuple[float, float]], colour: str, legen
 
 
 def _round_up(value: float) -> float:
-    """1, 1.5, 2, 2.5, 3, 4, 5, 6 or 8 times a power of ten, above a value above zero."""
+    """The next 1, 1.5, 2, 2.5, 3, 4, 5, 6 or 8 times a power of ten above a value; 1 for a value of zero."""
     if value <= 0:
         return 1.0
     ten = 10.0 ** math.floor(math.log10(value))

@@ -1,4 +1,4 @@
-"""The highest rate that still holds: up (or down) by a factor until the answer changes, then halving the interval."""
+"""The search for the highest rate that holds: go up or down by a factor until the outcome changes, then bisect."""
 
 from collections.abc import Callable
 from typing import Final, NamedTuple
@@ -8,11 +8,11 @@ MOST_STEPS: Final = 40
 
 class Bracket(NamedTuple):
     held: float  # the highest rate that held; 0 when none did
-    broke: float  # the lowest rate that did not
+    broke: float  # the lowest rate that broke
 
 
 def bracket(holds: Callable[[float], bool], start: float, factor: float, precision: float) -> Bracket:
-    """`holds` of a rate is asked until the two rates are no further apart than `precision`, a share of the lower one."""
+    """Call `holds` with rates until the two rates differ by at most `precision`, a share of the lower one."""
     held, broke = 0.0, float("inf")
     rate = start
     for _ in range(MOST_STEPS):

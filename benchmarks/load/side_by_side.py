@@ -1,4 +1,4 @@
-"""Servers side by side: one at a time is under load, and the others are stopped meanwhile."""
+"""Servers side by side: one at a time is under load, while the others are stopped (SIGSTOP)."""
 
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.load import wrk
-from benchmarks.load.command import say
+from benchmarks.load.interruptible import say
 from benchmarks.servers import machine
 from benchmarks.servers.running import Server, alone, check, running
 from benchmarks.servers.targets import Target
@@ -25,16 +25,16 @@ class Measured:
     label: str
     how: str
     ready_seconds: float
-    memory_mb: list[float]  # of its processes
-    loads: dict[int, wrk.Load]  # by connections
+    memory_mb: list[float]  # of each process
+    loads: dict[int, wrk.Load]  # by number of connections
 
 
 def started(chosen: Sequence[Target], model: Path, folder: Path, stack: ExitStack, left_out: dict[str, str]) -> list[Server]:
-    """Start all that can be started; they end with the stack. `left_out` gets the reason for every other."""
+    """Start the servers; they end with the stack. `left_out` gets the reason for each server that cannot start."""
     servers = []
     for target in chosen:
         if not target.installed:
-            left_out[target.label] = f"not installed; python -m benchmarks.setup {target.environment}"
+            left_out[target.label] = f"not installed; python -m benchmarks.install_peers {target.environment}"
             say(f"{target.label}: left out, {left_out[target.label]}")
             continue
         try:
@@ -50,8 +50,8 @@ def started(chosen: Sequence[Target], model: Path, folder: Path, stack: ExitStac
     return servers
 
 
-def side_by_side(servers: Sequence[Server], folder: Path, seconds: float, rounds: int) -> dict[str, Measured]:
-    """Medians of the rounds, by server. Faults include those of a pass before, in which every answer is compared."""
+def in_turns(servers: Sequence[Server], folder: Path, seconds: float, rounds: int) -> dict[str, Measured]:
+    """Medians of the rounds, by server. A first pass compares every answer; its failures count too."""
     checked: dict[str, dict[int, wrk.Load]] = {server.target.name: {} for server in servers}
     for server in servers:  # warms up, too
         for number in CONNECTIONS:

@@ -1,13 +1,14 @@
-"""Whether the time of a refusal tells how much of a guess was right: a million guesses, in the process.
+"""Can a client tell from the time of a refusal how much of a guessed key was right? A million guesses, in one process.
 
-    python -m benchmarks.guesses
+    python -m benchmarks.key_timing
 
-Four kinds of guesses, in random order, at a guard that knows ten keys: random ones; a known key but for its last four
-characters; one whose first half is a known key's; and one whose digest begins with the same byte as a known one. No guess
-comes twice: the same one always takes the same time, which depends on a hash that Python salts in each process. The kinds
-are compared with the random ones over what took no longer than nine tenths of the random ones did. Welch's t is shown, and
-the difference is judged: with a quarter of a million each, t passes 4.5 for half a nanosecond that comes and goes with the
-process, of which nobody learns anything over a network; 5 ns is a look-up that differs, and this script would fail.
+The guard knows ten keys. It gets four kinds of guesses, in random order: random keys; a known key with other last four
+characters; a key with the first half of a known one; and a key whose digest begins with the same byte as a known one.
+No guess comes twice, since Python salts the hash that decides how long one guess takes.
+The slowest tenth of the random guesses sets a limit; slower guesses do not count. The other kinds are compared with the rest.
+The output shows Welch's t, but the verdict goes by the difference of the means. With 250,000 guesses of a kind, t passes 4.5
+for half a nanosecond that differs between processes. A client learns nothing from that over a network. A look-up that
+depends on the guess takes 5 ns more, and fails this command.
 """
 
 import gc
@@ -32,7 +33,7 @@ from service.security.keys import PREFIX, digest, line, new
 
 GUESSES: Final = 1_000_000
 LEAK: Final = 5.0
-"""Nanoseconds between the means."""
+"""Nanoseconds between two means that fail the command."""
 
 
 def main() -> None:
@@ -44,7 +45,7 @@ def main() -> None:
         known = [secret for secret, _ in made]
         seconds = measure(guard, kinds(known))
         right = cost(guard, {b"authorization": b"Bearer " + known[0].encode()})
-    limit = float(np.quantile(seconds["random"], 0.9))  # what took longer was other processes'
+    limit = float(np.quantile(seconds["random"], 0.9))  # other processes slowed the rest
     base = seconds["random"][seconds["random"] <= limit]
     figures = {}
     for kind, each in seconds.items():
@@ -58,11 +59,11 @@ def main() -> None:
     figures["a right key"] = {"mean_ns": round(1e9 * right, 1)}
     sys.stdout.write(json.dumps(figures, indent=1) + "\n")
     if worst := [kind for kind in seconds if abs(figures[kind]["more_ns"]) > LEAK]:
-        raise SystemExit(f"the time of a refusal tells these apart: {', '.join(worst)}")
+        raise SystemExit(f"the time of a refusal differs from that of random guesses for: {', '.join(worst)}")
 
 
 def kinds(known: list[str]) -> dict[str, Callable[[], str]]:
-    """How to make a guess of each kind; all are as long as a key."""
+    """A function for each kind that makes a guess. All guesses are as long as a key."""
     near = {digest(key.encode())[0] for key in known}
 
     def alike() -> str:
@@ -71,7 +72,7 @@ def kinds(known: list[str]) -> dict[str, Callable[[], str]]:
         return guess
 
     def nearly() -> str:
-        while (guess := random.choice(known)[:-4] + secrets.token_urlsafe(3)) in known:  # as one in 2^24 is
+        while (guess := random.choice(known)[:-4] + secrets.token_urlsafe(3)) in known:  # one in 2^24 is a known key
             pass
         return guess
 
@@ -84,11 +85,10 @@ def kinds(known: list[str]) -> dict[str, Callable[[], str]]:
 
 
 def measure(guard: Guard, kinds: dict[str, Callable[[], str]]) -> dict[str, Floats]:
-    """Seconds of each refusal, by kind. Raises AssertionError if a guess gets in."""
+    """Seconds of each refusal, by kind. Raises AssertionError if the guard admits a guess."""
     seconds: dict[str, list[float]] = {name: [] for name in kinds}
     clock, admit = time.perf_counter, guard.admit
-    # All made beforehand and cut from one block, so that neither the processor's caches nor the memory where a guess lies
-    # tell how it was made.
+    # All guesses are made first and cut from one block: neither caches nor addresses then depend on their kind.
     order = random.choices(list(kinds), k=GUESSES)
     block = b"".join(kinds[name]().encode() for name in order)
     size = len(block) // GUESSES
@@ -102,9 +102,9 @@ def measure(guard: Guard, kinds: dict[str, Callable[[], str]]) -> dict[str, Floa
                 admit(headers, "predict")
             except WrongKey:
                 taken = clock() - begun
-                seconds[name].append(taken)  # and not in one line: finding the list took 10 ns more for some names
+                seconds[name].append(taken)  # a line of its own: finding the list takes some names 10 ns more
             else:
-                raise AssertionError("a guess got in")
+                raise AssertionError("the guard admitted a guess")
     finally:
         gc.enable()
     return {name: np.asarray(each) for name, each in seconds.items()}
@@ -116,7 +116,7 @@ def welch(ours: Floats, others: Floats) -> float:
 
 
 def cost(guard: Guard, headers: dict[bytes, bytes], times: int = 200_000) -> float:
-    """Seconds of the processor that a right key takes."""
+    """Processor seconds to admit a right key."""
     begun = time.process_time()
     for _ in range(times):
         guard.admit(headers, "predict")

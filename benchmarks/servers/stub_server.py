@@ -1,4 +1,4 @@
-"""A small HTTP server in a thread, on loopback: stands in for whom a service sends to, or for a service."""
+"""A small HTTP server in a thread, on loopback: a stand-in for a service, or for a receiver of traces."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,18 +7,18 @@ from threading import Thread
 
 
 class Quiet(BaseHTTPRequestHandler):
-    """Keeps connections, and logs nothing."""
+    """Keeps connections open, and logs nothing."""
 
     protocol_version = "HTTP/1.1"
-    wbufsize = -1  # head and body in one write,
-    disable_nagle_algorithm = True  # and no waiting for what came before
+    wbufsize = -1  # head and body in one write
+    disable_nagle_algorithm = True  # no wait for the client's acknowledgement
 
     def get(self) -> None:
-        """What to do with a GET."""
+        """Answer a GET."""
         self.reply(404)
 
     def post(self, _body: bytes) -> None:
-        """What to do with a POST."""
+        """Answer a POST."""
         self.reply(404)
 
     def reply(self, status: int, body: bytes = b"", content_type: str = "application/json") -> None:
@@ -39,12 +39,12 @@ class Quiet(BaseHTTPRequestHandler):
 
 
 class _Server(ThreadingHTTPServer):
-    request_queue_size = 64  # the 5 of the standard library lets Linux drop connections, for a second each
+    request_queue_size = 64  # with the default of 5, Linux drops connections, which retry after a second
 
 
 @contextmanager
 def listening(handler: type[Quiet]) -> Iterator[str]:
-    """Its address, `http://127.0.0.1:port`, for as long as it listens. Connections that clients keep are theirs to end."""
+    """The address of a server that listens as long as the block. Clients close the connections that they keep."""
     with _Server(("127.0.0.1", 0), handler) as server:
         thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()

@@ -1,4 +1,4 @@
-"""One rate offered to a server for a while: what came of it, what it cost, and whether the objective held."""
+"""One rate offered to a server for some time: its figures, its cost, and whether the objective held."""
 
 import asyncio
 import gc
@@ -15,12 +15,12 @@ import uvloop
 
 from benchmarks.load import wrk
 from benchmarks.load.arrivals import SCHEDULES
-from benchmarks.load.client import OpenLoop
-from benchmarks.load.outcomes import percentile, summary
+from benchmarks.load.open_loop import OpenLoop
+from benchmarks.load.summary import percentile, summary
 from benchmarks.servers import machine
-from benchmarks.servers.model import model_folder
 from benchmarks.servers.payloads import rows_body, rows_items
 from benchmarks.servers.running import Server, check, running
+from benchmarks.servers.served_model import model_folder
 from benchmarks.servers.targets import unroll
 from loadtests.client import ask
 from loadtests.processes import NotServing
@@ -29,13 +29,13 @@ CONNECTIONS: Final = 512
 WARM_SECONDS: Final = 2
 WORKERS_SECONDS: Final = 60.0
 REST: Final = 0.3
-"""Seconds after a step, for the server to be idle when the next one begins."""
+"""Seconds after a rate, so that the server is idle when the next one begins."""
 
 
 @dataclass(frozen=True)
 class Objective:
-    p99_ms: float  # of accepted requests, from when each was due
-    errors: float  # share of arrivals without a right answer: refused, failed, wrong, unsent or unanswered
+    p99_ms: float  # latency of accepted requests, from when each was due
+    errors: float  # share of requests without a right answer: refused, failed, wrong, unsent or unanswered
 
     def __str__(self) -> str:
         return f"p99 within {self.p99_ms:g} ms and at most {self.errors:.3%} of the requests without a right answer"
@@ -44,23 +44,23 @@ class Objective:
         return step["error_share"] <= self.errors and (step["p99_ms"] or 0.0) <= self.p99_ms
 
     def client_to_blame(self, step: dict[str, Any]) -> bool:
-        """The objective broke, but would have held had every request been sent when it was due."""
+        """The objective broke, but holds when latency counts from when each request was sent."""
         return not self.holds(step) and step["error_share"] <= self.errors and (step["sent_p99_ms"] or 0.0) <= self.p99_ms
 
 
 @dataclass(frozen=True)
 class Served:
-    """A server that is warm, with the request that it is asked over and over, and the answer to it."""
+    """A warm server, with the request that it gets repeatedly, and its answer."""
 
     server: Server
     body: bytes
     expected: bytes
-    closed_rps: float  # of wrk, closed loop, 16 connections: where to begin
+    closed_rps: float  # requests/s of wrk in a closed loop of 16 connections: where a search begins
 
 
 @contextmanager
 def serving(workers: int, rows: int) -> Iterator[Served]:
-    """A fresh process of the service that has been under load."""
+    """A fresh service, warmed up by some load."""
     target = unroll({"UNROLL_WORKERS": str(workers)})
     with tempfile.TemporaryDirectory(prefix="bench-") as folder, running(target, model_folder(), Path(folder)) as server:
         _wait_for(workers, server)
@@ -81,12 +81,11 @@ def _wait_for(workers: int, server: Server) -> None:
         if ready and float(ready[1]) == workers:
             return
         time.sleep(0.05)
-    raise NotServing(f"expected {workers} workers to be ready within {WORKERS_SECONDS:.0f} s; /metrics says otherwise")
+    raise NotServing(f"expected {workers} workers to be ready within {WORKERS_SECONDS:.0f} s; /metrics shows fewer")
 
 
 def offer(served: Served, kind: str, rate: float, seconds: float, seed: int) -> dict[str, Any]:
-    """Figures as of `benchmarks.overload.summary`, with the cost, the share of arrivals that got no right answer, and how
-    fast the machine was just before."""
+    """The figures of `summary`, with the cost, the share of requests without a right answer, and the machine's speed."""
     pid = served.server.pid
     speed = machine.speed()
     before = machine.processor_seconds(pid)
@@ -108,7 +107,7 @@ def offer(served: Served, kind: str, rate: float, seconds: float, seed: int) -> 
 async def _offer(served: Served, kind: str, rate: float, seconds: float, seed: int) -> dict[str, Any]:
     load = OpenLoop(served.server.port, served.server.target.path, served.body, served.expected, CONNECTIONS)
     gc.collect()
-    gc.disable()  # the client's own pauses are no one's latency
+    gc.disable()  # pauses of the client would count as latency
     try:
         begun = await load.offer(SCHEDULES[kind](rate, seconds, seed))
     finally:

@@ -1,4 +1,4 @@
-"""A report as one HTML file that needs nothing else."""
+"""A report as one HTML file without external parts."""
 
 from collections.abc import Mapping, Sequence
 from html import escape

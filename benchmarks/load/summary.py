@@ -1,14 +1,14 @@
-"""What came of the requests of an open loop, in figures."""
+"""Figures about the requests of an open loop."""
 
 import statistics
 from collections.abc import Sequence
 from typing import Any
 
-from benchmarks.load.client import Outcome
+from benchmarks.load.open_loop import Outcome
 
 
 def summary(outcomes: Sequence[Outcome], unsent: int, begun: float, rate: float, seconds: float) -> dict[str, Any]:
-    """Of one rate. Goodput counts right answers that came while requests were still arriving."""
+    """Figures for one rate. Goodput counts right answers that came before the last request was due."""
     accepted = [outcome for outcome in outcomes if outcome.status == 200]
     shed = [outcome for outcome in outcomes if outcome.status == 429]
     good = sum(outcome.right and outcome.due + outcome.took <= begun + seconds for outcome in accepted)
@@ -33,7 +33,7 @@ def summary(outcomes: Sequence[Outcome], unsent: int, begun: float, rate: float,
 
 
 def percentile(seconds: Sequence[float], number: int) -> float | None:
-    """Milliseconds; None of nothing."""
+    """Milliseconds; None when there are no values."""
     if len(seconds) < 2:
         return seconds[0] * 1e3 if seconds else None
     return statistics.quantiles(seconds, n=100, method="inclusive")[number - 1] * 1e3

@@ -1,7 +1,7 @@
-"""An HTTP/1.1 client for open-loop load: arrivals when a schedule says so, whether or not earlier ones have been answered.
+"""An HTTP/1.1 client for open-loop load: it sends by a schedule, and does not wait for earlier answers.
 
-An arrival takes an idle connection, or opens one; latency counts from when the request was due, not from when the client
-got round to sending it, so a slow server (or client) cannot hide by slowing the arrivals down.
+A request takes an idle connection, or opens one. Latency counts from when the request was due, not from when the client sent
+it. A slow server or client therefore cannot hide its delay.
 """
 
 import asyncio
@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import Final, cast
 
 SOCKET_ERROR: Final = 0
-"""In place of a status: the connection broke, or could not be made."""
+"""Stands for a status when the connection broke, or could not be made."""
 TICK: Final = 1e-3
-"""Seconds for which the client sleeps at least. uvloop's timers know whole milliseconds: of shorter sleeps it makes a busy
-loop, and takes a core from the server when requests are due faster than that. Latency counts from when they were due."""
+"""The client's shortest sleep in seconds. uvloop's timers know whole milliseconds: shorter sleeps become a busy loop, which
+takes a core from the server."""
 _HEAD: Final = re.compile(rb"HTTP/1\.1 (\d{3})")
 _LENGTH: Final = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _CLOSE: Final = re.compile(rb"\r\nconnection: *close", re.IGNORECASE)
@@ -24,12 +24,12 @@ _RETRY: Final = re.compile(rb"\r\nretry-after: *\d+", re.IGNORECASE)
 @dataclass(frozen=True, slots=True)
 class Outcome:
     status: int
-    due: float  # on the loop's clock
-    late: float  # seconds after `due` when it was sent
+    due: float  # seconds on the loop's clock
+    late: float  # seconds from `due` until the request was sent
     took: float  # seconds from `due` to the answer's last byte
     retry_after: bool
-    right: bool  # the body is the one expected
-    answer: bytes  # the body of a 200, the same object for equal ones
+    right: bool  # the body is as expected
+    answer: bytes  # the body of a 200; equal bodies are one object
 
 
 class Connection(asyncio.Protocol):
@@ -38,12 +38,12 @@ class Connection(asyncio.Protocol):
     def __init__(self, load: "OpenLoop", due: float) -> None:
         self._load, self._due, self._late = load, due, 0.0
         self._chunks: list[bytes] = []
-        self._size, self._missing = 0, -1  # -1: the head is not whole yet
+        self._missing = -1  # bytes of the body; -1 while the head is incomplete
         self._head, self._busy = b"", True
         self.transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast(asyncio.Transport, transport)  # uvloop's is none by its class
+        self.transport = cast(asyncio.Transport, transport)  # uvloop's class does not inherit from it
         self.send(self._due)
 
     def send(self, due: float) -> None:
@@ -89,21 +89,24 @@ class Connection(asyncio.Protocol):
 
 
 class OpenLoop:
-    """Sends one request over and over to a local port, and collects the outcomes."""
+    """Sends one request repeatedly to a local port, and collects the outcomes."""
 
     def __init__(self, port: int, path: str, body: bytes, expected: bytes, most_connections: int) -> None:
         head = f"POST {path} HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\ncontent-type: application/json\r\n"
         self.request = f"{head}content-length: {len(body)}\r\n\r\n".encode() + body
         self.expected, self.outcomes = expected, list[Outcome]()
         self.answers: dict[bytes, bytes] = {}
-        self.idle: list[Connection] = []  # the last used first, so that as few as needed are used
-        self.unsent = 0  # arrivals for which no connection was free
+        self.idle: list[Connection] = []  # the last one used is taken first, so that few connections are in use
+        self.unsent = 0  # requests for which no connection was free
         self._open, self._port, self._most = 0, port, most_connections
         self._tasks: set[asyncio.Task[None]] = set()
         self.now: Callable[[], float] = asyncio.get_running_loop().time
 
     async def offer(self, offsets: Iterable[float], settle: float = 2.0) -> float:
-        """An arrival at each offset, in seconds from now; what is under way then gets `settle` seconds. When it began."""
+        """Send a request at each offset, in seconds from now. Then wait up to `settle` seconds for the last answers.
+
+        Returns when it began, on the loop's clock.
+        """
         begun, arrivals = self.now(), 0
         for offset in offsets:
             due = begun + offset
@@ -112,7 +115,7 @@ class OpenLoop:
             self._arrive(due)
             arrivals += 1
             if arrivals % 16 == 0:
-                await asyncio.sleep(0)  # when behind: answers are read too
+                await asyncio.sleep(0)  # a client that is behind reads answers, too
         deadline = self.now() + settle
         while len(self.outcomes) + self.unsent < arrivals and self.now() < deadline:
             await asyncio.sleep(0.02)
@@ -137,7 +140,7 @@ class OpenLoop:
             self.outcomes.append(Outcome(SOCKET_ERROR, due, self.now() - due, self.now() - due, False, True, b""))
 
     def take(self) -> tuple[list[Outcome], int]:
-        """What came since the last time, and how many arrivals found no connection; counted anew from here."""
+        """The outcomes since the last call, and the number of requests that found no connection."""
         taken, self.outcomes = (self.outcomes, self.unsent), []
         self.unsent = 0
         return taken

@@ -1,9 +1,9 @@
-"""Versions of one model to swap between, each with answers of its own, made without training them.
+"""Versions of one model with different answers, made without training.
 
-    python -m benchmarks.servers.versions FOLDER COUNT ROWS SHIFT    what `prepare` runs, apart: it takes TensorFlow
+    python -m benchmarks.servers.untrained_versions FOLDER COUNT ROWS SHIFT    `prepare` runs this, since it needs TensorFlow
 
-Each is the published model with its weights a little off, exported and described as `training` does it; `expected.json`
-beside it has what its exported signature answers to the rows of `payloads.rows_items`.
+Each version is the published model with slightly changed weights. It is exported and described as `training` does it.
+`expected.json` beside it has the exported signature's answers to `payloads.rows_items`.
 """
 
 import json
@@ -14,28 +14,28 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.servers.model import MODEL, model_folder
 from benchmarks.servers.payloads import rows_items
+from benchmarks.servers.served_model import MODEL, model_folder
 from contract.manifest import GoldenPair, Manifest
 from contract.store import ModelStore, new_version
 from contract.topologies import Rows
 from loadtests.processes import ROOT
 
 OFF = 1e-3
-"""Of a weight, relatively: an answer is off by some 1e-3, less than the gate allows and more than any rounding."""
+"""Relative change of a weight: answers change by some 1e-3, less than the gate allows and more than any rounding."""
 
 
 def prepare(folder: Path, count: int, rows: int, shift: float = 0.0) -> None:
-    """`shift` is added to every answer, golden ones too: a version that is whole and wrong."""
+    """Write `count` versions. `shift` is added to every answer, golden ones too: the version is intact, but wrong."""
     subprocess.run(
-        [sys.executable, "-m", "benchmarks.servers.versions", str(folder), str(count), str(rows), str(shift)],
+        [sys.executable, "-m", "benchmarks.servers.untrained_versions", str(folder), str(count), str(rows), str(shift)],
         cwd=ROOT,
         check=True,
     )
 
 
 def publish(store: ModelStore, prepared: Path) -> Manifest:
-    """Under a version name of now, as `training` publishes."""
+    """Publish under a new version name, as `training` does."""
     from training.publish import publish as publish_model  # noqa: PLC0415 - BentoML takes a second to import
 
     manifest = Manifest.model_validate_json((prepared / "manifest.json").read_text())
@@ -44,7 +44,7 @@ def publish(store: ModelStore, prepared: Path) -> Manifest:
 
 
 def write(model: Any, manifest: Manifest, gate: Path, asked: Rows, into: Path) -> None:
-    """A Keras network as a folder that `publish` takes: described as `manifest` says, its golden pairs its own answers."""
+    """Write a Keras network as a folder for `publish`. `manifest` describes it; its golden pairs are its own answers."""
     from training.gate import Exported  # noqa: PLC0415 - it imports TensorFlow
     from training.networks import export  # noqa: PLC0415
 

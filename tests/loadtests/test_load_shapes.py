@@ -2,7 +2,7 @@
 
 import pytest
 
-from loadtests.shapes import LEAST_USERS, SHAPES, Shape, Stage
+from loadtests.load_shapes import LEAST_USERS, SHAPES, Shape, Stage
 
 TWO = Shape("", 0.0, (Stage(2, 3, 3), Stage(8, 12, 6)))
 

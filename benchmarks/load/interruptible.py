@@ -1,16 +1,16 @@
-"""How every command that measures ends, and what it says meanwhile."""
+"""How every benchmark ends: after its measurement, a missing tool, or Ctrl-C."""
 
 import signal
 import sys
 from collections.abc import Callable
 
 from benchmarks.load import wrk
-from benchmarks.servers.model import Unavailable
+from benchmarks.servers.served_model import Unavailable
 from loadtests.processes import NotServing
 
 
 def interruptible(name: str, measure: Callable[[], int]) -> int:
-    """The exit code of `measure`: 2 where something is missing, 130 after Ctrl-C or SIGTERM, its servers ended."""
+    """The exit code of `measure`; 2 when something is missing, 130 after Ctrl-C or SIGTERM. Its servers end in any case."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
     try:

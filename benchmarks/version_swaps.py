@@ -1,11 +1,11 @@
-"""Versions published and promoted one after another under constant load: what it costs, and whether any answer was wrong.
+"""Versions are published and promoted under constant load: what does it cost, and is any answer wrong?
 
-    python -m benchmarks.swap [--swaps 20] [--workers 1] [--seconds 30] [--rows 100] [--interval 1.5]
+    python -m benchmarks.version_swaps [--swaps 20] [--workers 1] [--seconds 30] [--rows 100] [--interval 1.5]
 
-Open loop at half of the capacity that wrk finds just before; the same load without swaps to warm up, then half of it measured
-before the swaps and half after them, since a shared machine changes its speed meanwhile. Every answer is compared with what
-its version's exported signature gives for the rows. An answer is stale when its version had been replaced before the request
-was sent: when `promote`, waiting until all workers serve the new one, had returned. Ends with one JSON line.
+The client is open loop, at half of the capacity that wrk finds just before. The same load without swaps warms the service up.
+It is then measured before the swaps and after them, since a shared machine changes its speed. Every answer is compared with
+that of its version's exported signature. An answer is stale when its version had been replaced before the request was sent.
+A version is replaced when `promote` has returned, which waits until all workers serve the new one. Ends with one JSON line.
 """
 
 import argparse
@@ -27,13 +27,13 @@ import uvloop
 
 from benchmarks.load import wrk
 from benchmarks.load.arrivals import constant
-from benchmarks.load.client import OpenLoop, Outcome
-from benchmarks.load.command import interruptible
-from benchmarks.load.outcomes import percentile
-from benchmarks.servers import machine, versions
-from benchmarks.servers.model import MODEL, model_folder
+from benchmarks.load.interruptible import interruptible
+from benchmarks.load.open_loop import OpenLoop, Outcome
+from benchmarks.load.summary import percentile
+from benchmarks.servers import machine, untrained_versions
 from benchmarks.servers.payloads import rows_body
 from benchmarks.servers.running import Server, running
+from benchmarks.servers.served_model import MODEL, model_folder
 from benchmarks.servers.targets import numbers, unroll
 from contract.aliases import PRODUCTION
 from contract.store import ModelStore
@@ -42,47 +42,47 @@ from loadtests.processes import ROOT
 
 CONNECTIONS = 64
 TOLERANCE = 1e-5
-"""Largest difference from the exported signature: sums in another order. Versions differ by a hundred times that."""
+"""Largest difference from the exported signature, which sums in another order. Versions differ by a hundred times that."""
 
 
 class Promotion(NamedTuple):
     prepared: str  # the folder's name
     version: str
-    begun: float  # of time.monotonic(), which all processes of a machine share
-    moved: float  # the alias names it
-    done: float  # all workers answer with it
+    begun: float  # seconds of time.monotonic(), which all processes of a machine share
+    moved: float  # when the alias names the version
+    done: float  # when all workers answer with the version
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--swaps", type=int, default=20, help="versions to promote (default: %(default)s)")
-    parser.add_argument("--workers", type=int, default=1, help="processes that serve (default: %(default)s)")
-    parser.add_argument("--seconds", type=float, default=30, help="of load without swaps (default: %(default)s)")
-    parser.add_argument("--rows", type=int, default=100, help="in each request, of five items (default: %(default)s)")
+    parser.add_argument("--workers", type=int, default=1, help="worker processes (default: %(default)s)")
+    parser.add_argument("--seconds", type=float, default=30, help="length of the load without swaps (default: %(default)s)")
+    parser.add_argument("--rows", type=int, default=100, help="rows of five items in each request (default: %(default)s)")
     parser.add_argument("--interval", type=float, default=1.5, help="seconds between promotions (default: %(default)s)")
     parser.add_argument("--promote", nargs=3, metavar=("PREPARED", "STORE", "URL"), help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     if options.promote:
         prepared, store, url = options.promote
         return promote_all(Path(prepared), ModelStore(Path(store)), url, options.workers, options.interval)
-    return interruptible("benchmarks.swap", lambda: measure(options))
+    return interruptible("benchmarks.version_swaps", lambda: measure(options))
 
 
 def promote_all(prepared: Path, store: ModelStore, url: str, workers: int, interval: float) -> int:
-    """The other process: publishes and promotes what is prepared, one after another, and writes a line for each.
+    """The promoting process: publishes and promotes the prepared versions, and prints a line for each.
 
-    What it takes of a core once, however many it publishes, is before and after: a second for its imports, 0.2 s for a first
-    version (BentoML imports more when it writes one), 0.2 s for its end.
+    Its fixed costs fall before and after the measured load: a second for imports, 0.2 s for a first version, since BentoML
+    imports more when it writes one, and 0.2 s for its end.
     """
     from training.commands.wait import wait_until_served  # noqa: PLC0415
 
-    first, *folders = sorted(prepared.iterdir())  # the first is served already
+    first, *folders = sorted(prepared.iterdir())  # the service has the first already
     with tempfile.TemporaryDirectory(prefix="bench-") as rehearsal:
-        versions.publish(ModelStore(Path(rehearsal)), first)
+        untrained_versions.publish(ModelStore(Path(rehearsal)), first)
     print("ready", flush=True)
     sys.stdin.readline()
     for folder in folders:
-        version = versions.publish(store, folder).version
+        version = untrained_versions.publish(store, folder).version
         begun = time.monotonic()
         store.promote(MODEL, PRODUCTION, version)
         moved = time.monotonic()
@@ -98,9 +98,9 @@ def measure(options: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
         folder = Path(scratch)
         print(f"preparing {options.swaps} versions", file=sys.stderr)
-        versions.prepare(folder / "prepared", options.swaps + 1, options.rows)
+        untrained_versions.prepare(folder / "prepared", options.swaps + 1, options.rows)
         store = ModelStore(folder / "home" / "models")
-        first = versions.publish(store, folder / "prepared" / "000").version
+        first = untrained_versions.publish(store, folder / "prepared" / "000").version
         store.promote(MODEL, PRODUCTION, first)
         target = unroll({"BENTOML_HOME": str(folder / "home"), "UNROLL_WORKERS": str(options.workers)})
         with running(target, model_folder(), folder / "server") as server:
@@ -145,7 +145,7 @@ def _measure(options: argparse.Namespace, server: Server, first: str, folder: Pa
 async def _offer(server: Server, body: bytes, offsets: Iterable[float]) -> list[Outcome]:
     load = OpenLoop(server.port, server.target.path, body, b"", CONNECTIONS)
     gc.collect()
-    gc.disable()  # the client's own pauses are no one's latency
+    gc.disable()  # pauses of the client would count as latency
     try:
         await load.offer(offsets)
     finally:
@@ -157,7 +157,15 @@ async def _offer(server: Server, body: bytes, offsets: Iterable[float]) -> list[
 async def _with_swaps(
     options: argparse.Namespace, server: Server, folder: Path, body: bytes, rate: float
 ) -> tuple[list[Outcome], list[Promotion], dict[int, float]]:
-    command = [sys.executable, "-m", "benchmarks.swap", "--workers", str(options.workers), "--interval", str(options.interval)]
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks.version_swaps",
+        "--workers",
+        str(options.workers),
+        "--interval",
+        str(options.interval),
+    ]
     command += ["--promote", str(folder / "prepared"), str(folder / "home" / "models"), server.address]
     promoter = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert promoter.stdin is not None
@@ -180,12 +188,12 @@ async def _with_swaps(
     await following
     promoter.stdin.close()
     if await promoter.wait() != 0:
-        raise SystemExit("benchmarks.swap: the promoting process failed")
+        raise SystemExit("benchmarks.version_swaps: the promoting process failed; its error is above")
     return outcomes, promotions, memory
 
 
 def _checked(outcomes: list[Outcome], promotions: list[Promotion], expected: dict[str, list[float]]) -> dict[str, Any]:
-    """Answers that are not their version's own, and those of a version that was replaced before they were asked for."""
+    """Counts of wrong answers, and of answers by a version that was replaced before the request (stale)."""
     replaced = {old.version: new for old, new in pairwise(promotions)}
     begun = {promotion.version: promotion.begun for promotion in promotions}
     facts: dict[bytes, tuple[str, bool]] = {}
@@ -209,7 +217,7 @@ def _checked(outcomes: list[Outcome], promotions: list[Promotion], expected: dic
 
 
 def _load_ms(server: Server) -> float:
-    """The mean over all versions that the service loaded, the first included."""
+    """Mean over all versions that the service loaded, the first included."""
     _, page = ask(f"{server.address}/metrics")
     found = dict(re.findall(rb'^unroll_load_seconds_(sum|count)\{model="many_to_many"\} (\S+)', page, re.MULTILINE))
     return float(found[b"sum"]) / float(found[b"count"]) * 1e3

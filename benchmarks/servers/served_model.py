@@ -1,4 +1,4 @@
-"""The model that is served while the service is measured."""
+"""The model that the service serves during measurements."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ MODEL = "many_to_many"
 
 
 class Unavailable(Exception):
-    """Nothing can be measured; the message says what is missing and what to do."""
+    """Nothing can be measured. The message says what is missing and what to do."""
 
 
 def model_folder() -> Path:

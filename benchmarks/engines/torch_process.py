@@ -1,4 +1,4 @@
-"""PyTorch's way for `benchmarks.engine`, run in `.venv-bench/torch`: requests as JSON lines in, answers as JSON lines out.
+"""PyTorch for `benchmarks.engine`, in `.venv-bench/torch`: reads requests as JSON lines, and writes answers as JSON lines.
 
 {"load": "case.npz"} -> {}, {"answer": "answer.npy"} -> {}, {"time": true} -> {"seconds": ...}
 """
@@ -17,7 +17,7 @@ from benchmarks.engines import timing
 
 
 def load(case: str) -> Callable[[], Any]:
-    """An LSTM and a Linear with the weights in the file, to be called on its inputs."""
+    """A call of an LSTM and a Linear on the file's inputs, with the file's weights."""
     given = {name: torch.from_numpy(array) for name, array in np.load(case).items()}
     lstm = torch.nn.LSTM(*given["kernel"].shape[:1], len(given["recurrent"]), batch_first=True)
     head = torch.nn.Linear(*given["head"].shape)

@@ -1,11 +1,11 @@
-"""Rolling replacement under load: how many of 100,000 requests fail while one instance takes over from another, repeatedly.
+"""A rolling update under load: how many of 100,000 requests fail while new instances replace old ones?
 
-    python -m benchmarks.rolling [--requests 100000] [--connections 16]
+    python -m benchmarks.rolling_update [--requests 100000] [--connections 16]
 
-nginx stands in front, as a cluster's load balancer would: it sends to the one instance that is ready, looked at four times a
-second. A new instance is started; when it is ready the old one gets SIGTERM, says that it is not ready, answers on for its
-pause, and ends. That is done until all requests are made, two times at least. wrk compares every answer with the right one.
-Needs nginx and wrk. Ends with one JSON line.
+nginx stands in for a cluster's load balancer: it sends to the instance that is ready. This command looks four times a second
+which one is. It starts a new instance. When the new one is ready, the old one gets SIGTERM. The old one then reports that it
+is not ready, answers for the time of its pause, and ends. This repeats until all requests are made, at least twice. wrk
+compares every answer with the right one. Needs nginx and wrk. Ends with one JSON line.
 """
 
 import argparse
@@ -23,16 +23,16 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from benchmarks.load import wrk
-from benchmarks.load.command import interruptible
+from benchmarks.load.interruptible import interruptible
 from benchmarks.servers.targets import SEQUENCES, models_folder
 from loadtests.client import ask, why_not_ready
-from loadtests.processes import ROOT, bentoml_serve, end, free_port, process, start, wait
+from loadtests.processes import ROOT, bentoml_serve, end, free_port, home_environment, process, start, wait
 
 PAUSE = 5.0
-"""Seconds that an instance answers on: the service's default."""
+"""Seconds for which an instance answers after SIGTERM: the service's default."""
 LOOK_SECONDS = 0.25
-CONNECTIONS = """(default: %(default)s) when it ends, wrk leaves as many requests unanswered, and comes back at once: together
-more than the service always lets wait, 32, would be overload on a slow machine, which is not what is measured"""
+CONNECTIONS = """(default: %(default)s) wrk leaves one request a connection unanswered when a run ends, and the next run begins
+at once. Above 32 waiting requests the service may refuse some, which is not what this measures."""
 PATIENCE = 120.0
 PATH = "/many_to_many"
 CONF = """
@@ -57,12 +57,12 @@ http {{
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--requests", type=int, default=100_000, help="at least (default: %(default)s)")
+    parser.add_argument("--requests", type=int, default=100_000, help="least number of requests (default: %(default)s)")
     parser.add_argument("--connections", type=int, default=16, help=CONNECTIONS)
     options = parser.parse_args(arguments)
     if missing := [name for name in ("nginx", "wrk") if shutil.which(name) is None]:
-        sys.exit(f"benchmarks.rolling: needs {' and '.join(missing)}: apt-get install nginx-light wrk")
-    return interruptible("benchmarks.rolling", lambda: measure(options.requests, options.connections))
+        sys.exit(f"benchmarks.rolling_update: needs {' and '.join(missing)}: apt-get install nginx-light wrk")
+    return interruptible("benchmarks.rolling_update", lambda: measure(options.requests, options.connections))
 
 
 def measure(requests: int, connections: int) -> int:
@@ -83,7 +83,7 @@ def measure(requests: int, connections: int) -> int:
             replacing = threading.Thread(target=lambda taken=took: taken.append(replace(folder, ports, instances)))
             begun = time.monotonic()
             replacing.start()
-            while replacing.is_alive():  # a run ends when its time is over, not in the middle of a replacement's
+            while replacing.is_alive():  # a run of wrk may outlast the replacement
                 load = wrk.run(f"http://127.0.0.1:{port}{PATH}", connections, 10, body, expected)
                 done, failed, wrong = done + load.checked, failed + load.failed, wrong + load.wrong
             replaced, busy = replaced + 1, busy + time.monotonic() - begun
@@ -94,7 +94,7 @@ def measure(requests: int, connections: int) -> int:
 
 
 class Switch:
-    """Has nginx send to the other instance once the one that it sends to is not ready. `flag`: there, it is the second."""
+    """Sends nginx to the other instance once the current one is not ready. The second is current while `flag` exists."""
 
     def __init__(self, flag: Path, ports: tuple[int, int]) -> None:
         self._flag, self._ports = flag, ports
@@ -138,13 +138,7 @@ def start_instance(home: Path, port: int, instances: list[subprocess.Popen[bytes
     """Add a ready instance. Its home is its own, as in a container: `bentoml serve` empties the metrics folder in it."""
     home.mkdir()
     (home / "models").symlink_to(models_folder())
-    more = {
-        "BENTOML_HOME": str(home),
-        "UNROLL_DRAIN_SECONDS": str(PAUSE),
-        "BENTOML_DO_NOT_TRACK": "True",
-        "TF_CPP_MIN_LOG_LEVEL": "2",
-        "PYTHONPATH": str(ROOT),
-    }
+    more = {**home_environment(home), "UNROLL_DRAIN_SECONDS": str(PAUSE), "PYTHONPATH": str(ROOT)}
     instances.append(start(bentoml_serve(port), home / "log", more))
     wait(instances[-1], home / "log", lambda: why_not_ready(f"http://127.0.0.1:{port}"), PATIENCE)
 

@@ -1,9 +1,9 @@
-"""What traces cost: processor time for a request, and throughput, with an OTLP endpoint set and without.
+"""The cost of traces: processor time a request and throughput, with an OTLP endpoint and without.
 
-    python -m benchmarks.tracing [--sample 0.01] [--rounds 6] [--seconds 5]
+    python -m benchmarks.tracing_cost [--sample 0.01] [--rounds 6] [--seconds 5]
 
-Two services side by side, loaded by turns, the order changing with each round; the traces go to a receiver that drops them.
-Processor time is what to go by: it moves less with what else a shared machine does. Ends with one JSON line.
+Two services take turns under load; the order changes with each round. A receiver drops the traces. Go by processor time: on a
+shared machine it varies less than throughput. Ends with one JSON line.
 """
 
 import argparse
@@ -16,21 +16,21 @@ from pathlib import Path
 from typing import ClassVar
 
 from benchmarks.load import wrk
-from benchmarks.load.command import interruptible
+from benchmarks.load.interruptible import interruptible
 from benchmarks.servers import machine
-from benchmarks.servers.loopback import Quiet, listening
-from benchmarks.servers.model import model_folder
 from benchmarks.servers.payloads import rows_body
 from benchmarks.servers.running import Server, running
+from benchmarks.servers.served_model import model_folder
+from benchmarks.servers.stub_server import Quiet, listening
 from benchmarks.servers.targets import unroll
 
 CONNECTIONS = 64
 
 
 class Receiver(Quiet):
-    """Takes what is exported, and drops it."""
+    """Drops every export."""
 
-    exports: ClassVar[list[int]] = []  # bytes of each
+    exports: ClassVar[list[int]] = []  # bytes of each export
 
     def post(self, body: bytes) -> None:
         self.exports.append(len(body))
@@ -39,13 +39,11 @@ class Receiver(Quiet):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "--sample", type=float, default=0.01, help="share of the requests that is traced (default: %(default)s)"
-    )
-    parser.add_argument("--rounds", type=int, default=6, help="turns of each (default: %(default)s)")
-    parser.add_argument("--seconds", type=float, default=5, help="of each turn (default: %(default)s)")
+    parser.add_argument("--sample", type=float, default=0.01, help="share of requests with a trace (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=6, help="turns of each service (default: %(default)s)")
+    parser.add_argument("--seconds", type=float, default=5, help="length of a turn (default: %(default)s)")
     options = parser.parse_args(arguments)
-    return interruptible("benchmarks.tracing", lambda: measure(options))
+    return interruptible("benchmarks.tracing_cost", lambda: measure(options))
 
 
 def measure(options: argparse.Namespace) -> int:
@@ -57,7 +55,7 @@ def measure(options: argparse.Namespace) -> int:
             running(unroll(), model_folder(), folder / "without") as without,
             running(traced, model_folder(), folder / "with") as with_,
         ):
-            spent, lost = [], []  # share more processor time, share less throughput, of each round
+            spent, lost = [], []  # by round: additional processor time and lost throughput, as shares
             for server in (without, with_):
                 wrk.run(server.url, CONNECTIONS, 3, body)
             for number in range(options.rounds):
@@ -70,7 +68,7 @@ def measure(options: argparse.Namespace) -> int:
                     f"without {rate:,.0f}/s, {cpu:.1f} us each; with {traced_rate:,.0f}/s, {traced_cpu:.1f} us", file=sys.stderr
                 )
     if not Receiver.exports:
-        print("benchmarks.tracing: no traces came", file=sys.stderr)
+        print("benchmarks.tracing_cost: the receiver got no traces", file=sys.stderr)
         return 1
     medians = {"cpu_more": statistics.median(spent), "throughput_less": statistics.median(lost)}
     rounds = {"cpu_more_rounds": spent, "throughput_less_rounds": lost, "exports": len(Receiver.exports)}
@@ -79,7 +77,7 @@ def measure(options: argparse.Namespace) -> int:
 
 
 def loaded(server: Server, seconds: float, body: Path) -> tuple[float, float]:
-    """Good answers a second, and microseconds of processor time that the service spent for each."""
+    """Good answers a second, and the service's processor time for each in microseconds."""
     before = machine.processor_seconds(server.pid)
     rate = wrk.run(server.url, CONNECTIONS, seconds, body).rps
     return rate, (machine.processor_seconds(server.pid) - before) / (rate * seconds) * 1e6

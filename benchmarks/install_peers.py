@@ -1,8 +1,8 @@
 """Installs the peers, each into an environment of its own under .venv-bench/, from requirements/bench-<peer>.txt.
 
-    python -m benchmarks.setup [peer ...]
+    python -m benchmarks.install_peers [peer ...]
 
-`torch` is one of them: PyTorch, for the table of engines. An environment that is up to date is left alone.
+`torch` is one of them: PyTorch, for the table of engines. An environment that is up to date does not change.
 """
 
 import subprocess
@@ -31,14 +31,15 @@ def main() -> int:
     peers = [*(target.environment for target in TARGETS if target.environment), TORCH]
     wanted = sys.argv[1:] or peers
     if unknown := set(wanted) - set(peers):
-        print(f"benchmarks.setup: no peer {', '.join(sorted(unknown))}; there are {', '.join(peers)}", file=sys.stderr)
+        names = ", ".join(sorted(unknown))
+        print(f"benchmarks.install_peers: expected peers of {', '.join(peers)}; received {names}", file=sys.stderr)
         return 2
     failed = []
     for peer in wanted:
         try:
             install(peer)
         except (OSError, subprocess.CalledProcessError) as error:
-            print(f"benchmarks.setup: {peer} is not installed: {error}", file=sys.stderr)
+            print(f"benchmarks.install_peers: {peer} is not installed: {error}", file=sys.stderr)
             failed.append(peer)
     return 1 if failed else 0
 

@@ -1,4 +1,4 @@
-"""One network by several ways, each a function of arrays: (batch, time, F) float32 in, (batch, time, K) out, one thread."""
+"""One network in several runtimes, one thread each. Inputs are (batch, time, F) float32, outputs (batch, time, K)."""
 
 import json
 import subprocess
@@ -20,13 +20,13 @@ from loadtests.processes import ROOT, end
 from training.translation import Weights, save
 
 
-class Way(NamedTuple):
+class Runtime(NamedTuple):
     answer: Callable[[], Floats]
-    seconds: Callable[[], float]  # the median of some calls
+    seconds: Callable[[], float]  # the median of several calls
 
 
 def weights(features: int, units: int, outputs: int = 1) -> Weights:
-    """Random ones, as large as a trained network's."""
+    """Random weights, as large as those of a trained network."""
     rng = np.random.default_rng(0)
 
     def some(*shape: int) -> Floats:
@@ -44,18 +44,18 @@ class Network:
         self._keras, self._signature = _exported(network, folder / "saved_model")
         save(network, per_step=True, scaling=None, folder=folder / "saved_model")
 
-    def ways(self, inputs: Floats, torch: "Torch | None") -> dict[str, Way]:
+    def runtimes(self, inputs: Floats, torch: "Torch | None") -> dict[str, Runtime]:
         calls: dict[str, Callable[[], Floats]] = {
             OURS: self._ours(inputs),
             "onnx": partial(peers.load(str(self._folder / "saved_model")), inputs),
             "signature": partial(self._signature, inputs),
             "xla": self._xla(inputs),
         }
-        ways = {name: Way(call, partial(timing.median, call)) for name, call in calls.items()}
-        return ways if torch is None else {**ways, TORCH: torch.way(self.weights, inputs)}
+        runtimes = {name: Runtime(call, partial(timing.median, call)) for name, call in calls.items()}
+        return runtimes if torch is None else {**runtimes, TORCH: torch.runtime(self.weights, inputs)}
 
     def _ours(self, inputs: Floats) -> Callable[[], Floats]:
-        from service.runtime.onnx_runtime import OnnxRuntime  # noqa: PLC0415 - as of the other ways, where it is used
+        from service.runtime.onnx_runtime import OnnxRuntime  # noqa: PLC0415 - each runtime is imported where it is used
 
         runtime = OnnxRuntime(self._folder / "saved_model")
         return lambda: runtime.run(inputs, None)
@@ -68,7 +68,7 @@ class Network:
 
 
 def use_one_thread() -> None:
-    """Of TensorFlow, before it is used."""
+    """Limit TensorFlow to one thread. Call it before TensorFlow is used."""
     import tensorflow as tf  # noqa: PLC0415
 
     tf.config.threading.set_intra_op_parallelism_threads(1)
@@ -80,7 +80,7 @@ def inputs_of(case: Case) -> Floats:
 
 
 def _exported(network: Weights, folder: Path) -> tuple[Any, Callable[[Floats], Floats]]:
-    """The Keras network, and the signature of its SavedModel, as `training.networks` exports it."""
+    """The Keras network, and its SavedModel's signature, exported as `training.networks` does it."""
     import keras  # noqa: PLC0415
     import tensorflow as tf  # noqa: PLC0415
     from keras.export import ExportArchive  # noqa: PLC0415
@@ -105,16 +105,16 @@ def _exported(network: Weights, folder: Path) -> tuple[Any, Callable[[Floats], F
 
 
 class Torch:
-    """PyTorch in an environment of its own: the process times its own calls."""
+    """PyTorch in an environment of its own. Its process times its own calls."""
 
     def __init__(self, process: subprocess.Popen[bytes], folder: Path) -> None:
         self._process, self._folder = process, folder
 
-    def way(self, network: Weights, inputs: Floats) -> Way:
-        """Replaces the way before."""
+    def runtime(self, network: Weights, inputs: Floats) -> Runtime:
+        """Load this network and these inputs, in place of the last ones."""
         np.savez(self._folder / "case.npz", inputs=inputs, **network._asdict())
         self._ask({"load": str(self._folder / "case.npz")})
-        return Way(self._answer, lambda: float(self._ask({"time": True})["seconds"]))
+        return Runtime(self._answer, lambda: float(self._ask({"time": True})["seconds"]))
 
     def _answer(self) -> Floats:
         self._ask({"answer": str(self._folder / "answer.npy")})
@@ -128,7 +128,7 @@ class Torch:
         self._process.stdin.flush()
         line = self._process.stdout.readline()
         if not line:
-            raise RuntimeError(f"benchmarks.engines.torch_way ended with {self._process.wait()}")
+            raise RuntimeError(f"benchmarks.engines.torch_process ended with {self._process.wait()}")
         answer: dict[str, Any] = json.loads(line)
         return answer
 
@@ -141,7 +141,7 @@ def torch_if_installed() -> Iterator[Torch | None]:
         return
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         process = subprocess.Popen(
-            [str(python), "-m", "benchmarks.engines.torch_way"],
+            [str(python), "-m", "benchmarks.engines.torch_process"],
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

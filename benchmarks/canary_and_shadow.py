@@ -1,10 +1,10 @@
-"""What versions on trial cost: a canary's share, a broken canary, a shadow.
+"""Versions on trial: the share that a canary answers, the end of a broken canary, the cost of a shadow.
 
-    python -m benchmarks.trials [--requests 20000] [--rate 500] [--seconds 2] [--shadow-seconds 240]
+    python -m benchmarks.canary_and_shadow [--requests 20000] [--rate 500] [--seconds 2] [--shadow-seconds 240]
 
-share     of many requests without a key, what the canary answered; of keys, whether all requests of one went one way
-broken    a candidate that answers x + 0.5 gets 5 % under load: how long until it is withdrawn, and what it answered
-shadow    throughput with a shadow and without, by turns, against the share of the time that the shadow's own runs took
+share     the share of requests without a routing key that the canary answers; whether one version answers each key
+broken    a canary that answers x + 0.5 gets 5 % under load: how long until it is withdrawn, and how often it answered
+shadow    throughput with a shadow and without, in turns, beside the share of time of the shadow's own runs
 Ends with one JSON line.
 """
 
@@ -27,12 +27,12 @@ import uvloop
 
 from benchmarks.load import wrk
 from benchmarks.load.arrivals import constant
-from benchmarks.load.client import OpenLoop
-from benchmarks.load.command import interruptible
-from benchmarks.servers import machine, versions
-from benchmarks.servers.model import MODEL, model_folder
+from benchmarks.load.interruptible import interruptible
+from benchmarks.load.open_loop import OpenLoop
+from benchmarks.servers import machine, untrained_versions
 from benchmarks.servers.payloads import rows_body, rows_items
 from benchmarks.servers.running import Server, running
+from benchmarks.servers.served_model import MODEL, model_folder
 from benchmarks.servers.targets import unroll
 from contract.aliases import PRODUCTION
 from contract.store import ModelStore
@@ -42,7 +42,7 @@ PERCENT = 5.0
 KEYS = 200
 ASKED_PER_KEY = 5
 BROKEN_BY = 0.5
-LEAST_TURNS = 20  # with what is between them, some four rounds that are kept
+LEAST_TURNS = 20  # about four rounds that count, after pauses and the two ends
 SUMS = {
     "answered": r'unroll_requests_total\{.*outcome="ok".*\}',
     "comparing": r"unroll_comparing_seconds_total\{.*\}",
@@ -52,24 +52,24 @@ SUMS = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--requests", type=int, default=20_000, help="for the share (default: %(default)s)")
-    parser.add_argument("--rate", type=float, default=500, help="requests a second, with a canary (default: %(default)s)")
-    parser.add_argument("--seconds", type=float, default=2, help="of a turn with a shadow or without (default: %(default)s)")
-    parser.add_argument("--shadow-seconds", type=float, default=240, help="of all these turns (default: %(default)s)")
+    parser.add_argument("--requests", type=int, default=20_000, help="number that measures the share (default: %(default)s)")
+    parser.add_argument("--rate", type=float, default=500, help="requests a second with a canary (default: %(default)s)")
+    parser.add_argument("--seconds", type=float, default=2, help="length of a turn of the shadow (default: %(default)s)")
+    parser.add_argument("--shadow-seconds", type=float, default=240, help="length of all turns (default: %(default)s)")
     options = parser.parse_args(arguments)
     if options.shadow_seconds < LEAST_TURNS * options.seconds:
         parser.error(f"expected --shadow-seconds of at least {LEAST_TURNS} turns; received {options.shadow_seconds:g}")
-    return interruptible("benchmarks.trials", lambda: measure(options))
+    return interruptible("benchmarks.canary_and_shadow", lambda: measure(options))
 
 
 def measure(options: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
         folder = Path(scratch)
-        versions.prepare(folder / "prepared", 2, 1)
-        versions.prepare(folder / "broken", 1, 1, BROKEN_BY)
+        untrained_versions.prepare(folder / "prepared", 2, 1)
+        untrained_versions.prepare(folder / "broken", 1, 1, BROKEN_BY)
         store = ModelStore(folder / "home" / "models")
         base, good, broken = (
-            versions.publish(store, folder / name).version for name in ("prepared/000", "prepared/001", "broken/000")
+            untrained_versions.publish(store, folder / name).version for name in ("prepared/000", "prepared/001", "broken/000")
         )
         store.promote(MODEL, PRODUCTION, base)
         target = unroll({"BENTOML_HOME": str(folder / "home")})
@@ -120,11 +120,11 @@ def _broken(server: Server, store: ModelStore, broken: str, options: argparse.Na
 
 
 def _shadow(server: Server, store: ModelStore, good: str, options: argparse.Namespace, folder: Path) -> dict[str, Any]:
-    """Under one load, since how fast each begins differs by more than what is measured."""
+    """One load for all turns: the start of a load varies by more than a shadow costs."""
     body = folder / "body"
     body.write_bytes(rows_body(1))
     turns: dict[str, list[dict[str, float]]] = {"without": [], "with": []}
-    trials: list[dict[str, Any]] = []  # what is asked about one is there as long as it is
+    trials: list[dict[str, Any]] = []  # the service reports a trial only while it runs
 
     def turn(name: str) -> None:
         if name == "with":
@@ -138,11 +138,11 @@ def _shadow(server: Server, store: ModelStore, good: str, options: argparse.Name
     with ThreadPoolExecutor(1) as pool:
         load = pool.submit(wrk.run, server.url, 64, options.shadow_seconds, body)
         while not load.done():
-            for name in random.sample(sorted(turns), 2):  # neither is always the first
+            for name in random.sample(sorted(turns), 2):  # in random order
                 turn(name)
         faults = load.result().failed
     for rates in turns.values():
-        del rates[0], rates[-1]  # the load begins in the first and ends in the last
+        del rates[0], rates[-1]  # the load begins during the first turn and ends during the last
     lost = [1 - there["answered"] / alone["answered"] for alone, there in zip(turns["without"], turns["with"], strict=True)]
 
     def middle(name: str, figure: str) -> float:
@@ -152,7 +152,7 @@ def _shadow(server: Server, store: ModelStore, good: str, options: argparse.Name
         "rps_without": middle("without", "answered"),
         "rps_with": middle("with", "answered"),
         "failed": faults,
-        "throughput_lost": statistics.median(lost),  # by round: a shared machine changes its speed meanwhile
+        "throughput_lost": statistics.median(lost),  # by round, since a shared machine changes its speed
         "throughput_lost_standard_error": statistics.stdev(lost) / len(lost) ** 0.5,
         "throughput_lost_rounds": lost,
         "share_of_time_in_its_runs": middle("with", "comparing"),
@@ -164,7 +164,7 @@ def _shadow(server: Server, store: ModelStore, good: str, options: argparse.Name
 
 
 def _rates(server: Server, seconds: float) -> dict[str, float]:
-    """A second, of `SUMS`, in so many seconds."""
+    """Increase a second of each of SUMS, over `seconds`."""
     begun, before = _sums(server)
     time.sleep(seconds)
     ended, after = _sums(server)
@@ -172,7 +172,7 @@ def _rates(server: Server, seconds: float) -> dict[str, float]:
 
 
 def _sums(server: Server) -> tuple[float, dict[str, float]]:
-    """Now, of time.monotonic(), and each sum over all that is counted under its name."""
+    """time.monotonic() and, for each of SUMS, the sum of its series."""
     page = ask(f"{server.address}/metrics").body.decode()
     now = time.monotonic()
     return now, {name: sum(map(float, re.findall(rf"^{series} (\S+)$", page, re.MULTILINE))) for name, series in SUMS.items()}
@@ -185,7 +185,7 @@ def _until(server: Server, role: str, version: str | None) -> None:
 
 
 async def _versions(server: Server, rate: float, seconds: float) -> list[tuple[float, str, int]]:
-    """(when sent, of time.monotonic(); who answered; status) for each request of a constant load."""
+    """For each request of a constant load: time.monotonic() when sent, the answering version, the status."""
     load = OpenLoop(server.port, server.target.path, rows_body(1), b"", 64)
     await load.offer(constant(rate, seconds))
     load.close()

@@ -1,9 +1,9 @@
 """The realistic model: `many_to_many`, 64 units, rows of 100 items, in a store of its own.
 
-    python -m benchmarks.servers.realistic HOME      what `prepare` runs, in a process of its own: it takes TensorFlow
+    python -m benchmarks.servers.realistic_model HOME      `prepare` runs this in a process of its own: it needs TensorFlow
 
-The model has one feature: the service serves no other yet. The model is not trained: a call takes as long whatever the
-weights are. Its exported signature gives the golden pairs, and the answer to expect. Its gate figures are another model's.
+The model has one feature: the service serves no other yet. The model is not trained: a call takes the same time with any
+weights. Its exported signature gives the golden pairs and the expected answer. Its gate figures are those of another model.
 """
 
 import json
@@ -14,9 +14,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from benchmarks.servers import versions
-from benchmarks.servers.model import MODEL, model_folder
+from benchmarks.servers import untrained_versions
 from benchmarks.servers.payloads import rows_body, rows_items
+from benchmarks.servers.served_model import MODEL, model_folder
 from benchmarks.servers.targets import BARE, FASTAPI, GRANIAN, OURS, Target
 from contract.manifest import Manifest
 from contract.store import ModelStore
@@ -27,13 +27,13 @@ UNITS: Final = 64
 ITEMS: Final = 100
 SERVERS: Final = (OURS, BARE, GRANIAN, FASTAPI)
 WITHIN: Final = 1e-5
-"""Of the signature's answer: sums in another order."""
+"""Largest difference from the signature's answer, which sums in another order."""
 
 
 class Realistic(NamedTuple):
     home: Path  # a BENTOML_HOME
-    folder: Path  # of the version
-    expected: list[float]  # the answer to the one row that is asked
+    folder: Path  # the version's
+    expected: list[float]  # the answer to the request of one row
 
     def targets(self, chosen: Sequence[Target]) -> list[Target]:
         """The targets of SERVERS among `chosen`, with this model and a row for it."""
@@ -45,12 +45,12 @@ class Realistic(NamedTuple):
         ]
 
     def _environ(self, _model: Path, _folder: Path) -> dict[str, str]:
-        """The service reads the store; peers read MODEL, as for the other model."""
+        """The service reads the store; peers read MODEL, as with the short model."""
         return {"BENTOML_HOME": str(self.home)}
 
 
 def prepare(home: Path) -> Realistic:
-    subprocess.run([sys.executable, "-m", "benchmarks.servers.realistic", str(home)], cwd=ROOT, check=True)
+    subprocess.run([sys.executable, "-m", "benchmarks.servers.realistic_model", str(home)], cwd=ROOT, check=True)
     store = ModelStore(home / "models")
     (version,) = store.versions(MODEL)
     return Realistic(home, store.path(MODEL, version), json.loads((home / "prepared" / "expected.json").read_text()))
@@ -64,8 +64,8 @@ def _publish(home: Path) -> None:
     model = build(manifest.shape, UNITS, manifest.length, manifest.seed)
     parameters = manifest.shape.parameters(UNITS, manifest.length).total
     own = manifest.model_copy(update={"units": UNITS, "parameters": parameters, "steps": 0})
-    versions.write(model, own, published / "gate.json", Rows.of(rows_items(1, ITEMS)), home / "prepared")
-    versions.publish(ModelStore(home / "models"), home / "prepared")
+    untrained_versions.write(model, own, published / "gate.json", Rows.of(rows_items(1, ITEMS)), home / "prepared")
+    untrained_versions.publish(ModelStore(home / "models"), home / "prepared")
 
 
 if __name__ == "__main__":
