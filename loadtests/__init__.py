@@ -1,1 +1,1 @@
-"""Load tests that read every answer: `python -m loadtests --help`. HTTP only: they know no code of the service."""
+"""Load tests that check every answer: `python -m loadtests --help`. They use HTTP, and import no code of the service."""

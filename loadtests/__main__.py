@@ -1,9 +1,9 @@
-"""The load test's command line: find or start a service, run Locust on it, say what it found.
+"""The load test's command line: find or start a service, run Locust on it, print the results.
 
     python -m loadtests --shape smoke
 
-Locust runs as a process of its own, since importing it patches sockets, threads and more in the process that does so.
-Exits 0 when every answer was right, 1 when one was wrong or failed, 2 when there was nothing to test, 130 after Ctrl-C.
+Locust runs in a process of its own, since its import patches sockets, threads and more.
+Exit codes: 0 every answer was right, 1 an answer was wrong or failed, 2 no service to test, 130 after Ctrl-C.
 """
 
 import argparse
@@ -24,27 +24,27 @@ from loadtests.processes import ROOT, NotServing, end, free_port
 from loadtests.report import Summary, print_files, print_summary
 from loadtests.target import Served, served, target
 
-INTERRUPTED = 130  # as shells count: 128 and the number of SIGINT
-OVERTIME = 60.0  # seconds that Locust may take on top of the shape before it is stopped
+INTERRUPTED = 130  # as in a shell: 128 plus the number of SIGINT
+OVERTIME = 60.0  # seconds that Locust may take beyond the shape before it is stopped
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a load test; the exit code."""
     options = _parse(arguments)
     console = Console()
-    # `make` and CI end programs with SIGTERM, and shells start those in the background with SIGINT ignored
+    # `make` and CI end programs with SIGTERM; shells start background programs with SIGINT ignored
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
     folder: Path = options.reports.resolve() / f"{datetime.now():%Y%m%d-%H%M%S}-{os.getpid()}"
     try:
         if options.ui:
-            free_port(options.ui_port)  # told now, in one line, instead of by Locust's traceback
+            free_port(options.ui_port)  # a taken port gives one line here, and a traceback in Locust
         with target(options.url, options.port, folder / "service.log") as url:
             what = served(url)
             folder.mkdir(parents=True, exist_ok=True)
             _announce(options, url, what, console)
             code = _run_locust(options, url, what, folder)
-            return _tell(folder, code, options.ui, console)  # before a service of ours is ended, which takes a while
+            return _tell(folder, code, options.ui, console)  # first, since ending our service takes some seconds
     except NotServing as error:
         print(f"loadtests: {error}", file=sys.stderr)  # noqa: T201
         return 2
@@ -59,9 +59,9 @@ def _shape(options: argparse.Namespace) -> Shape:
 def _announce(options: argparse.Namespace, url: str, what: Served, console: Console) -> None:
     for name in TOPOLOGY_NAMES:
         if name not in what.topologies:
-            console.print(f"{url} serves no {name} model: its users are left out", style="yellow", soft_wrap=True)
+            console.print(f"{url} serves no {name} model: no user sends {name} requests", style="yellow", soft_wrap=True)
     if options.ui:
-        console.print(f"Locust's page: http://127.0.0.1:{options.ui_port} asks {url}; Ctrl-C ends it", soft_wrap=True)
+        console.print(f"open http://127.0.0.1:{options.ui_port}, Locust's page for {url}; Ctrl-C ends it", soft_wrap=True)
         return
     shape = _shape(options)
     done = datetime.now() + timedelta(seconds=shape.seconds)
@@ -73,7 +73,7 @@ def _announce(options: argparse.Namespace, url: str, what: Served, console: Cons
 
 
 def _run_locust(options: argparse.Namespace, url: str, what: Served, folder: Path) -> int:
-    """Locust's exit code; 130 when Ctrl-C or SIGTERM ended a shape early, which still leaves what was measured until then."""
+    """Locust's exit code; 130 when Ctrl-C or SIGTERM ended the shape early. The figures until then are kept."""
     command = [sys.executable, "-m", "locust", "-f", "loadtests/locustfile.py", "--host", url]
     command += ["--html", str(folder / "report.html"), "--csv", str(folder / "report")]
     command += ["--summary", str(folder / "summary.json"), "--stop-timeout", "10"]
@@ -88,18 +88,18 @@ def _run_locust(options: argparse.Namespace, url: str, what: Served, folder: Pat
     try:
         return process.wait(None if options.ui else _shape(options).seconds + OVERTIME)
     except KeyboardInterrupt:
-        return 0 if options.ui else INTERRUPTED  # the page has no other end
+        return 0 if options.ui else INTERRUPTED  # Ctrl-C is the only end of the page
     except subprocess.TimeoutExpired:
         return 1
     finally:
-        end(process, signal.SIGINT)  # at which Locust writes its reports
+        end(process, signal.SIGINT)  # Locust writes its reports on SIGINT
 
 
 def _tell(folder: Path, code: int, ui: bool, console: Console) -> int:
-    """Print what was measured; the exit code. On the page nobody has to press start, so nothing measured is no failure."""
+    """Print the figures; the exit code. With the page no load may have been started, which is no failure."""
     path = folder / "summary.json"
     if not path.exists():
-        console.print(f"Locust ended with {code} and left no figures", style="red")
+        console.print(f"Locust ended with exit code {code} and wrote no figures; its error is above", style="red")
         return code or 1
     summary = Summary.model_validate_json(path.read_bytes())
     if ui and not any(f.requests for f in summary.figures):
@@ -107,7 +107,7 @@ def _tell(folder: Path, code: int, ui: bool, console: Console) -> int:
     print_summary(summary, console)
     print_files(folder, console)
     if code == INTERRUPTED:
-        console.print("interrupted before the shape was over", style="yellow")
+        console.print("interrupted before the end of the shape", style="yellow")
     if any(f.failures for f in summary.figures):
         return 1  # also after Ctrl-C
     return code or int(not summary.passed)
@@ -119,21 +119,19 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser = argparse.ArgumentParser(
         prog="python -m loadtests",
-        description="Load the service and read every answer: values must echo the input, a status of 200 is not enough.",
-        epilog=f"shapes:\n{shapes}\n\nexit code: 0 all right, 1 wrong answers or failures, 2 nothing to test, 130 Ctrl-C",
+        description="Load the service and check every answer: its values must echo the input.",
+        epilog=f"shapes:\n{shapes}\n\nexit code: 0 all right, 1 wrong answers or failures, 2 no service to test, 130 Ctrl-C",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     port = int(os.environ.get("PORT", "3000"))
-    parser.add_argument("--shape", choices=list(SHAPES), default="smoke", help="see below; default: %(default)s")
+    parser.add_argument("--shape", choices=list(SHAPES), default="smoke", help="load shape, see below; default: %(default)s")
     parser.add_argument("--url", type=_url, help=f"a running service; default: the one on port {port} ($PORT), or start one")
-    parser.add_argument(
-        "--users", type=_at_least(LEAST_USERS), default=0, help="scale the shape to this many users at its peak"
-    )
-    parser.add_argument("--duration", type=_at_least(1), default=0, metavar="SECONDS", help="scale the shape to this long")
-    parser.add_argument("--seed", type=_at_least(0), default=0, help="of the payloads; default: %(default)s")
-    parser.add_argument("--ui", action="store_true", help="open Locust's page and start nothing until told to there")
-    parser.add_argument("--ui-port", type=_at_least(1), default=8089, metavar="PORT", help="of that page; default: %(default)s")
-    parser.add_argument("--reports", type=Path, default=ROOT / "reports", metavar="DIR", help="default: reports/")
+    parser.add_argument("--users", type=_at_least(LEAST_USERS), default=0, help="scale the shape's peak to this many users")
+    parser.add_argument("--duration", type=_at_least(1), default=0, metavar="SECONDS", help="scale the shape to this length")
+    parser.add_argument("--seed", type=_at_least(0), default=0, help="seed of the payloads; default: %(default)s")
+    parser.add_argument("--ui", action="store_true", help="serve Locust's page; the load starts from there")
+    parser.add_argument("--ui-port", type=_at_least(1), default=8089, metavar="PORT", help="its port; default: %(default)s")
+    parser.add_argument("--reports", type=Path, default=ROOT / "reports", metavar="DIR", help="folder; default: reports/")
     parser.set_defaults(port=port)
     return parser.parse_args(arguments)
 
@@ -142,7 +140,7 @@ def _at_least(least: int) -> Callable[[str], int]:
     def parse(text: str) -> int:
         number = int(text)
         if number < least:
-            raise argparse.ArgumentTypeError(f"{number} is below {least}")
+            raise argparse.ArgumentTypeError(f"expected at least {least}; received {number}")
         return number
 
     return parse
@@ -151,7 +149,7 @@ def _at_least(least: int) -> Callable[[str], int]:
 def _url(text: str) -> str:
     parts = urlsplit(text)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise argparse.ArgumentTypeError(f"{text!r} is not an address like http://127.0.0.1:3000")
+        raise argparse.ArgumentTypeError(f"expected an address like http://127.0.0.1:3000; received {text!r}")
     return text.rstrip("/")
 
 

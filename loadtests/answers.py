@@ -1,4 +1,4 @@
-"""Is an answer right? Pure, and cheap enough to ask it of every answer: well under a tenth of what sending one costs."""
+"""Checks an answer. A check costs under a tenth of a request, so every answer is checked."""
 
 from itertools import chain
 from typing import Final, NamedTuple
@@ -9,11 +9,11 @@ from pydantic import BaseModel, ValidationError
 from loadtests.payloads import Payload
 
 TOLERANCE: Final = 0.05
-"""Largest difference from the input that is still an echo, for values in [0, 1)."""
+"""Largest difference from the input that counts as an echo, for values in [0, 1)."""
 
 
 class Wrong(NamedTuple):
-    """`reason` is one of a few, so that equal failures are counted together; `detail` is of this answer alone."""
+    """`reason` has few values, so that equal failures are counted together. `detail` describes this answer alone."""
 
     reason: str
     detail: str
@@ -26,7 +26,7 @@ class _Answer(BaseModel):
 
 
 def check(body: bytes, payload: Payload) -> Wrong | None:
-    """What is wrong with a 200's body as the answer to `payload`; None when it is right."""
+    """What is wrong with the body of a 200, as the answer to `payload`; None when it is right."""
     try:
         answer = _Answer.model_validate_json(body)
     except ValidationError as error:
@@ -48,7 +48,7 @@ def check(body: bytes, payload: Payload) -> Wrong | None:
 def _check_values(sequences: list[list[float]], payload: Payload) -> Wrong | None:
     expected = payload.expected.values
     values = np.fromiter(chain.from_iterable(sequences), np.float64, len(expected))
-    right = np.abs(values - expected) <= TOLERANCE  # NaN is right nowhere
+    right = np.abs(values - expected) <= TOLERANCE  # False for NaN
     if right.all():
         return None
     first = int(np.argmin(right))

@@ -1,4 +1,4 @@
-"""How many users there are when: the load shapes as a table. No Locust in here, so the table can be read anywhere."""
+"""Load shapes: the number of users over time, as a table. This module does not import Locust, so any process can read it."""
 
 from dataclasses import dataclass, replace
 from typing import Final
@@ -6,15 +6,15 @@ from typing import Final
 from contract.topologies import TOPOLOGY_NAMES
 
 LEAST_USERS: Final = len(TOPOLOGY_NAMES)
-"""Fewer and a topology would go without a user, so nobody would notice that it is broken."""
+"""With fewer users a topology would have no requests, and its faults would not show."""
 
 FASTEST: Final = 100.0
-"""Users a second; faster than that, Locust warns, its own start-up takes the time that it then measures."""
+"""Users started a second. Beyond it, Locust warns, starting users distorts the measured times."""
 
 
 @dataclass(frozen=True)
 class Stage:
-    """`seconds` long, with `users` at work; the difference to the stage before comes or goes at `spawn_rate` users a second."""
+    """`users` for `seconds`. The number changes from that of the stage before by `spawn_rate` users a second."""
 
     seconds: float
     users: int
@@ -23,11 +23,11 @@ class Stage:
 
 @dataclass(frozen=True)
 class Shape:
-    """Stages one after the other.
+    """Stages in order.
 
-    Users are closed-loop clients: each waits for its answer, thinks between 0 and twice `think` seconds, and asks again.
-    A service that slows down is therefore asked less, as by real clients with one connection each; what it can do at most
-    shows where more users bring no more requests.
+    Users are closed-loop clients: each waits for its answer, pauses for 0 to twice `think` seconds, and sends the next request.
+    A slow service therefore gets fewer requests, as from real clients with one connection each. Its capacity is reached when
+    more users bring no more requests.
     """
 
     why: str
@@ -40,11 +40,11 @@ class Shape:
 
     @property
     def peak(self) -> int:
-        """The most users of any stage."""
+        """The highest number of users."""
         return max(stage.users for stage in self.stages)
 
     def stage_at(self, elapsed: float) -> Stage | None:
-        """The stage `elapsed` seconds after the start; None when the shape is over."""
+        """The stage at `elapsed` seconds after the start; None after the end."""
         for stage in self.stages:
             if elapsed < stage.seconds:
                 return stage
@@ -68,22 +68,22 @@ class Shape:
 
 SHAPES: Final[dict[str, Shape]] = {
     "smoke": Shape(
-        why="Does every topology answer right while others ask too? Short enough for every change.",
+        why="Is every topology's answer right when requests are mixed? Short enough for every change.",
         think=0.01,
         stages=(Stage(2, 3, 3), Stage(8, 12, 12)),
     ),
     "ramp": Shape(
-        why="Where does more load stop bringing more answers? No thinking, twice the users every 20 seconds.",
+        why="Where does more load bring no more answers? No pauses, twice the users every 20 seconds.",
         think=0.0,
         stages=tuple(Stage(20, users, min(users, FASTEST)) for users in (5, 10, 20, 40, 80, 160)),
     ),
     "spike": Shape(
-        why="Twenty times the users in two seconds, then calm again: is anything answered wrong or refused, does it recover?",
+        why="Twenty times the users for ten seconds: is any answer wrong or refused, and does the service recover?",
         think=0.02,
         stages=(Stage(20, 10, 10), Stage(10, 200, 100), Stage(30, 10, 100)),
     ),
     "soak": Shape(
-        why="Half an hour of steady traffic: what leaks, fills up or drifts shows here only.",
+        why="Half an hour of steady traffic: leaks, full disks and drift show only here.",
         think=0.05,
         stages=(Stage(1800, 20, 2),),
     ),

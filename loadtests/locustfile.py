@@ -1,8 +1,8 @@
-"""What Locust runs: users, shape, options, summary. `python -m loadtests` starts it; so does, without the table at the end,
+"""The file that Locust runs: users, shape, options, summary. `python -m loadtests` starts it. Without the last table:
 
     locust -f loadtests/locustfile.py --host http://127.0.0.1:3000
 
-in the repository's root against a running service.
+in the repository's root, against a running service.
 """
 
 import logging
@@ -20,11 +20,11 @@ from loadtests.load_shapes import SHAPES
 from loadtests.report import Failure, Figures, Summary
 from loadtests.users import EchoUser, ManyToManyUser, ManyToOneUser, OneToOneUser, WrongAnswerError
 
-__all__ = ["ManyToManyUser", "ManyToOneUser", "OneToOneUser", "TableShape"]  # what Locust looks for in here
+__all__ = ["ManyToManyUser", "ManyToOneUser", "OneToOneUser", "TableShape"]  # Locust finds these names
 
 
 class TableShape(LoadTestShape):
-    """The row of the table that --shape names; read at every tick, for the page can change it between two runs."""
+    """The shape that --shape names. Every tick reads the option, since Locust's page can change it between two runs."""
 
     def tick(self) -> tuple[int, float] | None:
         options: Any = self.runner and self.runner.environment.parsed_options
@@ -34,17 +34,17 @@ class TableShape(LoadTestShape):
 
 
 def add_options(parser: LocustArgumentParser, **_: Any) -> None:
-    """The first three can also be chosen on Locust's page; 0 stands for the table's own number."""
+    """The first three also stand on Locust's page. 0 keeps the number of the shape."""
     parser.add_argument("--shape", choices=list(SHAPES), default="smoke", help="load shape")
-    parser.add_argument("--peak-users", type=int, default=0, help="scale the shape to this many users; 0: as in the table")
-    parser.add_argument("--shape-seconds", type=float, default=0.0, help="scale the shape to this time; 0: as in the table")
-    parser.add_argument("--seed", type=int, default=0, help="of the payloads", include_in_web_ui=False)
-    parser.add_argument("--lengths", default="5", help="rows that many_to_one takes, like 5,10", include_in_web_ui=False)
-    parser.add_argument("--summary", type=Path, help="write figures per topology here", include_in_web_ui=False)
+    parser.add_argument("--peak-users", type=int, default=0, help="scale the shape to this many users; 0: unscaled")
+    parser.add_argument("--shape-seconds", type=float, default=0.0, help="scale the shape to this length; 0: unscaled")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the payloads", include_in_web_ui=False)
+    parser.add_argument("--lengths", default="5", help="row lengths of many_to_one, like 5,10", include_in_web_ui=False)
+    parser.add_argument("--summary", type=Path, help="file for the figures of each topology", include_in_web_ui=False)
 
 
 def summarise(environment: Environment) -> Summary:
-    """Locust's statistics as ours, a row for every user class, the silent ones included."""
+    """Our summary of Locust's statistics: a row for every user class, also without requests."""
     stats = environment.stats
     asked = {user.topology for user in environment.user_classes if issubclass(user, EchoUser)}
     wrong: dict[str, int] = {name: 0 for name in TOPOLOGY_NAMES if name in asked}
@@ -74,16 +74,16 @@ def summarise(environment: Environment) -> Summary:
 def finish(environment: Environment, **_: Any) -> None:
     options: Any = environment.parsed_options
     if options.summary:
-        logging.getLogger("locust.stats_logger").setLevel(logging.WARNING)  # our table is printed in place of its three
+        logging.getLogger("locust.stats_logger").setLevel(logging.WARNING)  # we print our table instead of its three
         options.summary.write_text(summarise(environment).model_dump_json(indent=2))
-    time.sleep(1.5 * locust.stats.CSV_STATS_INTERVAL_SEC)  # Locust rewrites its CSV files once a second, and not at the end
+    time.sleep(1.5 * locust.stats.CSV_STATS_INTERVAL_SEC)  # Locust writes its CSV files once a second, but not at its end
 
 
 def three_digits(milliseconds: float) -> float:
-    """Locust counts whole milliseconds, and most answers here take less than one."""
+    """Three significant digits. Locust rounds to milliseconds, and most answers here take less than one."""
     return float(f"{milliseconds:.3g}")
 
 
-locust.stats.bucket_response_time = three_digits  # type: ignore[assignment]  # floats do, it only counts them
+locust.stats.bucket_response_time = three_digits  # type: ignore[assignment]  # Locust only counts them, so floats work
 events.init_command_line_parser.add_listener(add_options)  # type: ignore[no-untyped-call]
 events.quitting.add_listener(finish)  # type: ignore[no-untyped-call]

@@ -1,4 +1,4 @@
-"""What users send: a seeded pool of requests per topology, serialised before the first one is sent."""
+"""The users' requests: a seeded pool for each topology, serialised before the first request is sent."""
 
 import json
 from collections.abc import Sequence
@@ -17,30 +17,30 @@ LONGEST_ROW: Final = 100
 BATCH_ROWS: Final = 32
 MOST_RAGGED_ROWS: Final = 8
 GRID: Final = 10_000
-"""Values are whole ten-thousandths in [0, 1): short as JSON, so that the wire carries values and not digits of noise."""
+"""Values are multiples of 1 / GRID in [0, 1), which are short as JSON."""
 
 MIX: Final[dict[Kind, float]] = {
-    "tutorial": 0.20,  # the row that everybody tries first
+    "tutorial": 0.20,  # the tutorial's row, which new users try first
     "one row": 0.50,  # the common request
     "ragged": 0.15,  # rows of different lengths in one request
     "batch": 0.15,  # 32 rows of one length
 }
-"""The share of each kind of request. Where one cannot be (a ragged many_to_one), a single row takes its place."""
+"""The share of each kind of request. A single row replaces a kind that the topology cannot have, like a ragged many_to_one."""
 
 
 @dataclass(frozen=True)
 class Payload:
-    """A request's body, and the rows that must come back."""
+    """A request's body, and the rows of its right answer."""
 
     topology: TopologyName
     kind: Kind
     body: str
     expected: Rows
-    lengths: list[int]  # of `expected`, as the plain list that a check compares fastest
+    lengths: list[int]  # of the rows in `expected`; a plain list compares fastest
 
 
 def make_pool(topology: TopologyName, lengths: Sequence[int], seed: int, size: int = 400) -> list[Payload]:
-    """`size` payloads, the same for the same seed. `lengths` are those that many_to_one serves; the others take 1 to 100."""
+    """`size` payloads, equal for equal seeds. many_to_one rows have one of `lengths`; other rows have 1 to 100 items."""
     rng = np.random.default_rng([seed, list(TOPOLOGIES).index(topology)])
     allowed = range(1, LONGEST_ROW + 1) if TOPOLOGIES[topology].any_length else lengths
     kinds = [kind for kind, share in MIX.items() for _ in range(round(share * size))]

@@ -1,4 +1,4 @@
-"""What a load test found: figures per topology, whether that is a pass, and the table that people read."""
+"""The results of a load test: figures for each topology, the verdict, and the printed table."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from contract.topologies import TOPOLOGY_NAMES
 
 
 class Figures(BaseModel):
-    """One topology's requests. Times are milliseconds, from the first byte sent to the last byte read."""
+    """One topology's requests. Times are milliseconds from the first sent byte to the last read byte."""
 
     topology: str
     requests: int
@@ -19,8 +19,8 @@ class Figures(BaseModel):
     p50: float
     p95: float
     p99: float
-    failures: int  # every request that was not answered right
-    wrong: int  # those among them that were answered 200, with a wrong answer
+    failures: int  # requests without a right answer
+    wrong: int  # failures with status 200 and a wrong answer
 
 
 class Failure(BaseModel):
@@ -32,14 +32,14 @@ class Failure(BaseModel):
 
 
 class Summary(BaseModel):
-    """Written by Locust's process when it ends, read by ours."""
+    """Locust's process writes it at its end; ours reads it."""
 
     figures: list[Figures]
     failures: list[Failure]
 
     @property
     def passed(self) -> bool:
-        """Every topology was asked, and every answer was right. A load test that measured nothing has shown nothing."""
+        """Every topology had requests, and every answer was right."""
         return bool(self.figures) and all(f.requests > 0 and f.failures == 0 for f in self.figures)
 
 
@@ -60,7 +60,7 @@ def print_summary(summary: Summary, console: Console) -> None:
 
 
 def print_files(folder: Path, console: Console) -> None:
-    """The paths of what lies in `folder`, one a line and never wrapped, so that they can be clicked and copied."""
+    """The paths of the files in `folder`, one a line without wrapping, so that a terminal can open them."""
     for path in sorted(folder.iterdir()):
         console.print(str(path), soft_wrap=True, highlight=False, markup=False)
 

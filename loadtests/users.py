@@ -1,4 +1,4 @@
-"""One Locust user class per topology. Importing this imports Locust, which patches the whole process: locustfile.py only."""
+"""One Locust user class for each topology. Only locustfile.py imports it, since Locust patches its whole process."""
 
 import logging
 from collections.abc import Iterator
@@ -21,22 +21,22 @@ HEADERS: Final = {"Content-Type": "application/json", **key_header()}
 
 
 class FailedError(Exception):
-    """A request that was not answered right. Its text is one of a few, so Locust counts equal ones together."""
+    """A request without a right answer. Its text has few values, so that Locust counts equal failures together."""
 
     def __repr__(self) -> str:
-        return str(self)  # which Locust shows on its page and in its reports
+        return str(self)  # Locust shows it on its page and in its reports
 
 
 class WrongAnswerError(FailedError):
-    """The status was 200, but the answer is not right."""
+    """The status was 200, but the answer is wrong."""
 
 
 class EchoUser(FastHttpUser):
-    """Sends sequences of one topology and reads every answer."""
+    """Sends sequences of one topology, and checks every answer."""
 
     abstract = True
     topology: ClassVar[TopologyName]
-    network_timeout = connection_timeout = 10.0  # seconds; longer than that is a failure, not a slow answer
+    network_timeout = connection_timeout = 10.0  # seconds; a later answer is a failure
     _numbers: ClassVar = count()
     _shown: ClassVar[set[tuple[str, str]]] = set()
 
@@ -62,12 +62,12 @@ class EchoUser(FastHttpUser):
                 if wrong:
                     detail = f"{wrong.detail} (kind of payload: {payload.kind})"
                     self._fail(response, WrongAnswerError(f"wrong answer: {wrong.reason}"), detail)
-            elif response.status_code:  # 0: no answer at all, and Locust already holds the reason
+            elif response.status_code:  # 0 means no answer; Locust has the reason then
                 detail = (response.content or b"")[:400].decode(errors="replace")
                 self._fail(response, FailedError(f"status {response.status_code}"), detail)
 
     def _fail(self, response: ResponseContextManager, error: FailedError, detail: str) -> None:
-        """Each kind of failure is shown in full once, when it first happens; after that it is only counted."""
+        """Count the failure. The first one of each kind is also logged in full."""
         response.failure(error)  # type: ignore[no-untyped-call]
         if (self.topology, str(error)) not in self._shown:
             self._shown.add((self.topology, str(error)))
@@ -88,9 +88,9 @@ class ManyToManyUser(EchoUser):
 
 @lru_cache
 def _pool(topology: TopologyName, lengths: tuple[int, ...], seed: int) -> list[Payload]:
-    return make_pool(topology, lengths, seed)  # shared by a topology's users
+    return make_pool(topology, lengths, seed)  # all users of a topology share it
 
 
 def _endless(pool: list[Payload], start: int) -> Iterator[Payload]:
-    """Round and round the pool, each user from a place of its own."""
+    """Repeat the pool forever; each user begins at another payload."""
     return islice(cycle(pool), start % len(pool), None)

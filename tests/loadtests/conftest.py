@@ -1,4 +1,4 @@
-"""A stand-in for the service: its HTTP contract over a real socket on loopback, with the network replaced by an echo."""
+"""A stand-in for the service: its HTTP contract on a real socket, with an echo instead of a network."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -18,7 +18,7 @@ MODELS = [
 
 
 def echo(name: str, sequences: list[list[float]]) -> dict[str, Any]:
-    """The answer of a model that echoes well, but not perfectly. Raises ShapeError like the service does."""
+    """The answer of a model that echoes with a small error. Raises ShapeError like the service."""
     topology, rows = TOPOLOGIES[name], Rows.of(sequences)  # type: ignore[index]
     topology.check(rows)
     outputs = topology.from_model(topology.to_model(rows) + np.float32(0.01), rows)

@@ -1,4 +1,4 @@
-"""Each way in which an answer can be wrong is seen, and told in few words."""
+"""The check finds every kind of wrong answer, and describes it."""
 
 import json
 from collections.abc import Callable

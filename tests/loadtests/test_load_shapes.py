@@ -1,4 +1,4 @@
-"""The table of load shapes, and the arithmetic on it."""
+"""The table of load shapes, and its scaling."""
 
 import pytest
 
@@ -17,7 +17,7 @@ def test_unscaled_is_unchanged() -> None:
     assert TWO.scaled() == TWO
 
 
-def test_scaled_in_height_and_length() -> None:
+def test_a_shape_scales_in_users_and_length() -> None:
     scaled = TWO.scaled(peak=24, seconds=5)
     assert scaled.stages == (Stage(1, 6, 12), Stage(4, 24, 24))
     assert (scaled.peak, scaled.seconds) == (24, 5)

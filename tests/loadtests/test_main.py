@@ -1,4 +1,4 @@
-"""`python -m loadtests` as people run it: a process of its own, Locust below it, a fake service on loopback."""
+"""`python -m loadtests` as users run it: a process with Locust as its child, and a fake service on loopback."""
 
 import signal
 import subprocess
@@ -56,7 +56,7 @@ def test_wrong_answers_and_failures_fail(fake: Callable[..., str], tmp_path: Pat
     models = [{"topology": "one_to_one", "length": 5}, {"topology": "many_to_many", "length": 5}]
     done = run(fake(answer, models), tmp_path, "--duration", "1")
     assert done.returncode == 1, done.stdout + done.stderr
-    assert "serves no many_to_one model: its users are left out" in done.stdout
+    assert "serves no many_to_one model: no user sends many_to_one requests" in done.stdout
     assert "\n many_to_one " not in done.stdout
     refused, wrong = row(done.stdout, "one_to_one"), row(done.stdout, "many_to_many")
     assert (refused["failures"], refused["wrong"]) == (refused["requests"], 0)
@@ -81,12 +81,12 @@ def test_ctrl_c_still_prints_what_was_measured(fake: Callable[..., str], tmp_pat
         process.send_signal(signal.SIGINT)
         output, errors = process.communicate(timeout=30)
     assert process.returncode == 130, output + errors
-    assert "interrupted before the shape was over" in output
+    assert "interrupted before the end of the shape" in output
     assert sum(row(output, topology)["requests"] for topology in TOPOLOGY_NAMES) >= 20
     assert all((next(tmp_path.iterdir()) / name).exists() for name in REPORTS)
 
 
-def test_nothing_there(tmp_path: Path) -> None:
+def test_an_address_without_a_service_exits_with_2(tmp_path: Path) -> None:
     done = run(f"http://127.0.0.1:{free_port()}", tmp_path)
     assert done.returncode == 2
     assert done.stdout == ""
@@ -96,7 +96,7 @@ def test_nothing_there(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("options", [["--url", "localhost:3000"], ["--users", "2"], ["--duration", "0"], ["--shape", "flat"]])
-def test_options_that_make_no_sense(options: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_invalid_options_exit_with_2_and_their_name(options: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as exit_:
         main(options)
     assert exit_.value.code == 2
@@ -109,7 +109,7 @@ def test_help_tells_the_shapes(capsys: pytest.CaptureFixture[str]) -> None:
     assert "Half an hour of steady traffic" in capsys.readouterr().out
 
 
-def test_locust_patches_its_own_process_only() -> None:
+def test_the_command_itself_does_not_import_locust() -> None:
     code = "import sys, loadtests.__main__; print([m for m in ('gevent', 'locust', 'service', 'training') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"

@@ -1,4 +1,4 @@
-"""What is sent: seeded, of the promised kinds, and always something that the topology takes."""
+"""Payloads depend on the seed, have the kinds of the table, and suit the topology."""
 
 import json
 from collections import Counter
@@ -11,7 +11,7 @@ from loadtests.payloads import BATCH_ROWS, MIX, TUTORIAL_ROW, make_pool
 
 
 @pytest.mark.parametrize("topology", TOPOLOGY_NAMES)
-def test_the_body_says_what_is_expected_back(topology: TopologyName) -> None:
+def test_the_body_has_the_rows_of_the_expected_answer(topology: TopologyName) -> None:
     for payload in make_pool(topology, [5, 10], seed=1, size=100):
         sequences = json.loads(payload.body)["sequences"]
         assert payload.topology == topology
@@ -31,13 +31,13 @@ def test_lengths_go_from_1_to_100_where_any_is_allowed() -> None:
     assert lengths == set(range(1, 101))
 
 
-def test_many_to_one_gets_the_served_lengths_only_and_one_at_a_time() -> None:
+def test_many_to_one_gets_only_served_lengths_and_no_ragged_rows() -> None:
     pool = make_pool("many_to_one", [3, 10], seed=0)
     assert {length for payload in pool for length in payload.lengths} == {3, 10}
     assert {payload.kind for payload in pool} == {"one row", "batch"}  # no ragged rows, and the tutorial row is 5 long
 
 
-def test_kinds_are_what_they_are_called() -> None:
+def test_each_payload_suits_its_kind() -> None:
     for payload in make_pool("many_to_many", [], seed=3, size=100):
         match payload.kind:
             case "tutorial":
@@ -50,7 +50,7 @@ def test_kinds_are_what_they_are_called() -> None:
                 assert payload.lengths == [payload.lengths[0]] * BATCH_ROWS
 
 
-def test_the_seed_decides() -> None:
+def test_equal_seeds_give_equal_payloads() -> None:
     first, again, other = (make_pool("one_to_one", [], seed) for seed in (7, 7, 8))
     assert [p.body for p in first] == [p.body for p in again]
     assert [p.body for p in first] != [p.body for p in other]

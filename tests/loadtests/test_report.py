@@ -1,4 +1,4 @@
-"""The verdict on a run, and the words for it."""
+"""The verdict on a run, and its printed form."""
 
 import io
 from pathlib import Path
@@ -32,7 +32,7 @@ def printed(summary: Summary) -> str:
         ([], False),
     ],
 )
-def test_passed(rows: list[Figures], passed: bool) -> None:
+def test_a_run_passes_when_every_topology_has_only_right_answers(rows: list[Figures], passed: bool) -> None:
     summary = Summary(figures=rows, failures=[])
     assert summary.passed is passed
     assert ("passed: " in printed(summary)) is passed
@@ -48,7 +48,7 @@ def test_the_table_has_a_row_for_each_topology_and_fits_in_80_columns() -> None:
     assert lines[-1] == "passed: all 2,400 answers are right"
 
 
-def test_what_failed_is_said() -> None:
+def test_failures_are_printed_with_their_number() -> None:
     text = printed(
         Summary(
             figures=[figures(failures=7, wrong=5), figures("many_to_one", requests=0)],

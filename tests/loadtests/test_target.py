@@ -1,4 +1,4 @@
-"""Finding, starting and ending the service under test; what is wrong with it is said in a line."""
+"""The service under test is found, started and ended; a fault gives one line."""
 
 import json
 import os
@@ -15,7 +15,7 @@ from loadtests.processes import NotServing, end, free_port, started
 from loadtests.target import served, target
 
 
-def test_what_is_served(fake: Callable[..., str]) -> None:
+def test_served_lists_topologies_and_lengths(fake: Callable[..., str]) -> None:
     lengths = [{"topology": "many_to_one", "length": n, "name": f"many_to_one_{n}"} for n in (10, 5)]
     found = served(fake(models=[*lengths, {"topology": "one_to_one", "length": 5}]))
     assert found.topologies == ("one_to_one", "many_to_one")
@@ -25,7 +25,7 @@ def test_what_is_served(fake: Callable[..., str]) -> None:
 @pytest.mark.parametrize(
     ("models", "message"), [([], "serves no model"), ([{"topology": "rnn"}], "not a list of models"), (None, "not a list")]
 )
-def test_nothing_to_load(fake: Callable[..., str], models: object, message: str) -> None:
+def test_no_models_or_another_service_is_an_error(fake: Callable[..., str], models: object, message: str) -> None:
     with pytest.raises(NotServing, match=message):
         served(fake(models=models))
 
@@ -43,14 +43,14 @@ def test_the_local_port_is_used_when_it_is_ready(fake: Callable[..., str], tmp_p
     assert not (tmp_path / "log").exists()
 
 
-def test_an_address_that_is_not_ready_is_not_replaced_by_another(fake: Callable[..., str], tmp_path: Path) -> None:
+def test_a_given_address_that_is_not_ready_is_an_error(fake: Callable[..., str], tmp_path: Path) -> None:
     with pytest.raises(NotServing, match="/readyz answers 503"), target(fake(ready=503), port=1, log=tmp_path / "log"):
         pass
     with pytest.raises(NotServing, match="refused"), target(f"http://127.0.0.1:{free_port()}", port=1, log=tmp_path / "log"):
         pass
 
 
-def test_a_port_that_is_taken(fake: Callable[..., str]) -> None:
+def test_a_taken_port_is_an_error(fake: Callable[..., str]) -> None:
     port = int(fake().rpartition(":")[2])
     with pytest.raises(NotServing, match=f"port {port} "):
         free_port(port)
@@ -78,7 +78,7 @@ def test_a_service_that_ends_early_shows_its_log(tmp_path: Path) -> None:
         pass
 
 
-def test_a_service_that_does_not_get_ready_is_ended(tmp_path: Path) -> None:
+def test_a_service_that_stays_unready_is_ended(tmp_path: Path) -> None:
     command = [
         sys.executable,
         "-c",
@@ -92,7 +92,7 @@ def test_a_service_that_does_not_get_ready_is_ended(tmp_path: Path) -> None:
     assert not psutil.pid_exists(int((tmp_path / "pid").read_text()))
 
 
-def test_the_end_takes_stubborn_workers_along() -> None:
+def test_end_kills_workers_that_ignore_sigterm() -> None:
     worker = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(60)"
     parent = (
         f"import subprocess, sys; w = subprocess.Popen([sys.executable, '-c', {worker!r}], start_new_session=True); w.wait()"
