@@ -1,10 +1,9 @@
-"""Builds an image with whichever of docker, podman and buildah works here; its list of contents (SBOM) goes to dist/.
+"""Builds an image with docker, podman or buildah. Its list of contents (SBOM) goes to dist/.
 
     python -m deploy.image serve [--variant tensorflow|gpu] [--models mounted] [--tool podman] [--base python:3.11-slim]
     python -m deploy.image train [--variant gpu]
 
-`serve` goes through `bentoml build` and `bentoml containerize`; deploy/serve.Dockerfile then leaves out what only building
-needed.
+`serve` runs `bentoml build` and `bentoml containerize`. deploy/serve.Dockerfile then leaves out files that only building needs.
 """
 
 import argparse
@@ -27,7 +26,7 @@ HERE: Final = Path(__file__).parent
 TOOLS: Final = ("docker", "podman", "buildah")
 VARIANTS: Final = {"serve": ("cpu", "tensorflow", "gpu"), "train": ("cpu", "gpu")}
 MOUNT: Final = "/store/models"
-"""Where an image without models looks for them; the training image publishes into /store."""
+"""The store of an image without models. The training image publishes into /store."""
 BAKED: Final = "/home/bentoml/bento/models"
 BASE: Final = "python:3.11-slim"
 CYCLONEDX: Final = "7.5.0"
@@ -35,16 +34,16 @@ BENTO_IMAGE: Final = "localhost/unroll-bento"
 
 
 class ImageError(Exception):
-    """No image can be built; the message says why and what to type."""
+    """No image can be built. The message says why, and what to type."""
 
 
 def working_tool(wanted: str | None) -> str:
-    """The tool that was asked for, else the first that answers. Docker without its daemon does not."""
+    """`wanted`, or the first tool that answers `info`: docker does not without its daemon. Raises ImageError."""
     for tool in (wanted,) if wanted else TOOLS:
         answers = shutil.which(tool) and subprocess.run([tool, "info"], capture_output=True, check=False).returncode == 0
         if answers:
             return tool
-    raise ImageError(f"expected {wanted or ', '.join(TOOLS)} to answer `info`; none did. apt-get install podman")
+    raise ImageError(f"expected {wanted or ', '.join(TOOLS)} to answer `info`; none did. Install one: apt-get install podman")
 
 
 def version() -> str:
@@ -52,19 +51,19 @@ def version() -> str:
 
 
 def packages(kind: str, variant: str) -> str:
-    """The pinned list that an image installs: requirements/<kind>.txt, and what requirements/<kind>-<variant>.txt adds."""
+    """The pins that an image installs: requirements/<kind>.txt, and requirements/<kind>-<variant>.txt."""
     listed = (ROOT / "requirements" / f"{kind}.txt").read_text()
     if variant != "cpu":
         listed += (ROOT / "requirements" / f"{kind}-{variant}.txt").read_text()
-    if "onnxruntime-gpu==" in listed:  # the same module: it takes the place of the other
+    if "onnxruntime-gpu==" in listed:  # both have the same module
         listed = re.sub(r"^onnxruntime==.*\n", "", listed, flags=re.MULTILINE)
-    if variant != "gpu":  # half the size, nothing that a CPU can use
+    if variant != "gpu":  # half the size; a CPU needs no more
         listed = re.sub(r"^tensorflow==", "tensorflow-cpu==", listed, flags=re.MULTILINE)
     return listed
 
 
 def bentofile(variant: str, base: str) -> str:
-    """bentofile.yaml with this image's base and list of packages."""
+    """bentofile.yaml with this image's base and pins."""
     options = yaml.safe_load((ROOT / "bentofile.yaml").read_text())
     options["docker"] = {"base_image": base}
     options["python"] = {"packages": packages("serve", variant).split(), "lock_packages": False}
@@ -83,7 +82,7 @@ def build_bento(variant: str, base: str, models: str) -> str:
     tag = said.strip().splitlines()[-1].removeprefix("__tag__:")
     listed = yaml.safe_load((home / "bentos" / tag.replace(":", "/") / "bento.yaml").read_text())
     if models == "baked" and not any(service["models"] for service in listed["services"]):
-        raise ImageError(f"expected models to bake in at {store}; there are none. make train, or MODELS=mounted")
+        raise ImageError(f"expected models to bake in at {store}; the store has none. Run make train, or pass MODELS=mounted")
     return tag
 
 
@@ -97,7 +96,7 @@ def build_serve(tool: str, variant: str, base: str, models: str) -> str:
 
 
 def build_train(tool: str, variant: str, base: str) -> str:
-    with tempfile.TemporaryDirectory() as folder:  # what is not copied here cannot get into the image
+    with tempfile.TemporaryDirectory() as folder:  # the image can only have files that are copied here
         context = Path(folder)
         for package in ("contract", "training"):
             shutil.copytree(ROOT / package, context / package, ignore=shutil.ignore_patterns("__pycache__"))
@@ -110,7 +109,7 @@ def build_train(tool: str, variant: str, base: str) -> str:
 def finish(
     tool: str, kind: str, name: str, variant: str, arguments: dict[str, str], labels: dict[str, str], context: Path
 ) -> str:
-    """Build deploy/<kind>.Dockerfile, and beside the image its list of contents. The image's name."""
+    """Build deploy/<kind>.Dockerfile and its list of contents. Returns the image's name."""
     image = f"{name}:{version()}{'' if variant == 'cpu' else f'-{variant}'}"
     whole = {
         "org.opencontainers.image.title": name,
@@ -146,9 +145,11 @@ def run(command: list[str], env: dict[str, str] | None = None, capture: bool = F
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m deploy.image", description=__doc__.partition("\n")[0])
     parser.add_argument("kind", choices=tuple(VARIANTS))
-    parser.add_argument("--tool", choices=TOOLS, help="default: the first of these that works")
+    parser.add_argument("--tool", choices=TOOLS, help="default: the first one that works")
     parser.add_argument("--variant", default="cpu", help="serve: cpu, tensorflow or gpu; train: cpu or gpu")
-    parser.add_argument("--models", choices=("baked", "mounted"), default="baked", help="serve: in the image, or below /store")
+    parser.add_argument(
+        "--models", choices=("baked", "mounted"), default="baked", help="serve: models in the image, or in a mounted store"
+    )
     parser.add_argument("--base", default=BASE, help="the image to build on")
     given = parser.parse_args()
     if given.variant not in (variants := VARIANTS[given.kind]):

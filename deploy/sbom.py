@@ -1,8 +1,8 @@
-"""Adds the operating system's packages to a CycloneDX list of Python's, and checks the whole against the schema.
+"""Adds the operating system's packages to a CycloneDX list of Python packages, and checks the result against the schema.
 
     sbom.py <python.json> <dpkg folder> <whole.json>
 
-Runs inside the image's build, where `cyclonedx-bom` is; the dpkg folder is the base image's /var/lib/dpkg.
+Runs in the image's build, which has `cyclonedx-bom`. The dpkg folder is the base image's /var/lib/dpkg.
 """
 
 import json
@@ -38,7 +38,7 @@ def main() -> int:
     bom.components.update(debian(folder))
     text = JsonV1Dot6(bom).output_as_string(indent=2)
     if error := JsonStrictValidator(SchemaVersion.V1_6).validate_str(text):
-        print(f"not a CycloneDX 1.6 document: {error}", file=sys.stderr)
+        print(f"expected a CycloneDX 1.6 document: {error}", file=sys.stderr)
         return 1
     Path(target).write_text(text + "\n")
     return 0

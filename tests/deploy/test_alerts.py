@@ -1,4 +1,4 @@
-"""The alerts: their unit tests, and a real Prometheus that scrapes the real service until they fire."""
+"""The alerts: their unit tests, and a real Prometheus that scrapes a real service until alerts fire."""
 
 import re
 import shutil
@@ -49,8 +49,8 @@ def test_every_alert_has_a_unit_test_in_which_it_fires() -> None:
     assert fired == alerts
 
 
-def test_every_series_is_asked_for_by_its_job() -> None:
-    """Which the chart makes the release's own, so that no release's alerts are about another."""
+def test_every_rule_selects_its_series_by_job() -> None:
+    """The chart gives each release a job of its own, so that its alerts ignore other releases."""
     expressions = " ".join(rule["expr"] for group in groups() for rule in group["rules"])
     series = re.findall(r"\b(unroll[_:][\w:]+|up)\b(\{job=)?", expressions)
     assert len(series) > 20
@@ -58,14 +58,14 @@ def test_every_series_is_asked_for_by_its_job() -> None:
 
 
 @needs_prometheus
-def test_alerts_fire_on_a_burnt_error_budget_and_on_a_service_that_is_gone(home: Path, tmp_path: Path) -> None:
+def test_alerts_fire_for_a_spent_error_budget_and_for_an_ended_service(home: Path, tmp_path: Path) -> None:
     with ExitStack() as ends:
         service = ends.enter_context(serving(home))
         with prometheus(tmp_path, urlsplit(service).netloc) as url:
             wait_for(lambda: value(url, 'up{job="unroll"}') == 1 and firing(url) == set())
 
             def burn() -> bool:
-                """Ask for what nobody could answer in a millisecond, until the alert fires."""
+                """Send requests that cannot be answered within a millisecond; whether the alert fires."""
                 body, headers = {"sequences": [[0.5] * 1000] * 400}, {"x-request-timeout-ms": "1"}
                 assert post(f"{service}/many_to_many", json=body, headers=headers).status_code == 504
                 return "UnrollErrorBudgetFast" in firing(url)
@@ -78,7 +78,7 @@ def test_alerts_fire_on_a_burnt_error_budget_and_on_a_service_that_is_gone(home:
 
 @contextmanager
 def prometheus(folder: Path, target: str) -> Iterator[str]:
-    """The address of a Prometheus with the real rules, which looks every second and does not hesitate."""
+    """The address of a Prometheus with the real rules, which scrapes every second and fires at once."""
     hasty = [{**group, "rules": [hurried(rule) for rule in group["rules"]]} for group in groups()]
     (folder / "rules.yaml").write_text(yaml.safe_dump({"groups": hasty}))
     config = yaml.safe_load((PROMETHEUS / "prometheus.yaml").read_text())

@@ -29,12 +29,12 @@ def pods(resources: list[Resource]) -> Iterator[Resource]:
 
 
 @pytest.mark.parametrize("options", [[], FULL, FILLED, CLAIM], ids=["default", "full", "filled", "claim"])
-def test_the_chart_lints_and_follows_kubernetes_schemas_to_the_letter(helm: str, options: list[str]) -> None:
+def test_the_chart_lints_and_follows_kubernetes_schemas(helm: str, options: list[str]) -> None:
     linted = ask(helm, "lint", "--strict", str(CHART), *options)
     assert linted.returncode == 0, linted.stdout
     checked = 0
     for resource in render(helm, *options):
-        if not resource["apiVersion"].startswith("monitoring.coreos.com/"):  # the operator's own, whose schemas are elsewhere
+        if not resource["apiVersion"].startswith("monitoring.coreos.com/"):  # the operator's kinds have their schemas elsewhere
             kubernetes_validate.validate(resource, KUBERNETES, strict=True)
             checked += 1
     assert checked >= 6
@@ -59,13 +59,13 @@ def test_the_schema_check_finds_a_misspelt_field(helm: str) -> None:
         ("train.job.enabled=true", "expected store.source claim, received baked"),
     ],
 )
-def test_values_that_make_no_sense_are_refused(helm: str, given: str, complaint: str) -> None:
+def test_invalid_values_are_refused(helm: str, given: str, complaint: str) -> None:
     refused = ask(helm, "template", "unroll", str(CHART), "--set", given)
     assert refused.returncode != 0
     assert complaint in refused.stderr
 
 
-def test_every_value_is_in_the_schema_and_the_schema_has_no_others() -> None:
+def test_values_and_schema_have_the_same_names() -> None:
     values = yaml.safe_load((CHART / "values.yaml").read_text())
     schema = json.loads((CHART / "values.schema.json").read_text())
     schema["properties"].pop("global")  # helm's own
@@ -81,7 +81,7 @@ def test_every_value_is_in_the_schema_and_the_schema_has_no_others() -> None:
     walk(values, schema)
 
 
-def test_every_pod_runs_without_any_right(helm: str) -> None:
+def test_every_pod_runs_without_rights(helm: str) -> None:
     found = [*pods(render(helm, *FULL)), *pods(render(helm, *FILLED))]
     assert len(found) == 4
     for pod in found:
@@ -97,7 +97,7 @@ def test_every_pod_runs_without_any_right(helm: str) -> None:
             assert container["resources"]["limits"]["memory"]
 
 
-def test_a_pod_on_an_empty_claim_waits_for_a_model_and_says_so(helm: str, tmp_path: Path) -> None:
+def test_a_pod_with_an_empty_claim_logs_that_it_waits_for_a_model(helm: str, tmp_path: Path) -> None:
     deployment = of_kind(render(helm, *CLAIM), "Deployment")
     (waiting,) = deployment["spec"]["template"]["spec"]["initContainers"]
     command = [part.replace("/store", str(tmp_path)) for part in waiting["command"]]
@@ -113,10 +113,10 @@ def test_a_pod_on_an_empty_claim_waits_for_a_model_and_says_so(helm: str, tmp_pa
         finally:
             waits.kill()
     done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
-    assert done.stdout == ""  # and one that starts later does not wait
+    assert done.stdout == ""  # a later pod does not wait
 
 
-def test_a_replacement_takes_nothing_away_before_the_new_is_ready(helm: str) -> None:
+def test_an_update_ends_no_pod_before_the_new_one_is_ready(helm: str) -> None:
     spec = of_kind(render(helm), "Deployment")["spec"]
     assert spec["strategy"]["rollingUpdate"] == {"maxSurge": 1, "maxUnavailable": 0}
     (container,) = spec["template"]["spec"]["containers"]
@@ -126,7 +126,7 @@ def test_a_replacement_takes_nothing_away_before_the_new_is_ready(helm: str) -> 
 
 
 @pytest.mark.parametrize(("options", "is_open", "scheme"), [([], True, "HTTP"), (FULL, False, "HTTPS")], ids=["open", "keys"])
-def test_with_keys_nobody_is_let_in_without_and_with_tls_that_is_how_it_is_asked(
+def test_keys_close_the_service_and_tls_changes_every_probe_to_https(
     helm: str, options: list[str], is_open: bool, scheme: str
 ) -> None:
     resources = render(helm, *options)
@@ -143,7 +143,7 @@ def test_with_keys_nobody_is_let_in_without_and_with_tls_that_is_how_it_is_asked
         )
 
 
-def test_what_is_set_to_nothing_is_not_set(helm: str) -> None:
+def test_empty_settings_leave_the_service_open_and_without_tls(helm: str) -> None:
     resources = render(
         helm, *FULL, "--set", "env.UNROLL_KEYS_FILE=,env.UNROLL_TLS_CERTIFICATE_FILE=,env.UNROLL_ALLOW_OPEN=true"
     )
@@ -153,24 +153,24 @@ def test_what_is_set_to_nothing_is_not_set(helm: str) -> None:
 
 
 @pytest.mark.parametrize("writable", [True, False])
-def test_the_service_writes_the_store_only_where_it_is_told_that_it_may(helm: str, writable: bool) -> None:
+def test_the_store_is_read_only_unless_its_claim_is_writable(helm: str, writable: bool) -> None:
     options = (*CLAIM, "--set", f"store.claim.writable={str(writable).lower()}")
     (container,) = of_kind(render(helm, *options), "Deployment")["spec"]["template"]["spec"]["containers"]
     (mounted,) = (mount for mount in container["volumeMounts"] if mount["name"] == "store")
     assert mounted["readOnly"] is not writable
 
 
-def test_the_autoscaler_asks_for_the_metric_that_the_adapter_makes(helm: str) -> None:
+def test_the_autoscaler_uses_the_adapters_metric(helm: str) -> None:
     resources = render(helm, *FULL)
     by_type = {metric["type"]: metric for metric in of_kind(resources, "HorizontalPodAutoscaler")["spec"]["metrics"]}
     assert by_type.keys() == {"Resource", "Pods"}
     adapter = yaml.safe_load((ROOT / "deploy" / "prometheus" / "adapter.yaml").read_text())
     (rule,) = adapter["rules"]["custom"]
     assert by_type["Pods"]["pods"]["metric"]["name"] == rule["name"]["as"]
-    assert "replicas" not in of_kind(resources, "Deployment")["spec"]  # the autoscaler's alone
+    assert "replicas" not in of_kind(resources, "Deployment")["spec"]  # the autoscaler sets it
 
 
-def test_what_is_given_arrives_as_it_was_meant(helm: str) -> None:
+def test_given_values_reach_the_pods_unchanged(helm: str) -> None:
     resources = render(helm, *FULL)
     pod = of_kind(resources, "Deployment")["spec"]["template"]["spec"]
     (container,) = pod["containers"]
@@ -179,21 +179,21 @@ def test_what_is_given_arrives_as_it_was_meant(helm: str) -> None:
     assert of_kind(resources, "Job")["spec"]["activeDeadlineSeconds"] == 10_000_000
     secrets = {volume["secret"]["secretName"]: volume["name"] for volume in pod["volumes"] if "secret" in volume}
     mounted = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
-    assert all("." not in volume for volume in secrets.values())  # as Kubernetes has it, and its schemas do not
+    assert all("." not in volume for volume in secrets.values())  # Kubernetes requires it, but its schemas do not
     assert mounted[secrets["unroll.example-tls"]] == "/etc/unroll/tls"
 
 
-def test_without_a_pause_nothing_sleeps_before_it_ends(helm: str) -> None:
+def test_a_pause_of_zero_gives_no_pre_stop_hook(helm: str) -> None:
     (pod,) = pods(render(helm, "--set", "preStopSeconds=0"))
     assert "lifecycle" not in pod["containers"][0]
 
 
-def test_what_the_gate_refused_is_not_trained_again_by_itself(helm: str) -> None:
+def test_a_job_does_not_retry_what_the_gate_refused(helm: str) -> None:
     (rule, moved) = of_kind(render(helm, *FULL), "Job")["spec"]["podFailurePolicy"]["rules"]
     assert (rule["action"], rule["onExitCodes"]["values"], moved["action"]) == ("FailJob", [1, 2], "Ignore")
 
 
-def test_the_cluster_gets_the_alerts_and_the_dashboard_that_are_tested_here(helm: str) -> None:
+def test_the_chart_carries_the_tested_alerts_and_dashboard(helm: str) -> None:
     resources = render(helm, *FULL)
     rules = (ROOT / "deploy/prometheus/rules.yaml").read_text()
     for everybody, ours in {
@@ -209,7 +209,7 @@ def test_the_cluster_gets_the_alerts_and_the_dashboard_that_are_tested_here(helm
     assert of_kind(resources, "ConfigMap")["data"]["unroll.json"] == (ROOT / "deploy/grafana/unroll.json").read_text()
 
 
-def test_chart_images_and_project_are_of_one_version() -> None:
+def test_chart_images_and_project_have_one_version() -> None:
     chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     assert chart["version"] == chart["appVersion"] == version

@@ -1,4 +1,4 @@
-"""No alert and no panel asks for a metric, or an outcome, that nobody produces."""
+"""Alerts and panels use only metrics and outcomes that exist."""
 
 import json
 import re
@@ -27,7 +27,7 @@ KUBELET = {
 
 
 def produced() -> set[str]:
-    """Every series that service/telemetry/metrics.py makes."""
+    """Every series of service/telemetry/metrics.py."""
     names = set()
     for metric in vars(metrics).values():
         if isinstance(metric, MetricWrapperBase):
@@ -60,21 +60,21 @@ def metrics_in(expression: str) -> set[str]:
 
 
 @pytest.mark.parametrize("path", [RULES, DASHBOARD], ids=lambda path: path.name)
-def test_every_metric_that_is_asked_for_is_produced(path: Path) -> None:
+def test_alerts_and_panels_use_existing_metrics(path: Path) -> None:
     recorded = {rule["record"] for rule in rules() if "record" in rule}
     asked = set().union(*map(metrics_in, expressions(path)))
     assert len(asked) > 8
     assert asked <= produced() | recorded | PROMETHEUS | KUBELET
 
 
-def test_every_metric_that_the_docs_name_is_produced() -> None:
+def test_the_docs_name_existing_metrics() -> None:
     pages = "".join(path.read_text() for path in (ROOT / "docs").glob("*.md"))
     named = set(re.findall(r"\bunroll_[a-z]\w*", pages))
     assert len(named) > 20
     assert named <= produced() | {re.sub(r"_bucket$", "", series) for series in produced()}  # histograms, as tables name them
 
 
-def test_a_failure_is_an_outcome_with_status_500_and_up() -> None:
+def test_failures_are_the_outcomes_with_status_500_and_up() -> None:
     failures = {kind.slug for kind in kinds() if kind.status >= 500}
     for rule in rules():
         if rule.get("record", "").startswith("unroll:errors:"):
@@ -83,7 +83,7 @@ def test_a_failure_is_an_outcome_with_status_500_and_up() -> None:
     assert errors.Overloaded.slug not in failures  # an alert of its own
 
 
-def test_every_panel_has_its_place_and_its_own_number() -> None:
+def test_panels_do_not_overlap_and_have_different_ids() -> None:
     panels = json.loads(DASHBOARD.read_text())["panels"]
     assert len({panel["id"] for panel in panels}) == len(panels)
     taken: set[tuple[int, int]] = set()

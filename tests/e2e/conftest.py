@@ -1,4 +1,4 @@
-"""The real thing, once for the room: a real `bentoml serve` and real sockets on loopback."""
+"""A real `bentoml serve` on loopback, which all these tests share."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +19,7 @@ BENTOML = BIN / "bentoml"
 def serving(
     home: Path, target: str = SERVICE, folder: Path = ROOT, scheme: str = "http", host: str = "127.0.0.1"
 ) -> Iterator[str]:
-    """The address of a service that lives in this block, started in `folder`; `scheme` is what its settings make it speak."""
+    """The address of a service that runs in `folder` for this block. `scheme` must suit its settings."""
     port = free_port()
     command = [*bentoml_serve(port, target, host), "--working-dir", str(folder)]
     with environment(home), started(command, f"{scheme}://127.0.0.1:{port}", home / "service.log") as url:
@@ -27,7 +27,7 @@ def serving(
 
 
 def supervisor_of(url: str) -> psutil.Process:
-    """The process that `serving` started for this address."""
+    """The supervisor that `serving` started for this address."""
     (supervisor,) = [child for child in psutil.Process().children() if str(urlsplit(url).port) in child.cmdline()]
     return supervisor
 

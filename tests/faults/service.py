@@ -1,4 +1,4 @@
-"""A real service with two workers that faults are done to, and the load that shows what they cost."""
+"""A real service with two workers to break, and the load that shows the damage."""
 
 import json
 import re
@@ -55,14 +55,14 @@ class Service:
 
     @property
     def answer(self) -> bytes:
-        """What the load must be answered, checked to echo."""
+        """The right answer to the load's request, checked to echo."""
         answer = post(f"{self.url}{PATH}", content=rows_body(ROWS), headers=JSON).content
         check(answer, [item for row in rows_items(ROWS) for item in row])
         return answer
 
 
 class Toll(NamedTuple):
-    """Of all requests of a load: those lost, told to come back, and answered wrongly."""
+    """Numbers of requests: all, lost, refused with 429, and answered wrongly."""
 
     requests: int
     lost: int
@@ -71,7 +71,7 @@ class Toll(NamedTuple):
 
 
 class Load:
-    """Requests at a constant rate from a thread, open loop; every answer is compared, byte for byte."""
+    """Open-loop requests at a constant rate, from a thread. Every answer is compared byte for byte."""
 
     def __init__(self, service: Service) -> None:
         self._service, self._expected = service, service.answer
@@ -89,13 +89,13 @@ class Load:
         return sum(outcome.status == 200 for outcome in self.outcomes)
 
     def goes_on(self, answers: int = 50) -> None:
-        """Wait until so many more have been answered."""
+        """Wait until the service has given so many more answers."""
         goal = self.answered + answers
         until(lambda: self.answered >= goal)
 
     @property
     def worker(self) -> psutil.Process:
-        """Whom the next request goes to: of the connections that are free the last one used is taken."""
+        """The worker of the next request, which takes the last used of the idle connections."""
         assert self._load is not None
         free, last = self._load.idle, list[Connection]()
 
@@ -117,7 +117,7 @@ class Load:
         self.goes_on()
 
     def stop(self) -> None:
-        """No more arrivals; those under way are waited for."""
+        """Send no more requests, and wait for the last answers."""
         self._stop.set()
         self._thread.join(PATIENCE)
         assert not self._thread.is_alive()
@@ -137,25 +137,25 @@ class Load:
 
     @property
     def lost(self) -> list[Outcome]:
-        """Neither answered nor told to come back."""
+        """Outcomes that are neither an answer nor a 429."""
         return [outcome for outcome in self.outcomes if outcome.status not in (200, 429)]
 
     @property
     def statuses(self) -> dict[int, int]:
-        """0 stands for a connection that broke."""
+        """Number of outcomes by status; 0 is a broken connection."""
         return dict(Counter(outcome.status for outcome in self.outcomes))
 
     @property
     def toll(self) -> Toll:
-        """Once it has stopped."""
+        """The numbers of the whole load. Call it after `stop`."""
         assert self._load is not None
         refused = sum(outcome.status == 429 for outcome in self.outcomes)
-        unanswered = self._sent - len(self.outcomes)  # or not even sent: every connection was taken
+        unanswered = self._sent - len(self.outcomes)  # some may be unsent: no connection was free
         return Toll(self._sent, len(self.lost) + unanswered, refused, sum(not outcome.right for outcome in self.outcomes))
 
     @property
     def failing_seconds(self) -> float:
-        """From the fault to the last answer that was no right one; 0 when there was none."""
+        """From the fault to the last outcome other than 200; 0 when there was none."""
         return max(
             (outcome.due + outcome.took - self.fault_at for outcome in self.outcomes if outcome.status != 200), default=0.0
         )

@@ -18,7 +18,7 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{ .Values.store.claim.existing | default (printf "%s-store" .Release.Name) }}
 {{- end }}
 
-{{- /* A pod of either image: the images' user, which is no root, and nobody's rights in the cluster. */}}
+{{- /* Security of every pod: the images' user, which is not root, and no rights in the cluster. */}}
 {{- define "unroll.podSecurity" -}}
 serviceAccountName: {{ .Release.Name }}
 automountServiceAccountToken: false
@@ -53,14 +53,14 @@ securityContext:
     drop: [ALL]
 {{- end }}
 
-{{- /* What Job and CronJob run; `args` beside the root context. */}}
+{{- /* The spec of Job and CronJob. Takes the root context and `args`. */}}
 {{- define "unroll.training" -}}
 backoffLimit: 2
 podFailurePolicy:
   rules:
-    - action: FailJob # what the gate refused: done again, it would retrain and promote the others once more
+    - action: FailJob # the gate refused: a retry would retrain and promote the other models again
       onExitCodes: {containerName: train, operator: In, values: [1, 2]}
-    - action: Ignore # moved to another node
+    - action: Ignore # the pod moves to another node
       onPodConditions:
         - {type: DisruptionTarget}
 activeDeadlineSeconds: {{ int64 .root.Values.train.deadlineSeconds }}
@@ -101,12 +101,12 @@ template:
       {{- end }}
 {{- end }}
 
-{{- /* Under which Prometheus has this release's series, apart from any other's. */}}
+{{- /* The Prometheus job of this release, which keeps its series apart from other releases'. */}}
 {{- define "unroll.job" -}}
 {{ .Release.Namespace }}/{{ .Release.Name }}
 {{- end }}
 
-{{- /* What the service speaks: https as soon as it has a certificate. */}}
+{{- /* The service's scheme: https when it has a certificate. */}}
 {{- define "unroll.scheme" -}}
 {{- if .Values.env.UNROLL_TLS_CERTIFICATE_FILE }}https{{ else }}http{{ end }}
 {{- end }}

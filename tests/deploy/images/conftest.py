@@ -1,4 +1,4 @@
-"""Images built once for the room, and containers of them."""
+"""Images that all these tests share, and their containers."""
 
 import subprocess
 import sys
@@ -22,7 +22,7 @@ HARDENED = ("--read-only", "--tmpfs", "/tmp", "--cap-drop", "all", "--security-o
 def machine() -> Iterator[Machine]:
     if reason := why_not():
         pytest.skip(reason)
-    machine = Machine(Path(tempfile.mkdtemp(prefix="unroll-containers-")))  # not pytest's: it cannot remove what is mounted
+    machine = Machine(Path(tempfile.mkdtemp(prefix="unroll-containers-")))  # pytest could not remove mounted folders
     with pytest.MonkeyPatch.context() as patch:
         for name, value in machine.settings.items():
             patch.setenv(name, value)
@@ -44,7 +44,7 @@ def train_image(machine: Machine, home: Path) -> str:
 
 
 def build(kind: str, home: Path) -> str:
-    """The image's name, as `make image` would print it last."""
+    """The image's name, the last line of `make image`."""
     with environment(home):
         command = [sys.executable, "-m", "deploy.image", kind, "--tool", "podman"]
         built = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=900, check=False)
@@ -54,7 +54,7 @@ def build(kind: str, home: Path) -> str:
 
 @contextmanager
 def container(machine: Machine, image: str, log: Path, *options: str, command: Sequence[str] = ()) -> Iterator[str]:
-    """The address of a service in a hardened container that lives in this block; `command` in place of the image's own."""
+    """The address of a service in a hardened container, for this block. `command` replaces the image's own."""
     port, name = free_port(), f"unroll-{uuid.uuid4().hex[:8]}"
     podman = [
         "podman",

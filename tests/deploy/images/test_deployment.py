@@ -1,4 +1,4 @@
-"""The chart's Deployment, run for real by podman."""
+"""The chart's Deployment in podman."""
 
 import json
 import subprocess
@@ -16,7 +16,7 @@ from tests.deploy.machine import Machine
 
 
 def test_the_deployment_runs(helm: str, machine: Machine, serve_image: str, tmp_path: Path) -> None:
-    """By `podman play kube`, which knows Deployments, but neither Services nor probes."""
+    """`podman play kube` knows Deployments, but neither Services nor probes."""
     deployment = of_kind(render(helm, "--set", "replicas=1,image.repository=localhost/unroll"), "Deployment")
     manifest = tmp_path / "deployment.yaml"
     manifest.write_text(yaml.safe_dump(deployment))
@@ -42,12 +42,12 @@ def test_a_deployment_on_an_empty_claim_serves_what_training_publishes(
 ) -> None:
     claim = ("--set", "store.source=claim,store.claim.existing=first-install")
     deployment = of_kind(render(helm, "--set", "replicas=1,image.repository=localhost/unroll", *claim), "Deployment")
-    # Once it has ended, podman would take it away, which fails now and then: "cannot remove, as it is running".
+    # Else podman removes the ended init container, which sometimes fails: "cannot remove, as it is running".
     deployment["metadata"]["annotations"] = {"io.podman.annotations.init.container.type": "always"}
     manifest = tmp_path / "deployment.yaml"
     manifest.write_text(yaml.safe_dump(deployment))
     command = ["podman", "play", "kube", "--network", "bridge", str(manifest)]
-    with subprocess.Popen(command, env=machine.environment, stdout=subprocess.DEVNULL) as playing:  # until it has waited
+    with subprocess.Popen(command, env=machine.environment, stdout=subprocess.DEVNULL) as playing:  # runs until the pod is up
         try:
             waiting = named(machine, "-await-model")
             assert first_line(machine, waiting) == "waiting for training to publish a model in /store/models\n"
@@ -67,7 +67,7 @@ def test_a_deployment_on_an_empty_claim_serves_what_training_publishes(
 
 
 def named(machine: Machine, end: str) -> str:
-    """The one container whose name ends so, as soon as there is one."""
+    """The only container whose name ends in `end`, once it exists."""
     for _ in range(600):
         names = [name for name in machine.podman("ps", "--format", "{{.Names}}").splitlines() if name.endswith(end)]
         if names:
@@ -77,7 +77,7 @@ def named(machine: Machine, end: str) -> str:
 
 
 def first_line(machine: Machine, container: str) -> str:
-    """Of its log, awaited."""
+    """The first line of its log, once it is written."""
     command = ["podman", "logs", "--follow", container]
     with subprocess.Popen(command, env=machine.environment, stdout=subprocess.PIPE, text=True) as log:
         try:
@@ -88,7 +88,7 @@ def first_line(machine: Machine, container: str) -> str:
 
 
 def address(machine: Machine, container: str) -> str:
-    """Of the pod that the container is in; podman keeps it with the pod's first container."""
+    """The address of the container's pod, which podman stores with the pod's first container."""
     pod = machine.podman("inspect", container, "--format", "{{.Pod}}")
     infra = machine.podman("pod", "inspect", pod, "--format", "{{.InfraContainerID}}")
     networks = json.loads(machine.podman("inspect", infra, "--format", "{{json .NetworkSettings.Networks}}"))
@@ -97,7 +97,7 @@ def address(machine: Machine, container: str) -> str:
 
 
 def wait_until_ready(machine: Machine, name: str, url: str) -> None:
-    """As the startup probe would: once a second for two minutes."""
+    """Try once a second for two minutes, like the startup probe."""
     command = ["podman", "wait", "--condition", "exited", "--condition", "stopped", name]
     with subprocess.Popen(command, env=machine.environment, stdout=subprocess.PIPE) as ended:
         try:

@@ -1,4 +1,4 @@
-"""Images that are really built, and containers that really run: podman over runc, on a stand-in for the base image."""
+"""Builds the images and runs containers: podman over runc, with a stand-in for the base image."""
 
 import json
 import re
@@ -32,7 +32,7 @@ class Nothing:
 """
 
 
-def test_a_hardened_container_answers_as_the_service_does_elsewhere(
+def test_a_hardened_container_answers_like_a_local_service(
     machine: Machine, serve_image: str, home: Path, tmp_path: Path
 ) -> None:
     with container(machine, serve_image, tmp_path / "log") as there:
@@ -49,7 +49,7 @@ def test_a_hardened_container_answers_as_the_service_does_elsewhere(
         assert f'commit="{commit()}",version="{image.version()}"' in get(f"{there}/metrics").text
 
 
-def test_a_container_is_ready_within_a_second_of_one_whose_service_does_nothing(
+def test_a_container_starts_at_most_a_second_later_than_an_empty_service(
     machine: Machine, serve_image: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = tmp_path / "nothing"
@@ -57,7 +57,7 @@ def test_a_container_is_ready_within_a_second_of_one_whose_service_does_nothing(
     (folder / "service.py").write_text(NOTHING)
     mounted = ("-v", f"{folder}:/nothing:ro", "-w", "/nothing")
     ours, nothing = [], []
-    for _ in range(5):  # in turn: the machine has other work, too
+    for _ in range(5):  # in turns, since the machine has other work
         begun = time.monotonic()
         with container(machine, serve_image, tmp_path / "log") as url:
             ours.append(time.monotonic() - begun)
@@ -72,7 +72,7 @@ def test_a_container_is_ready_within_a_second_of_one_whose_service_does_nothing(
     assert min(ours) <= min(nothing) + 1
 
 
-def test_the_serving_image_is_small_and_nobody_in_it_is_root(machine: Machine, serve_image: str) -> None:
+def test_the_serving_image_is_small_and_does_not_run_as_root(machine: Machine, serve_image: str) -> None:
     assert size(machine, serve_image) < 550 * MB
     assert machine.podman("image", "inspect", serve_image, "--format", "{{.Config.User}}") == "1034:1034"
     labels = json.loads(machine.podman("image", "inspect", serve_image, "--format", "{{json .Labels}}"))
@@ -81,7 +81,7 @@ def test_the_serving_image_is_small_and_nobody_in_it_is_root(machine: Machine, s
     assert labels["unroll.models"] == "baked"
 
 
-def test_the_serving_image_holds_no_compiler_no_tensorflow_no_training_and_nothing_its_user_could_change(
+def test_the_serving_image_has_no_compiler_tensorflow_or_training_and_no_writable_file(
     machine: Machine, serve_image: str
 ) -> None:
     unwanted = (
@@ -104,7 +104,7 @@ def test_the_serving_image_holds_no_compiler_no_tensorflow_no_training_and_nothi
     assert found == ""
 
 
-def test_the_list_of_contents_names_every_package_that_is_in_the_image(machine: Machine, serve_image: str) -> None:
+def test_the_list_of_contents_names_every_package_of_the_image(machine: Machine, serve_image: str) -> None:
     document = json.loads((ROOT / "dist" / f"{serve_image.replace(':', '-')}.cdx.json").read_text())
     assert (document["bomFormat"], document["specVersion"]) == ("CycloneDX", "1.6")
     listed = {part["purl"] for part in document["components"]}
@@ -116,7 +116,7 @@ def test_the_list_of_contents_names_every_package_that_is_in_the_image(machine: 
     assert {f"{part['name']} {part['version']}" for part in debian} == set(installed.splitlines())
 
 
-def test_training_as_a_job_publishes_into_the_store_that_a_container_serves(
+def test_a_training_job_publishes_into_the_store_of_a_serving_container(
     machine: Machine, serve_image: str, train_image: str, tmp_path: Path
 ) -> None:
     machine.podman("volume", "create", "store")
@@ -129,17 +129,17 @@ def test_training_as_a_job_publishes_into_the_store_that_a_container_serves(
         machine.podman(*train, "27")
         deadline = time.monotonic() + 60
         while (version := post(f"{url}/one_to_one", json=REQUEST).json()["version"]) == served[0]:
-            assert time.monotonic() < deadline, "it did not take the new version up"
+            assert time.monotonic() < deadline, "the container did not load the new version"
         served.append(version)
     root = Path(machine.podman("volume", "inspect", "store", "--format", "{{.Mountpoint}}"))
     store = ModelStore(root / "models")
-    assert served == store.versions("one_to_one")  # the container took the second up while it ran
+    assert served == store.versions("one_to_one")  # the running container loaded the second one
     published = [store.verify("one_to_one", version) for version in served]
     assert [(manifest.seed, manifest.commit) for manifest in published] == [(seed, commit()) for seed in (26, 27)]
     assert {path.stat().st_uid for path in root.rglob("*")} == {1034}
 
 
-def test_a_bento_for_a_gpu_lists_what_a_gpu_needs_and_one_for_a_mounted_store_has_no_models(home: Path) -> None:
+def test_a_gpu_bento_has_the_gpu_pins_and_a_mounted_store_means_no_models(home: Path) -> None:
     with environment(home), pytest.MonkeyPatch.context() as patch:
         patch.setenv("BENTOML_HOME", str(home))
         tag = image.build_bento("gpu", "python:3.11-slim", "mounted")
@@ -158,7 +158,7 @@ def test_only_the_tensorflow_variant_of_the_serving_image_has_tensorflow() -> No
     assert not names(cpu | gpu) & {"tensorflow", "tensorflow-cpu", "keras", "onnx"}
 
 
-def test_a_gpu_variant_has_the_engine_for_gpus_in_place_of_the_other_and_nvidias_libraries() -> None:
+def test_a_gpu_variant_replaces_the_engine_and_adds_nvidias_libraries() -> None:
     for kind, engine, other in (("serve", "onnxruntime-gpu", "onnxruntime"), ("run", "tensorflow", "tensorflow-cpu")):
         cpu, gpu = pinned(kind, "cpu"), pinned(kind, "gpu")
         assert names(cpu - gpu) == {other}
@@ -168,20 +168,18 @@ def test_a_gpu_variant_has_the_engine_for_gpus_in_place_of_the_other_and_nvidias
         assert all(name.startswith("nvidia-") for name in added - {engine})
 
 
-def test_what_an_image_has_is_what_the_tests_have() -> None:
+def test_images_and_tests_have_the_same_pins() -> None:
     tested = set((ROOT / "requirements" / "dev.txt").read_text().split())
     for kind, variant in (("serve", "cpu"), ("serve", "tensorflow"), ("run", "cpu")):
         assert {line.replace("tensorflow-cpu==", "tensorflow==") for line in pinned(kind, variant)} <= tested
 
 
-def test_no_models_to_bake_in_is_an_error_that_says_what_to_type(tmp_path: Path) -> None:
-    with environment(tmp_path), pytest.raises(image.ImageError, match="make train, or MODELS=mounted"):
+def test_an_empty_store_is_an_error_that_says_what_to_type(tmp_path: Path) -> None:
+    with environment(tmp_path), pytest.raises(image.ImageError, match="make train, or pass MODELS=mounted"):
         image.build_bento("cpu", "python:3.11-slim", "baked")
 
 
-def test_a_tool_that_does_not_answer_is_an_error_that_says_what_to_install(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_working_tool_is_an_error_that_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     broken = tmp_path / "docker"
     broken.write_text("#!/bin/sh\nexit 1\n")
     broken.chmod(0o755)
@@ -193,7 +191,7 @@ def test_a_tool_that_does_not_answer_is_an_error_that_says_what_to_install(
     assert image.working_tool(None) == "podman"
 
 
-def test_the_command_says_in_one_line_why_it_failed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_failed_command_prints_its_reason_in_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     command = [sys.executable, "-m", "deploy.image", "train"]
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
@@ -202,7 +200,7 @@ def test_the_command_says_in_one_line_why_it_failed(monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize(("kind", "variant"), [("train", "tensorflow"), ("serve", "tpu")])
-def test_a_variant_that_an_image_does_not_have_is_an_error_that_names_those_that_it_has(kind: str, variant: str) -> None:
+def test_an_unknown_variant_is_an_error_that_names_the_known_ones(kind: str, variant: str) -> None:
     command = [sys.executable, "-m", "deploy.image", kind, "--variant", variant]
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
     assert ended.returncode == 2
@@ -218,7 +216,7 @@ def names(lines: set[str]) -> set[str]:
 
 
 def resident(url: str) -> float:
-    """Bytes of memory of a service's one worker."""
+    """Resident bytes of the service's only worker."""
     (line,) = re.findall(r"^unroll_resident_bytes (.*)$", get(f"{url}/metrics").text, re.MULTILINE)
     return float(line)
 
