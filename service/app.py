@@ -23,7 +23,9 @@ from service.engine.switch_interval import LOOP_SECONDS
 from service.hosting import memory
 from service.hosting.draining import Draining
 from service.hosting.outermost import Outermost
-from service.hosting.uvicorn_config import check_exposure, listen
+from service.hosting.shared_metrics import sweep, use_own_folder
+from service.hosting.supervised import end_with_supervisor
+from service.hosting.uvicorn_config import check_exposure, check_port, listen
 from service.http.body import BodyLimits
 from service.http.transport import Limits, Transport
 from service.overload.admission import Admission
@@ -49,6 +51,7 @@ from service.versions.trials import Bars
 from service.versions.worker_states import Workers, shared_folder
 
 memory.keep_little()
+use_own_folder()
 settings = Settings.read()
 store = ModelStore(settings.models_dir)
 limits = Limits(
@@ -111,8 +114,9 @@ class Unroll:
         """Once, before any worker starts."""
         if not store.names():
             raise SystemExit(f"No models in {store.root}. Train them with: make train  (or: python -m training run)")
-        from service.hosting import seams, supervisor  # noqa: PLC0415 - what they import has no business in a worker
+        from service.hosting import seams, supervisor  # noqa: PLC0415 - a worker needs none of what they import
 
+        sweep()
         log_format.setup(settings.log_format)
         seams.verify()
         supervisor.attend(settings.drain_seconds, settings.grace_seconds)
@@ -123,10 +127,13 @@ class Unroll:
         """Once, too, where `bentoml serve` says what it will listen on; each worker looks at what it does listen on."""
         command = click.get_current_context(silent=True)
         if command is not None and "host" in command.params:
-            check_address(command.params["host"] or BentoMLContainer.http.host.get())
+            host = command.params["host"] or BentoMLContainer.http.host.get()
+            check_address(host)
+            check_port(host, command.params["port"] or BentoMLContainer.http.port.get())
 
     def __init__(self) -> None:
         log_format.setup(settings.log_format)
+        end_with_supervisor()
         tracing.start()
         raise_open_files(settings.max_connections)
         metrics.build_info.labels(settings.version, settings.commit, version("bentoml")).set(1)

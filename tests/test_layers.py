@@ -49,7 +49,10 @@ ONLY_IN = {
     "onnx": {"training.translation"},
     "onnxruntime": {"training.gate", "service.runtime.onnx_graph"},
     "pyarrow": {"training.sequences.cells", "training.sequences.reader", "training.sequences.grouping"},
-    "bentoml": {"training.publish", "service.app", "service.hosting.seams", "service.hosting.supervisor"},
+    "bentoml": {
+        *("training.publish", "service.app"),
+        *("service.hosting.seams", "service.hosting.shared_metrics", "service.hosting.supervisor"),
+    },
     "os.environ": {"service.settings", "training.environment"},
 }
 

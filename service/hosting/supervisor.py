@@ -50,9 +50,13 @@ def attend(pause: float, grace: float) -> None:
         attendance = _Attendance(arbiter, pause, grace)
         try:
             start(arbiter, cb)
-        except RuntimeError:  # circus says so when no worker is left
-            if not attendance.unfit:
+        except RuntimeError as error:
+            if "No active process" not in str(error):
                 raise
+            if not attendance.unfit:
+                raise SystemExit(
+                    "No worker is left, so the service ends. The lines above say why the last one ended."
+                ) from None
         if attendance.unfit:
             raise SystemExit(UNFIT)
 
@@ -64,6 +68,8 @@ class _Attendance:
     def __init__(self, arbiter: Any, pause: float, grace: float) -> None:
         self._arbiter, self._pause = arbiter, pause
         self.unfit = False  # a worker has ended with UNFIT
+        self._started = False  # whether the worker that is being reaped had started
+        self._always = all(watcher.respawn for watcher in arbiter.iter_watchers())  # BentoML: not in a container
         self._looked = 0.0
         for watcher in arbiter.iter_watchers():
             watcher.graceful_timeout = grace + KILL_SECONDS
@@ -108,8 +114,7 @@ class _Attendance:
 
     def _before_reap(self, watcher: Any, process_pid: int, **_: object) -> bool:
         """A hook of circus: of a worker that has ended."""
-        if watcher.processes[process_pid].age() > STARTED_SECONDS:
-            watcher.respawn = True
+        self._started = watcher.processes[process_pid].age() > STARTED_SECONDS
         return True
 
     def _after_reap(self, watcher: Any, process_pid: int, exit_code: int, **_: object) -> bool:
@@ -118,8 +123,8 @@ class _Attendance:
         if exit_code == UNFIT and not self.unfit:  # the next worker would end in the same way
             self.unfit, watcher.respawn = True, False
             os.kill(os.getpid(), signal.SIGINT)
-        if exit_code < 0:  # killed: nothing is wrong with how it starts
-            watcher.respawn = True
+        if not self._always:  # one that cannot start is for the container's keeper to see
+            watcher.respawn = self._started or exit_code == -signal.SIGKILL
         folder = watcher.env["PROMETHEUS_MULTIPROC_DIR"]
         if os.path.isdir(folder):
             mark_process_dead(process_pid, folder)  # type: ignore[no-untyped-call]  # else its gauges would be summed for ever

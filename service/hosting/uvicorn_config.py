@@ -5,15 +5,18 @@ classes are replaced: the new `Config` adds the limits of `connection/protocol.p
 of every answer; the new `Server` accepts connections faster (`accepting.py`).
 """
 
+import errno
 import ipaddress
 import os
 import socket
 import ssl
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any, Final
 
+import psutil  # type: ignore[import-untyped]
 import uvicorn
 
 from service.connection.protocol import Connection
@@ -41,6 +44,31 @@ def check_exposure(host: str, keys: bool, allow_open: bool) -> None:
         "UNROLL_KEYS_FILE (make one: python -m service.security.keys new NAME), or let everybody in with "
         "UNROLL_ALLOW_OPEN=true, or listen on 127.0.0.1."
     )
+
+
+def check_port(host: str, port: int) -> None:
+    """Exits with one line where another process holds the port."""
+    if port == 0 or host.startswith("/"):
+        return
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                raise SystemExit(
+                    f"Port {port} of {host} is taken{_holder(port)}. End that process, or choose another port with --port."
+                ) from error
+
+
+def _holder(port: int) -> str:
+    """The process that listens on a port, in words; empty where the system does not say."""
+    with suppress(psutil.Error):
+        for connection in psutil.net_connections("tcp"):
+            if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port and connection.pid:
+                command = " ".join(psutil.Process(connection.pid).cmdline())
+                return f" by process {connection.pid} ({command[:100]})"
+    return ""
 
 
 def listen(

@@ -46,3 +46,34 @@ def test_a_worker_that_ends_slowly_is_reaped_with_its_exit_code(tmp_path: Path) 
                 os.killpg(supervisor.pid, signal.SIGKILL)
     assert said.startswith("worker ")
     assert said.endswith("has ended with 3\n")
+
+
+CONTAINER = """
+import logging, os, sys
+from bentoml._internal.utils.circus import create_standalone_arbiter
+from circus.watcher import Watcher
+from service.hosting import supervisor
+
+supervisor.STARTED_SECONDS = supervisor.LOOK_SECONDS = 0.05
+supervisor.attend(0.0, 1.0)
+env = {"PROMETHEUS_MULTIPROC_DIR": sys.argv[2]}
+worker = Watcher("worker", sys.executable, ["-c", *sys.argv[1:]], env=env, respawn=False)
+create_standalone_arbiter([worker], check_delay=0.05).start()
+"""
+LIVES_FIRST = """
+import os, pathlib, sys, time
+lives = pathlib.Path(sys.argv[1], "lives")
+number = len(lives.read_text()) if lives.exists() else 0
+lives.write_text("x" * (number + 1))
+time.sleep(0.0 if number else 1.0)
+os._exit(3)
+"""
+
+
+def test_in_a_container_one_that_lived_is_replaced_and_one_that_cannot_start_is_not(tmp_path: Path) -> None:
+    """The first lives for a while; the second, which replaces it, ends at once."""
+    command = [sys.executable, "-c", CONTAINER, LIVES_FIRST, str(tmp_path)]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, start_new_session=True)
+    assert (tmp_path / "lives").read_text() == "xx"
+    assert ended.returncode == 1
+    assert ended.stderr.endswith("No worker is left, so the service ends. The lines above say why the last one ended.\n")

@@ -1,6 +1,9 @@
+import os
+import socket
+
 import pytest
 
-from service.hosting.uvicorn_config import check_exposure
+from service.hosting.uvicorn_config import check_exposure, check_port
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "::1", "/run/unroll.sock", "localhost"])
@@ -14,3 +17,13 @@ def test_beyond_it_keys_are_needed_or_a_word_that_there_be_none(host: str) -> No
     check_exposure(host, keys=False, allow_open=True)
     with pytest.raises(SystemExit, match=r"UNROLL_KEYS_FILE .*UNROLL_ALLOW_OPEN=true.*127\.0\.0\.1"):
         check_exposure(host, keys=False, allow_open=False)
+
+
+def test_a_port_that_is_taken_is_told_with_its_holder() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        with pytest.raises(SystemExit, match=rf"^Port {port} of 127\.0\.0\.1 is taken by process {os.getpid()} \(.+\)\. End"):
+            check_port("127.0.0.1", port)
+    check_port("127.0.0.1", port)
+    check_port("127.0.0.1", 0)
+    check_port("/run/unroll.sock", 1)
