@@ -13,7 +13,7 @@ from service.http.routes import Route
 from service.protocols.native import render_error
 from service.protocols.schemas import Comparison, ComparisonInfo, ModelInfo, Models, RefusedVersion, SideInfo, Worker
 from service.versions.registry import Registry
-from service.versions.served_versions import Served
+from service.versions.served_versions import ServedVersions
 from service.versions.trials import Trial, quantile
 from service.versions.worker_states import Workers
 
@@ -66,13 +66,13 @@ class ModelPages:
         return Response(comparison.model_dump_json().encode())
 
 
-def _info(served: Served, version: str) -> ModelInfo:
+def _info(served: ServedVersions, version: str) -> ModelInfo:
     model = served.versions[version]
     aliases = sorted(alias for alias, named in served.aliases.items() if named == version)
     return ModelInfo.of(model.manifest, model.runtime.name, aliases, model is served.default)
 
 
-def _serving(served: Served) -> dict[str, str | None]:
+def _serving(served: ServedVersions) -> dict[str, str | None]:
     def candidate(trials: Mapping[str, Trial]) -> str | None:
         trial = trials.get(PRODUCTION)
         return trial.candidate.manifest.version if trial is not None and not trial.ended else None

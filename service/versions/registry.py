@@ -7,48 +7,33 @@ with by one assignment. Requests already running finish with the model that they
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from itertools import islice
-from pathlib import Path
 from typing import Final
 
-from contract.aliases import PRODUCTION, Alias
-from contract.atomic_files import state
+from contract.aliases import Alias
 from contract.store import BrokenVersion, ModelStore
 from contract.topologies import Topology
 from service.errors import LengthNotServed, ModelNotServed, UnknownVersion
 from service.runtime import runtimes
 from service.runtime.loaded_model import LoadedModel
-from service.runtime.runtimes import Runtime
 from service.telemetry import metrics
-from service.versions.golden_check import check_golden, passes
-from service.versions.served_versions import Choice, Served
+from service.versions.served_versions import Choice, ServedVersions
+from service.versions.serving_plan import Found, ServingPlan, plan_serving
 from service.versions.trials import Kind, Trial
+from service.versions.version_loader import Refusal, RuntimeLoader, VersionLoader
 
 logger = logging.getLogger(__name__)
-Loader = Callable[[Path], Runtime]
-PINNED: Final = 4
-"""Versions per name that are kept because a request asked for them, and no alias does."""
 _LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 """When a trial began whose beginning is no longer in the alias' history."""
-
-
-@dataclass(frozen=True)
-class Refusal:
-    name: str
-    version: str
-    reason: str
 
 
 class Registry:
     """`keep_previous` versions of `production`'s way back stay loaded, so that a rollback takes effect at once."""
 
-    def __init__(self, store: ModelStore, load: Loader = runtimes.load, keep_previous: int = 1) -> None:
-        self._store, self._load, self._keep_previous = store, load, keep_previous
-        self._served: dict[str, Served] = {}
-        self._refusals: dict[tuple[str, str], tuple[object, str]] = {}  # (name, version) -> its files, and the reason
+    def __init__(self, store: ModelStore, load: RuntimeLoader = runtimes.load, keep_previous: int = 1) -> None:
+        self._store, self._loader, self._keep_previous = store, VersionLoader(store, load), keep_previous
+        self._served: dict[str, ServedVersions] = {}
         self._aliases: dict[str, dict[str, Alias]] = {}  # as they were last readable
         self._pinned: dict[str, dict[str, float]] = {}  # by name: version -> when it was last asked for, of time.monotonic()
         self._ended: set[tuple[str, str, str, object]] = set()  # canaries that failed, whatever the store says of them
@@ -64,9 +49,9 @@ class Registry:
     def refresh(self) -> None:
         """Bring memory in step with the store. What cannot be read or fails a check changes nothing that is served."""
         with self._lock:
-            for name in sorted({*self._store.names(), *self._served, *(name for name, _ in self._refusals)}):
+            for name in sorted({*self._store.names(), *self._served, *(refusal.name for refusal in self.refusals)}):
                 self._refresh_name(name)
-            metrics.refused_versions.set(len(self._refusals))
+            metrics.refused_versions.set(len(self.refusals))
 
     def find(self, topology: Topology, length: int, wanted: str | None = None, key: str | None = None) -> Choice | None:
         """Who answers rows of this length; `wanted` is a version or an alias. None: call `load_pinned` first.
@@ -114,7 +99,7 @@ class Registry:
                 logger.error("the store could not be told, the canary has ended in this worker only: %s", error)
 
     @property
-    def served(self) -> dict[str, Served]:
+    def served(self) -> dict[str, ServedVersions]:
         """By name, what it answers with."""
         return dict(self._served)
 
@@ -129,66 +114,65 @@ class Registry:
 
     @property
     def refusals(self) -> list[Refusal]:
-        return [Refusal(name, version, reason) for (name, version), (_, reason) in self._refusals.copy().items()]
+        return self._loader.refusals
 
     def _refresh_name(self, name: str) -> None:
+        """Look at the store, plan, load what is missing, then replace what the name answers with."""
         before = self._served.get(name)
         on_disk = self._store.versions(name)
-        if before is not None and not on_disk:  # a volume that is gone for a while: its aliases are, too
+        if before is not None and not on_disk:  # a volume is gone for a while, and its aliases with it
             return
         aliases = self._readable_aliases(name)
-        self._forget_refusals(name, {*on_disk, *(version for alias in aliases.values() for version in alias.named)})
-        loaded: dict[str, LoadedModel | None] = dict(before.versions) if before else {}  # None: tried in vain
-
-        def have(version: str) -> bool:
-            if version not in loaded:
-                loaded[version] = self._loaded(name, version)
-            return loaded[version] is not None
-
-        production = aliases.get(PRODUCTION)
-        # Where what an alias names is refused, it goes on with what it named before.
-        answering = {}
-        for label, alias in aliases.items():
-            way_back = [version for version in alias.versions[-2::-1] if version in on_disk]
-            if (answer := next(filter(have, [alias.version, *way_back]), None)) is not None:
-                answering[label] = answer
-        wanted = set(answering.values())
-        wanted |= {version for alias in aliases.values() for version in alias.trials.values() if have(version)}
-        before_it = dict.fromkeys(production.versions[-2::-1]) if production else {}
-        previous = (v for v in before_it if v != answering.get(PRODUCTION) and v in on_disk and have(v))
-        wanted |= set(islice(previous, self._keep_previous))
-        asked = self._pinned.get(name, {})
-        pinned = [version for version in sorted(asked, key=asked.__getitem__) if version in on_disk and have(version)][-PINNED:]
-        self._pinned[name] = {version: asked[version] for version in pinned}
-        wanted |= {*pinned, *(version for version in on_disk[-1:] if have(version))}  # the newest is promoted next, most likely
-        default = next((loaded[version] for version in self._store.preference(name, aliases) if have(version)), None)
-        default = default or (before.default if before else None)
-        if default is None:
+        self._loader.forget(name, there={*on_disk, *(version for alias in aliases.values() for version in alias.named)})
+        found = Found(
+            on_disk,
+            aliases,
+            self._store.preference(name, aliases),
+            self._pinned.get(name, {}),
+            before.default.manifest.version if before else None,
+        )
+        loaded = dict(before.versions) if before else {}
+        plan = self._load(name, found, loaded)
+        self._pinned[name] = {version: found.asked[version] for version in plan.pinned}
+        if plan.default is None:
             return
-        wanted.add(default.manifest.version)
-        versions = {version: model for version, model in loaded.items() if model is not None and version in wanted}
-        self._served[name] = Served(
+        versions = {version: model for version, model in loaded.items() if version in plan.needed}
+        served = ServedVersions(
             versions=versions,
-            aliases=answering,
-            default=default,
+            aliases=plan.answers,
+            default=versions[plan.default],
             canaries=self._trials(name, "canary", aliases, versions, before.canaries if before else {}),
             shadows=self._trials(name, "shadow", aliases, versions, before.shadows if before else {}),
         )
+        self._served[name] = served
         if before is None:
-            metrics.canary_rollbacks.labels(name)  # at 0, since a series that begins at 1 has never increased
-        if before is None or before.default is not default:
+            metrics.canary_rollbacks.labels(name)  # begins at 0: an alert does not see a series that begins at 1 increase
+        if before is None or before.default is not served.default:
             metrics.swaps.labels(name).inc()
-            logger.info("serving %s:%s", name, default.manifest.version)
+            logger.info("serving %s:%s", name, plan.default)
+
+    def _load(self, name: str, found: Found, loaded: dict[str, LoadedModel]) -> ServingPlan:
+        """Add to `loaded` what the plan needs. A version that cannot be loaded changes the plan."""
+        failed: set[str] = set()
+        while True:
+            plan = plan_serving(found, self._keep_previous, failed)
+            missing = next((version for version in plan.needed if version not in loaded), None)
+            if missing is None:
+                return plan
+            if (model := self._loader.load(name, missing)) is None:
+                failed.add(missing)
+            else:
+                loaded[missing] = model
 
     def _trials(
         self,
         name: str,
         kind: Kind,
-        aliases: dict[str, Alias],
+        aliases: Mapping[str, Alias],
         versions: dict[str, LoadedModel],
         before: Mapping[str, Trial],
     ) -> dict[str, Trial]:
-        """Those that the store asks for and memory has; one that goes on keeps what was seen of it."""
+        """The trials that the store asks for, if both versions are in memory. A trial that goes on keeps its figures."""
         trials = {}
         for label, alias in aliases.items():
             tried = alias.trials.get(kind)
@@ -204,59 +188,20 @@ class Registry:
         return trials
 
     def _readable_aliases(self, name: str) -> dict[str, Alias]:
+        """The aliases in the store; those of the last look where they cannot be read."""
         try:
             self._aliases[name] = self._store.aliases(name)
         except (BrokenVersion, OSError) as error:
-            self._refuse(name, "aliases", str(error), str(error))
+            self._loader.refuse_aliases(name, str(error))
         else:
-            self._refusals.pop((name, "aliases"), None)
+            self._loader.accept_aliases(name)
         return self._aliases.get(name, {})
 
-    def _loaded(self, name: str, version: str) -> LoadedModel | None:
-        """The version, verified and ready to serve; None where a check fails, which is done again once its files change, or at
-        the next look where the fault is not the files'."""
-        try:
-            files = state(self._store.path(name, version))
-        except OSError as error:  # a network volume that hangs: nothing is known of the version
-            self._refuse(name, version, None, str(error))
-            return None
-        if self._refusals.get((name, version), (None,))[0] == (files,):
-            return None
-        begun = time.monotonic()
-        try:
-            model = self._checked(name, version)
-        except Exception as error:  # whatever a broken file makes a library raise: the others must still be served
-            self._refuse(name, version, None if passes(error) else (files,), str(error) or type(error).__name__)
-            return None
-        self._refusals.pop((name, version), None)
-        metrics.loads.labels(name, "served").inc()
-        metrics.load_seconds.labels(name).observe(time.monotonic() - begun)
-        logger.info("loaded %s:%s in %.0f ms", name, version, (time.monotonic() - begun) * 1e3)
-        return model
-
-    def _checked(self, name: str, version: str) -> LoadedModel:
-        """From its files. Raises what is wrong with them."""
-        manifest = self._store.verify(name, version)
-        model = LoadedModel(manifest, self._load(self._store.path(name, version)))
-        check_golden(model)
-        return model
-
-    def _refuse(self, name: str, version: str, files: object, reason: str) -> None:
-        if self._refusals.get((name, version)) != (files, reason):
-            logger.error("refused %s:%s: %s", name, version, reason)
-            metrics.loads.labels(name, "refused").inc()
-        self._refusals[name, version] = files, reason
-
-    def _forget_refusals(self, name: str, there: set[str]) -> None:
-        for refused_name, version in list(self._refusals):
-            if refused_name == name and version != "aliases" and version not in there:
-                del self._refusals[refused_name, version]
-
-    def _unknown(self, name: str, wanted: str, served: Served) -> UnknownVersion:
-        reason = self._refusals.get((name, wanted))
+    def _unknown(self, name: str, wanted: str, served: ServedVersions) -> UnknownVersion:
+        reason = self._loader.reason(name, wanted)
         known = f"{', '.join(sorted(served.aliases)) or 'no alias'}; in memory: {', '.join(sorted(served.versions))}"
         detail = f"expected a version or an alias of {name} ({known}); received {wanted[:100]}."
-        detail += f" That version is in the store and is refused: {reason[1]}." if reason else ""
+        detail += f" That version is in the store and is refused: {reason}." if reason else ""
         return UnknownVersion(detail, model=name, aliases=sorted(served.aliases), versions=sorted(served.versions))
 
     def _nothing_for(self, topology: Topology, length: int) -> Exception:

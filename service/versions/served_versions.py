@@ -23,7 +23,7 @@ class Choice(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Served:
+class ServedVersions:
     """Never changed: the registry replaces it whole, by one assignment."""
 
     versions: Mapping[str, LoadedModel]

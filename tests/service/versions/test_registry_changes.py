@@ -183,7 +183,7 @@ def test_files_that_cannot_be_looked_at_keep_no_other_from_being_served(
         return state(folder)
 
     with monkeypatch.context() as volume:
-        volume.setattr("service.versions.registry.state", hangs)
+        volume.setattr("service.versions.version_loader.state", hangs)
         registry = loaded(store)
         assert (default(registry), [r.version for r in registry.refusals]) == (first, [second])
     registry.refresh()

@@ -4,7 +4,7 @@ import pytest
 
 from contract.store import ModelStore
 from service.errors import UnknownVersion
-from service.versions.registry import PINNED
+from service.versions.serving_plan import PINNED
 from tests.conftest import Publish
 from tests.service.registries import ONE, Counting, answers, default, in_memory, loaded, publish_wrong
 

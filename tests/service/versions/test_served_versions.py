@@ -3,20 +3,20 @@ from datetime import UTC, datetime
 import pytest
 
 from service.runtime.loaded_model import LoadedModel
-from service.versions.served_versions import Served
+from service.versions.served_versions import ServedVersions
 from service.versions.trials import Trial
 from tests.service.conftest import fake_model
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def served(percent: float = 5.0) -> tuple[Served, LoadedModel, LoadedModel]:
+def served(percent: float = 5.0) -> tuple[ServedVersions, LoadedModel, LoadedModel]:
     old, new = fake_model("one_to_one"), fake_model("one_to_one")
     versions = {model.manifest.version: model for model in (old, new)}
     aliases = {"production": old.manifest.version, "candidate": new.manifest.version}
     canary = Trial("canary", "production", old, new, percent, NOW)
     shadow = Trial("shadow", "production", old, new, 100.0, NOW)
-    return Served(versions, aliases, old, {"production": canary}, {"production": shadow}), old, new
+    return ServedVersions(versions, aliases, old, {"production": canary}, {"production": shadow}), old, new
 
 
 def test_a_version_that_is_named_answers_itself_and_is_on_no_trial() -> None:
@@ -37,7 +37,7 @@ def test_an_alias_answers_with_what_it_names_and_has_trials_of_its_own() -> None
 
 def test_production_is_what_answers_anyway_where_no_alias_is() -> None:
     model = fake_model("one_to_one")
-    choice = Served({model.manifest.version: model}, {}, model, {}, {}).choose("production", None)
+    choice = ServedVersions({model.manifest.version: model}, {}, model, {}, {}).choose("production", None)
     assert choice is not None
     assert choice.model is model
 

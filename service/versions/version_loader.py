@@ -1,0 +1,107 @@
+"""Loads versions from the store, checks them, and remembers which versions it refused."""
+
+import errno
+import logging
+import time
+from collections.abc import Callable, Collection
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from contract.atomic_files import state
+from contract.store import ModelStore
+from service.runtime.loaded_model import LoadedModel
+from service.runtime.runtimes import Runtime
+from service.telemetry import metrics
+from service.versions.golden_check import check_golden
+
+logger = logging.getLogger(__name__)
+RuntimeLoader = Callable[[Path], Runtime]
+TRANSIENT: Final = frozenset(
+    {errno.EAGAIN, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOTCONN, errno.ESTALE, errno.ETIMEDOUT}
+)
+"""Errors of the system that say nothing about the files: a network volume hangs, a worker has no descriptor left."""
+ALIASES: Final = "aliases"
+"""Stands for a version where the aliases of a name cannot be read."""
+
+
+class Refusal(NamedTuple):
+    name: str
+    version: str
+    reason: str
+
+
+class _Refused(NamedTuple):
+    files: object  # their state when they were refused, as a tuple of one; None: try again at the next look
+    reason: str
+
+
+class VersionLoader:
+    """`load` makes a runtime from a version's folder."""
+
+    def __init__(self, store: ModelStore, load: RuntimeLoader) -> None:
+        self._store, self._load = store, load
+        self._refused: dict[tuple[str, str], _Refused] = {}  # by name and version
+
+    def load(self, name: str, version: str) -> LoadedModel | None:
+        """The version, checked and ready to serve; None if it is refused.
+
+        A refused version is tried again once its files change. After a transient fault it is tried again at the next look.
+        """
+        try:
+            files = state(self._store.path(name, version))
+        except OSError as error:  # a network volume hangs: nothing is known about the version
+            self._refuse(name, version, None, str(error))
+            return None
+        if (refused := self._refused.get((name, version))) is not None and refused.files == (files,):
+            return None
+        begun = time.monotonic()
+        try:
+            model = self._checked(name, version)
+        except Exception as error:  # a broken file can make a library raise anything; the other versions are still served
+            self._refuse(name, version, None if is_transient(error) else (files,), str(error) or type(error).__name__)
+            return None
+        self._refused.pop((name, version), None)
+        metrics.loads.labels(name, "served").inc()
+        metrics.load_seconds.labels(name).observe(time.monotonic() - begun)
+        logger.info("loaded %s:%s in %.0f ms", name, version, (time.monotonic() - begun) * 1e3)
+        return model
+
+    def refuse_aliases(self, name: str, reason: str) -> None:
+        self._refuse(name, ALIASES, reason, reason)
+
+    def accept_aliases(self, name: str) -> None:
+        self._refused.pop((name, ALIASES), None)
+
+    def forget(self, name: str, there: Collection[str]) -> None:
+        """Forget the refusals of this name whose versions are not in `there`."""
+        for refused_name, version in list(self._refused):
+            if refused_name == name and version != ALIASES and version not in there:
+                del self._refused[refused_name, version]
+
+    def reason(self, name: str, version: str) -> str | None:
+        """Why a version is refused; None if it is not."""
+        refused = self._refused.get((name, version))
+        return refused.reason if refused is not None else None
+
+    @property
+    def refusals(self) -> list[Refusal]:
+        return [Refusal(name, version, refused.reason) for (name, version), refused in self._refused.copy().items()]
+
+    def _checked(self, name: str, version: str) -> LoadedModel:
+        """Raises what is wrong with the files."""
+        manifest = self._store.verify(name, version)
+        model = LoadedModel(manifest, self._load(self._store.path(name, version)))
+        check_golden(model)
+        return model
+
+    def _refuse(self, name: str, version: str, files: object, reason: str) -> None:
+        if self._refused.get((name, version)) != (files, reason):
+            logger.error("refused %s:%s: %s", name, version, reason)
+            metrics.loads.labels(name, "refused").inc()
+        self._refused[name, version] = _Refused(files, reason)
+
+
+def is_transient(error: Exception) -> bool:
+    """Whether the version may be whole although it could not be loaded."""
+    causes = (error, error.__cause__)
+    return any(isinstance(cause, MemoryError) or (isinstance(cause, OSError) and cause.errno in TRANSIENT) for cause in causes)
