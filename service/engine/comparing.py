@@ -18,7 +18,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from contract.topologies import Floats, Rows
-from service.engine.batching import MOST_ITEMS
+from service.engine.batch_queue import MOST_ITEMS
 from service.runtime.loaded_model import LoadedModel
 from service.telemetry.metric_buffer import tallies
 from service.versions.trials import Trial

@@ -55,5 +55,5 @@ def batched(model: Model, scenario: Callable[[Batcher], Awaitable[None]], most_i
         await scenario(Batcher(model, executor, Switching(), ("model", "version")))
 
     with ThreadPoolExecutor(2) as executor, pytest.MonkeyPatch.context() as patch:
-        patch.setattr("service.engine.batching.MOST_ITEMS", most_items)
+        patch.setattr("service.engine.batch_queue.MOST_ITEMS", most_items)
         asyncio.run(main())

@@ -13,7 +13,7 @@ from service.engine.batching import Batcher
 from service.engine.switch_interval import Switching
 from service.errors import DeadlineExceeded, NotFinite
 from service.request_context import Caller, CallerGone
-from service.runtime.loaded_model import Answer
+from service.runtime.loaded_model import Answer, Plan
 from tests.service.batches import NO_ANSWER, POISON, Model, batched, row
 
 
@@ -66,6 +66,23 @@ def test_a_request_that_is_alone_does_not_wait_for_the_next_turn() -> None:
 
     batched(model, scenario)
     assert model.batches == [[1], [1, 1]]
+
+
+@pytest.mark.parametrize("seconds", [0.0, 1.0], ids=["on the loop", "in a thread"])
+@pytest.mark.parametrize("alone", [True, False])
+def test_the_model_plans_a_request_once(seconds: float, alone: bool) -> None:
+    planned: list[int] = []
+
+    class Plans(Model):
+        def plan(self, rows: Rows) -> Plan:
+            planned.append(len(rows.values))
+            return super().plan(rows)
+
+    async def scenario(batcher: Batcher) -> None:
+        assert (await batcher.run(row(1.0), Caller(alone=alone))).values.tolist() == [2]
+
+    batched(Plans(seconds), scenario)
+    assert planned == [1]
 
 
 def test_a_batch_is_cut_at_its_bound_first_come_first_served() -> None:
@@ -153,7 +170,7 @@ def test_a_caller_past_the_deadline_is_told_so_and_never_run() -> None:
 
 
 def test_a_caller_who_has_gone_costs_no_model_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("service.engine.batching.PATIENCE", -1.0)  # ask at once, instead of after a wait
+    monkeypatch.setattr("service.engine.batch_queue.ASK_AFTER", -1.0)  # ask at once, instead of after a wait
     model = Model()
 
     async def scenario(batcher: Batcher) -> None:
@@ -191,7 +208,7 @@ def test_values_of_a_batch_are_not_shared() -> None:
 def test_a_caller_that_cannot_be_asked_is_taken_to_be_there(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("service.engine.batching.PATIENCE", -1.0)
+    monkeypatch.setattr("service.engine.batch_queue.ASK_AFTER", -1.0)
 
     def broken() -> bool:
         raise ZeroDivisionError

@@ -11,7 +11,7 @@ import pytest
 
 from contract.manifest import Domain
 from contract.topologies import Floats, Rows
-from service.engine.batching import MOST_ITEMS
+from service.engine.batch_queue import MOST_ITEMS
 from service.engine.comparing import PAUSE, WAITING, Comparer
 from service.runtime.loaded_model import LoadedModel
 from service.versions.trials import Kind, Trial, quantile
