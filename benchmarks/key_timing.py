@@ -28,7 +28,7 @@ import numpy as np
 from contract.topologies import Floats
 from service.errors import WrongKey
 from service.security.guard import Guard
-from service.security.key_rates import Rates
+from service.security.key_rates import KeyRates
 from service.security.keys import PREFIX, digest, line, new
 
 GUESSES: Final = 1_000_000
@@ -41,7 +41,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "keys"
         file.write_text("".join(line(key) + "\n" for _, key in made))
-        guard = Guard(file, Rates(Path(folder)))
+        guard = Guard(file, KeyRates(Path(folder)))
         known = [secret for secret, _ in made]
         seconds = measure(guard, kinds(known))
         right = cost(guard, {b"authorization": b"Bearer " + known[0].encode()})

@@ -31,24 +31,25 @@ from service.http.transport import Limits, Transport
 from service.overload.admission import Admission
 from service.protocols.admin import Admin
 from service.protocols.models import ModelPages
-from service.protocols.native import Native, render_error
+from service.protocols.native import Native
+from service.protocols.problem import render_error
 from service.protocols.schemas import Prediction, PredictionRequest, RoutingKey, Sequences, Wanted
 from service.runtime.runtimes import load
 from service.security.cors import cross_origin
 from service.security.guard import Guard
-from service.security.key_rates import Rates
+from service.security.key_rates import KeyRates
 from service.security.reloaded_files import Unusable
 from service.security.tls import certificates_of, tls_options
 from service.settings import Settings
-from service.telemetry import log_format, metrics
-from service.telemetry.metric_buffer import tallies
+from service.telemetry import log_format, metric_files, metrics
+from service.telemetry.metric_buffer import metric_buffer
 from service.telemetry.process_metrics import ProcessMetrics
-from service.telemetry.request_log import Observer
+from service.telemetry.request_log import RequestLog
 from service.telemetry.tracing import Tracing
 from service.versions.registry import Registry
-from service.versions.store_watcher import Watcher
+from service.versions.store_watcher import StoreWatcher
 from service.versions.trials import Bars
-from service.versions.worker_states import Workers, shared_folder
+from service.versions.worker_states import WorkerStates, shared_folder
 
 memory.keep_little()
 use_own_folder()
@@ -70,9 +71,9 @@ tracing = Tracing(
     settings.trace_sample,
     {"service.name": "unroll", "service.version": settings.version, "vcs.ref.head.revision": settings.commit},
 )
-observer = Observer(tracing, settings.access_log_sample, settings.access_log_per_second)
+observer = RequestLog(tracing, settings.access_log_sample, settings.access_log_per_second)
 try:
-    guard = Guard(settings.keys_file, Rates(shared_folder()), settings.open_metrics)
+    guard = Guard(settings.keys_file, KeyRates(shared_folder()), settings.open_metrics)
     tls = tls_options(settings.tls_certificate_file, settings.tls_key_file)
 except Unusable as error:
     raise SystemExit(str(error)) from error
@@ -140,7 +141,7 @@ class Unroll:
         registry = Registry(store, partial(load, choice=settings.runtime), settings.keep_previous)
         registry.load_all()
         self._native = Native(Engine(registry, bars, admission.aside), settings.max_rows, settings.max_items)
-        workers = Workers()
+        workers = WorkerStates()
         pages = ModelPages(registry, workers)
         transport.add(*self._native.routes, *pages.routes, *Admin(store, guard, admission.aside).routes)
         guard.start(settings.reread_seconds)
@@ -152,12 +153,12 @@ class Unroll:
         def look() -> None:
             registry.refresh()
             pages.tell()
-            metrics.reserve()  # for what the files have grown by with new versions' labels
+            metric_files.reserve()  # for what the files have grown by with new versions' labels
 
         pages.tell()
-        watcher = Watcher(settings.models_dir, settings.watch_seconds, look)
+        watcher = StoreWatcher(settings.models_dir, settings.watch_seconds, look)
         watcher.start()
-        self._leave = tallies.tell, watcher.stop, workers.leave, tracing.stop
+        self._leave = metric_buffer.flush, watcher.stop, workers.leave, tracing.stop
 
     @bentoml.on_shutdown
     def leave(self) -> None:
@@ -167,7 +168,7 @@ class Unroll:
     @bentoml.on_startup
     async def start(self) -> None:
         """On the event loop that will serve."""
-        metrics.reserve()
+        metric_files.reserve()
         ProcessMetrics(admission).start()
 
     # Over HTTP the transport answers these three routes first, through the same engine. What is declared here is

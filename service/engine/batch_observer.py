@@ -10,7 +10,7 @@ from service.engine.batch_queue import Waiting
 from service.engine.batch_runner import Outcomes
 from service.runtime.loaded_model import Answer
 from service.telemetry import metrics
-from service.telemetry.metric_buffer import tallies
+from service.telemetry.metric_buffer import metric_buffer
 from service.telemetry.tracing import BatchTrace, RequestTrace
 
 logger = logging.getLogger(__name__)
@@ -33,9 +33,9 @@ class BatchObserver:
 
     def count(self, rows: Rows, waited: float) -> None:
         """A batch begins whose first request waited for so many seconds."""
-        tallies.add(self._waited, waited)
-        tallies.add(self._rows, len(rows.lengths))
-        tallies.add(self._items, len(rows.values))
+        metric_buffer.add(self._waited, waited)
+        metric_buffer.add(self._rows, len(rows.lengths))
+        metric_buffer.add(self._items, len(rows.values))
 
     def trace(self, traced: list[tuple[RequestTrace, float]], rows: Rows) -> BatchTrace:
         """Of a batch with traced requests; `traced` says since when each has waited, by `time.monotonic`."""

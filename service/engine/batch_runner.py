@@ -9,7 +9,7 @@ from service.engine.batch_queue import Waiting
 from service.errors import UnrollError
 from service.runtime.loaded_model import Answer, Plan
 from service.telemetry import metrics
-from service.telemetry.metric_buffer import tallies
+from service.telemetry.metric_buffer import metric_buffer
 from service.telemetry.tracing import UNTRACED, BatchTrace
 
 logger = logging.getLogger(__name__)
@@ -60,7 +60,7 @@ class BatchRunner:
         except Exception as error:
             return error
         finally:
-            tallies.add(self._seconds, time.perf_counter() - begun)
+            metric_buffer.add(self._seconds, time.perf_counter() - begun)
 
     def outcomes(self, batch: list[Waiting], rows: Rows, computed: Computed) -> Outcomes:
         """On the event loop: in the model's thread, each look at the values would take Python's lock from the loop again."""

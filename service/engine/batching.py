@@ -13,7 +13,7 @@ from contract.topologies import Rows
 from service.engine.batch_observer import BatchObserver, OnAnswered
 from service.engine.batch_queue import BatchQueue, Waiting
 from service.engine.batch_runner import BatchRunner, Computed, Model, Outcomes
-from service.engine.switch_interval import Switching
+from service.engine.switch_interval import SwitchInterval
 from service.request_context import Caller
 from service.runtime.loaded_model import Answer, Plan
 from service.telemetry.tracing import UNTRACED
@@ -27,17 +27,17 @@ TURN_ITEMS: Final = 2**13
 
 
 class Batcher:
-    """`labels` are the model and its version. All batchers of a process share the `switching`."""
+    """`labels` are the model and its version. All batchers of a process share the `switch_interval`."""
 
     def __init__(
         self,
         model: Model,
         executor: Executor,
-        switching: Switching,
+        switch_interval: SwitchInterval,
         labels: tuple[str, str],
         on_answered: OnAnswered | None = None,
     ) -> None:
-        self._model, self._executor, self._switching = model, executor, switching
+        self._model, self._executor, self._switch_interval = model, executor, switch_interval
         self._queue, self._runner = BatchQueue(), BatchRunner(model, labels[0])
         self._observer = BatchObserver(labels, on_answered)
         self._awake = False  # a turn is scheduled, or a run is under way
@@ -112,11 +112,11 @@ class Batcher:
             self._wake(loop)
             self._observer.answered(batch, rows, outcomes)
             return
-        self._switching.run_begins()  # before the thread wakes and begins to wait for Python's lock
+        self._switch_interval.run_begins()  # before the thread wakes and begins to wait for Python's lock
         try:
             run = loop.run_in_executor(self._executor, self._runner.run, batch, plan, trace)
         except BaseException:
-            self._switching.run_ended()
+            self._switch_interval.run_ended()
             raise
         self._awake = True
         run.add_done_callback(lambda done: self._after(loop, batch, rows, done))
@@ -126,7 +126,7 @@ class Batcher:
     ) -> None:
         """A run in the thread has ended."""
         self._turn(loop, 0)  # starts the next batch first: the model must not wait while answers are checked and rendered
-        self._switching.run_ended()
+        self._switch_interval.run_ended()
         error = RuntimeError("the run was cancelled") if done.cancelled() else done.exception()
         try:
             computed: Computed = [error] * len(batch) if isinstance(error, Exception) else done.result()

@@ -20,7 +20,7 @@ import numpy as np
 from contract.topologies import Floats, Rows
 from service.engine.batch_queue import MOST_ITEMS
 from service.runtime.loaded_model import LoadedModel
-from service.telemetry.metric_buffer import tallies
+from service.telemetry.metric_buffer import metric_buffer
 from service.versions.trials import Trial
 
 logger = logging.getLogger(__name__)
@@ -130,7 +130,7 @@ class Comparer:
             self._compare(gathering, rows, done.result())
         except Exception:  # a fault of ours: what comes next is to be compared
             logger.exception("comparing failed")
-        tallies.soon()  # of the run, after which there may be no request for a while
+        metric_buffer.flush_soon()  # of the run, after which there may be no request for a while
         self._wake()
 
     def _compare(self, gathering: _Gathering, rows: Rows, ran: _Ran) -> None:

@@ -13,7 +13,7 @@ from typing import Final, Protocol
 from contract.topologies import TOPOLOGIES, Floats, Rows, ShapeError, Topology, TopologyName
 from service.engine.batching import Batcher
 from service.engine.comparing import Comparer
-from service.engine.switch_interval import Switching
+from service.engine.switch_interval import SwitchInterval
 from service.errors import DeadlineExceeded, InvalidShape, TooFarOut
 from service.request_context import Caller, CallerGone
 from service.runtime.loaded_model import Answer, LoadedModel
@@ -62,7 +62,7 @@ class Engine:
     ) -> None:
         self._models, self._bars, self._aside = models, bars, aside
         self._store_thread = ThreadPoolExecutor(1, thread_name_prefix="store")
-        self._switching = Switching()
+        self._switch_interval = SwitchInterval()
         self._comparer = Comparer(ThreadPoolExecutor(1, thread_name_prefix="model-compare"), bars.tolerance)
         self._batchers: dict[LoadedModel, Batcher] = {}
 
@@ -163,5 +163,5 @@ class Engine:
             labels = (model.manifest.name, model.manifest.version)
             # Its own, which ends with it: runs that alternate between two threads find colder caches and busier cores.
             thread = ThreadPoolExecutor(1, thread_name_prefix="model")
-            batcher = Batcher(model, thread, self._switching, labels, self._shadow)
+            batcher = Batcher(model, thread, self._switch_interval, labels, self._shadow)
             return self._batchers.setdefault(model, batcher)

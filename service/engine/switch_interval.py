@@ -14,7 +14,7 @@ LOOP_SECONDS: Final = 5e-4
 RUN_SECONDS: Final = 2e-5
 
 
-class Switching:
+class SwitchInterval:
     """Of the batchers' runs that are on threads; for those that only compare nobody waits. The event loop's thread tells it."""
 
     def __init__(self) -> None:

@@ -18,7 +18,7 @@ from service.http.routes import Route, Routes
 from service.overload.admission import Admission
 from service.overload.refusals import Refusals
 from service.security.guard import Guard
-from service.telemetry.request_log import Observer
+from service.telemetry.request_log import RequestLog
 
 logger = logging.getLogger(__name__)
 NOT_LEARNT: Final = frozenset(
@@ -52,7 +52,7 @@ class EarlyRefusal:
         routes: Routes,
         admission: Admission,
         guard: Guard,
-        log: Observer,
+        log: RequestLog,
         ids: RequestIds,
         refusals: Refusals,
         most_bytes: int,

@@ -30,8 +30,8 @@ from service.overload.refusals import Refusals
 from service.request_context import Caller, CallerGone
 from service.security.guard import Guard
 from service.telemetry import metrics
-from service.telemetry.metric_buffer import tallies
-from service.telemetry.request_log import OK, Observer
+from service.telemetry.metric_buffer import metric_buffer
+from service.telemetry.request_log import OK, RequestLog
 from service.telemetry.tracing import RequestTrace
 
 logger = logging.getLogger(__name__)
@@ -53,7 +53,9 @@ class Limits(NamedTuple):
 class Transport:
     """`render_error` is for paths that no route of ours has."""
 
-    def __init__(self, limits: Limits, admission: Admission, guard: Guard, log: Observer, render_error: ErrorRenderer) -> None:
+    def __init__(
+        self, limits: Limits, admission: Admission, guard: Guard, log: RequestLog, render_error: ErrorRenderer
+    ) -> None:
         self._limits, self._admission, self._guard, self._log = limits, admission, guard, log
         self._render_error = render_error
         self._routes, self._identity, self._refusals = Routes(), RequestIds(), Refusals()
@@ -97,7 +99,7 @@ class Transport:
                 exchange = AsgiExchange(scope, receive, send)
                 await exchange.send(self._render_error(error), self._identity(exchange.headers))
             else:
-                tallies.tell()  # `/metrics` is among BentoML's routes
+                metric_buffer.flush()  # `/metrics` is among BentoML's routes
                 await app({**scope, "headers": list(filter(_is_plain, scope["headers"]))}, receive, send)
 
         return outermost
@@ -152,10 +154,10 @@ class Transport:
                 await exchange.send(refusal, identity)
             else:
                 status, outcome = response.status, OK
-                tallies.add(route.answered)
+                metric_buffer.add(route.answered)
                 await exchange.send(response, identity)
-                tallies.add(route.seconds, time.perf_counter() - begun)
-        tallies.soon()
+                metric_buffer.add(route.seconds, time.perf_counter() - begun)
+        metric_buffer.flush_soon()
         if trace is not None or outcome is not OK or self._log.samples:
             self._log.end(trace, method, route.path, status, outcome, time.perf_counter() - begun)
 

@@ -20,7 +20,7 @@ from contract.store import BrokenVersion, ModelStore
 from service.errors import DeadlineExceeded, InvalidRequest, NotJSON, Unchangeable, UnknownRoute
 from service.http.messages import Request, Response
 from service.http.routes import Route
-from service.protocols.native import render_error
+from service.protocols.problem import render_error
 from service.protocols.schemas import Changed, KeyInfo, KeyList, Promotion, Rollback, StoredModel
 from service.security.guard import Guard
 

@@ -10,16 +10,16 @@ from contract.aliases import PRODUCTION
 from service.errors import UnknownRoute
 from service.http.messages import Request, Response
 from service.http.routes import Route
-from service.protocols.native import render_error
+from service.protocols.problem import render_error
 from service.protocols.schemas import Comparison, ComparisonInfo, ModelInfo, Models, RefusedVersion, SideInfo, Worker
 from service.versions.registry import Registry
 from service.versions.served_versions import ServedVersions
 from service.versions.trials import Trial, quantile
-from service.versions.worker_states import Workers
+from service.versions.worker_states import WorkerStates
 
 
 class ModelPages:
-    def __init__(self, registry: Registry, workers: Workers) -> None:
+    def __init__(self, registry: Registry, workers: WorkerStates) -> None:
         self._registry, self._workers = registry, workers
 
     @property

@@ -7,7 +7,7 @@ from typing import Literal, Protocol
 from contract import translation
 from contract.topologies import Floats
 
-Wanted = Literal["auto", "onnx", "tensorflow"]
+RuntimeChoice = Literal["auto", "onnx", "tensorflow"]
 
 
 class CannotRun(Exception):
@@ -29,7 +29,7 @@ class Runtime(Protocol):
         """How long `run` takes for so many rows, within a factor of two or three on most machines."""
 
 
-def load(folder: Path, choice: Wanted = "auto") -> Runtime:
+def load(folder: Path, choice: RuntimeChoice = "auto") -> Runtime:
     """Of the version in `folder`. Raises CannotRun, or the library's own error for an unreadable file."""
     translated = (folder / translation.FILE).exists()
     if choice == "onnx" and not translated:

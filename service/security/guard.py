@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from service.errors import ExpiredKey, MissingKey, RateLimited, UnrollError, WrongKey, WrongScope
-from service.security.key_rates import Rates
+from service.security.key_rates import KeyRates
 from service.security.keys import Key, KeysUnreadable, Scope, digest, parse
-from service.security.reloaded_files import Reread, Unusable
+from service.security.reloaded_files import ReloadedFiles, Unusable
 
 OPEN: Final = frozenset({"/livez", "/readyz", "/healthz"})
 """What an orchestrator asks, which has no key. Says nothing but yes or no."""
@@ -23,7 +23,7 @@ REALM: Final = 'Bearer realm="unroll"'
 INVALID: Final = 'error="invalid_token"'
 
 
-class Known(NamedTuple):
+class KnownKeys(NamedTuple):
     """The keys of one reading of the file."""
 
     keys: Mapping[bytes, Key]
@@ -34,9 +34,9 @@ class Guard:
     """`file` None: no keys, everybody gets in. Raises Unusable when the file cannot be used now."""
 
     def __init__(
-        self, file: Path | None, rates: Rates, open_metrics: bool = False, clock: Callable[[], float] = time.time
+        self, file: Path | None, rates: KeyRates, open_metrics: bool = False, clock: Callable[[], float] = time.time
     ) -> None:
-        self._file = None if file is None else Reread("keys", [file], _known)
+        self._file = None if file is None else ReloadedFiles("keys", [file], _known)
         self._rates, self._open_metrics, self._clock = rates, open_metrics, clock
 
     def start(self, seconds: float) -> None:
@@ -91,14 +91,14 @@ class Guard:
         return None
 
 
-def _known(contents: list[bytes]) -> Known:
+def _known(contents: list[bytes]) -> KnownKeys:
     try:
         keys = parse(contents[0].decode())
     except UnicodeDecodeError:
         raise Unusable("the file of keys is not text") from None
     except KeysUnreadable as error:
         raise Unusable(f"the file of keys, {error}") from error
-    return Known(keys, max((key.ends for key in keys.values() if "admin" in key.scopes), default=0.0))
+    return KnownKeys(keys, max((key.ends for key in keys.values() if "admin" in key.scopes), default=0.0))
 
 
 def _stated(headers: Mapping[bytes, bytes]) -> bytes:

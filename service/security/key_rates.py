@@ -17,7 +17,7 @@ from service.security.keys import Key
 logger = logging.getLogger(__name__)
 
 
-class Rates:
+class KeyRates:
     """`folder` is shared by the workers; it is made when a key with a rate comes first."""
 
     def __init__(self, folder: Path, clock: Callable[[], float] = time.monotonic) -> None:

@@ -23,7 +23,7 @@ class Unusable(Exception):
     """The files cannot be taken; the message says why, without their content."""
 
 
-class Reread(Generic[Taken]):
+class ReloadedFiles(Generic[Taken]):
     """`take` makes of the contents of `paths` what is used, `current`; it raises Unusable, and then nothing changes."""
 
     def __init__(self, what: str, paths: Sequence[Path], take: Callable[[list[bytes]], Taken]) -> None:

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 
 from uvicorn import Config
 
-from service.security.reloaded_files import Reread, Unusable
+from service.security.reloaded_files import ReloadedFiles, Unusable
 
 CIPHERS: Final = "ECDHE+AESGCM:ECDHE+CHACHA20:!SHA1"
 """Of TLS 1.2: forward secrecy and authenticated encryption, nothing else. Those of TLS 1.3 are all like that."""
@@ -32,7 +32,7 @@ class Certificates:
         def take(_contents: list[bytes]) -> ssl.SSLContext:
             return _context(certificate, key, password, clients or Clients())
 
-        self._files = Reread("certificates", [certificate, key], take)
+        self._files = ReloadedFiles("certificates", [certificate, key], take)
         self.context = take([])
         self.context.sni_callback = self._choose
 

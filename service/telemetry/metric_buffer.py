@@ -1,8 +1,7 @@
-"""What is counted for every request and run, told to prometheus_client a few times a second.
+"""Counts of requests and runs, kept in a list and handed to prometheus_client a few times a second.
 
-Where there are workers prometheus_client keeps each number in a file of the worker's, mapped into memory: a lock, a look at the
-process id and a packing for each count, of which a request that runs alone has twelve, an eighth of its time
-(../benchmarks/LOG.md).
+With several workers prometheus_client keeps each number in a mapped file. Each count there takes a lock, a look at the process
+id and a packing. A request that runs alone has twelve counts: an eighth of its time (../benchmarks/LOG.md).
 """
 
 import asyncio
@@ -13,31 +12,32 @@ from prometheus_client import Counter
 
 from service.telemetry.metrics import Distribution
 
-SECONDS: Final = 0.02
-"""After which other workers, whose `/metrics` shows the sum of all, see what was counted for a request, its run or its
-shadow's. A worker that is killed takes what it has not told with it."""
+FLUSH_SECONDS: Final = 0.02
+"""Other workers, whose `/metrics` shows the sum of all, see a count after so many seconds. A killed worker loses the counts
+that it has not flushed."""
 
 
-class Tallies:
-    """`add` may be called in any thread, the others on the event loop alone; there is one for a process, as of metrics."""
+class MetricBuffer:
+    """`add` may be called in any thread, the other methods only on the event loop. A process has one, as it has one set of
+    metrics."""
 
     def __init__(self) -> None:
-        self._added: deque[tuple[Counter | Distribution, float]] = deque()  # which threads may share
-        self._telling: asyncio.AbstractEventLoop | None = None  # on which `tell` is due
+        self._added: deque[tuple[Counter | Distribution, float]] = deque()  # shared by threads
+        self._flushing: asyncio.AbstractEventLoop | None = None  # the event loop on which a flush is due
 
     def add(self, metric: Counter | Distribution, amount: float = 1) -> None:
-        """Of a counter this much more, or of a distribution one that was so large; told at the next `tell`."""
+        """Increase a counter by `amount`, or observe `amount` in a distribution, at the next `flush`."""
         self._added.append((metric, amount))
 
-    def soon(self) -> None:
-        """`tell` within SECONDS."""
+    def flush_soon(self) -> None:
+        """`flush` within FLUSH_SECONDS."""
         loop = asyncio.get_running_loop()
-        if self._telling is not loop:  # and not one that ended before it was time, as inside a test's process
-            self._telling = loop
-            loop.call_later(SECONDS, self._tell_now)
+        if self._flushing is not loop:  # a flush due on a loop that has ended, as in tests, never comes
+            self._flushing = loop
+            loop.call_later(FLUSH_SECONDS, self._flush_now)
 
-    def tell(self) -> None:
-        """What was added so far."""
+    def flush(self) -> None:
+        """Hand over all counts so far."""
         amounts: defaultdict[Counter | Distribution, list[float]] = defaultdict(list)
         for _ in range(len(self._added)):
             metric, amount = self._added.popleft()
@@ -48,9 +48,9 @@ class Tallies:
             else:
                 metric.inc(sum(added))
 
-    def _tell_now(self) -> None:
-        self._telling = None
-        self.tell()
+    def _flush_now(self) -> None:
+        self._flushing = None
+        self.flush()
 
 
-tallies: Final = Tallies()
+metric_buffer: Final = MetricBuffer()

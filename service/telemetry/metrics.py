@@ -3,24 +3,17 @@
 Labels are bounded: a route is one of ours or `other`, never a path that somebody asked for.
 """
 
-import os
 from bisect import bisect_left
 from collections import Counter as Multiset
 from collections.abc import Sequence
-from functools import cache
-from pathlib import Path
-from typing import Final
 
-import psutil  # type: ignore[import-untyped]
-from prometheus_client import Counter, Gauge, Histogram, mmap_dict
+from prometheus_client import Counter, Gauge, Histogram
+
+from service.telemetry import metric_files  # noqa: F401 - sets the size of the files before a metric is made
 
 LATENCIES = (1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2, 0.1, 0.2, 0.5, 1, 2, 5, 10)
 """Seconds, from a tenth of a millisecond: most requests take less than one."""
 POWERS = tuple(2**n for n in range(0, 17, 2))
-FILE_BYTES: Final = 2**20
-"""Of each file in which a worker shares its metrics. A series stays in it for the life of the worker: a histogram for every
-version would add 60 kB of memory with each, so that histograms know the model alone. prometheus_client starts with 64 kB."""
-mmap_dict._INITIAL_MMAP_SIZE = FILE_BYTES  # noqa: SLF001 - there is no other way to set it
 
 
 class Distribution(Histogram):
@@ -95,25 +88,3 @@ reloads = Counter(
     "unroll_reloads", "Files of keys and certificates that changed, by outcome: taken or refused.", ("what", "outcome")
 )
 connections_refused = Counter("unroll_connections_refused", "Connections that a limit ended, by which.", ("reason",))
-
-
-def reserve() -> None:
-    """Blocks of the disk for the files in which this worker shares its metrics; of what they have grown by, too, when it is
-    called again.
-
-    prometheus_client maps them into memory with holes: the first write to a hole after the disk has filled would kill
-    the worker (SIGBUS). Raises OSError when there is no room now.
-    """
-    for folder in _shared():
-        for path in folder.glob(_OURS):
-            with path.open("r+b") as file:
-                os.posix_fallocate(file.fileno(), 0, os.fstat(file.fileno()).st_size)
-
-
-_OURS: Final = f"*_{os.getpid()}.db"
-
-
-@cache
-def _shared() -> frozenset[Path]:
-    """Where this worker's files are; asked at its start, for it takes a look at every descriptor."""
-    return frozenset(path.parent for file in psutil.Process().open_files() if (path := Path(file.path)).match(_OURS))

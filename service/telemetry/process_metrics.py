@@ -7,7 +7,7 @@ from typing import Final, Protocol
 import psutil  # type: ignore[import-untyped]
 
 from service.telemetry import metrics
-from service.telemetry.metric_buffer import tallies
+from service.telemetry.metric_buffer import metric_buffer
 
 SECONDS: Final = 1.0
 
@@ -37,7 +37,7 @@ class ProcessMetrics:
     def _look(self, loop: asyncio.AbstractEventLoop, due: float) -> None:
         loop.call_later(SECONDS, self._look, loop, time.monotonic() + SECONDS)  # also when the system denies what follows
         metrics.loop_lag_seconds.observe(max(0.0, time.monotonic() - due))
-        tallies.tell()  # what was counted beside requests, as of warming up
+        metric_buffer.flush()  # what was counted beside requests, as of warming up
         metrics.waiting_requests.set(self._waiting.waiting_requests)
         metrics.waiting_bytes.set(self._waiting.waiting_bytes)
         metrics.resident_bytes.set(self._process.memory_info().rss)

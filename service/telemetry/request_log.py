@@ -36,7 +36,7 @@ def _trace_id(traceparent: bytes) -> str:
     return stated if len(stated) == 32 and set(stated) <= set("0123456789abcdef") else ""
 
 
-class Observer:
+class RequestLog:
     """`sample` of the answers have a line in the log, and all errors; of each no more than `per_second`. Where nothing
     `samples`, an answer that is not traced needs no `end`: most cost under a microsecond."""
 

@@ -15,7 +15,7 @@ DEBOUNCE_MS: Final = 200
 """or at the latest after so long."""
 
 
-class Watcher:
+class StoreWatcher:
     """A thread that calls `look` when anything below `folder` changes, and every `seconds` besides.
 
     The second is for file systems that announce nothing, such as network volumes, and for a folder that is not there yet.

@@ -18,7 +18,7 @@ def shared_folder() -> Path:
     return Path(tempfile.gettempdir()) / f"unroll-{os.getuid()}-{os.getppid()}"
 
 
-class Workers:
+class WorkerStates:
     """`folder`: as of `shared_folder`, where none is given."""
 
     def __init__(self, folder: Path | None = None) -> None:

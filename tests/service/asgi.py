@@ -21,13 +21,13 @@ from service.http.messages import Request, Response
 from service.http.routes import Route
 from service.http.transport import Limits, Transport
 from service.overload.admission import Admission
-from service.protocols.native import render_error
+from service.protocols.problem import render_error
 from service.security.guard import Guard
-from service.security.key_rates import Rates
-from service.telemetry.request_log import Observer
+from service.security.key_rates import KeyRates
+from service.telemetry.request_log import RequestLog
 from service.telemetry.tracing import Tracing
 
-OPEN = Guard(None, Rates(Path("unused")))
+OPEN = Guard(None, KeyRates(Path("unused")))
 LIMIT = 100
 LIMITS = Limits(BodyLimits(LIMIT, seconds=30), timeout=10, most_timeout=60)
 
@@ -62,7 +62,7 @@ async def theirs(_request: StarletteRequest) -> PlainTextResponse:
 
 def untraced(limits: Limits, admission: Admission, guard: Guard = OPEN) -> Transport:
     """Without routes yet; of answers it logs nothing."""
-    return Transport(limits, admission, guard, Observer(Tracing(None, 0.0, {}), 0.0, 10.0), render_error)
+    return Transport(limits, admission, guard, RequestLog(Tracing(None, 0.0, {}), 0.0, 10.0), render_error)
 
 
 def application(limits: Limits, admission: Admission, guard: Guard) -> Starlette:

@@ -9,7 +9,7 @@ import pytest
 
 from contract.topologies import Floats, Rows
 from service.engine.batching import Batcher
-from service.engine.switch_interval import Switching
+from service.engine.switch_interval import SwitchInterval
 from service.errors import NotFinite
 from service.runtime.loaded_model import Answer, Plan
 
@@ -52,7 +52,7 @@ def row(*values: float) -> Rows:
 
 def batched(model: Model, scenario: Callable[[Batcher], Awaitable[None]], most_items: int = 100) -> None:
     async def main() -> None:
-        await scenario(Batcher(model, executor, Switching(), ("model", "version")))
+        await scenario(Batcher(model, executor, SwitchInterval(), ("model", "version")))
 
     with ThreadPoolExecutor(2) as executor, pytest.MonkeyPatch.context() as patch:
         patch.setattr("service.engine.batch_queue.MOST_ITEMS", most_items)

@@ -7,7 +7,7 @@ from service.http.messages import Request, Response
 from service.http.routes import Route
 from service.http.transport import Limits
 from service.overload.admission import WINDOW, Admission
-from service.protocols.native import render_error
+from service.protocols.problem import render_error
 from service.security.guard import Guard
 from tests.service.asgi import OPEN, untraced
 from tests.service.clock import Clock

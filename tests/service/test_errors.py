@@ -4,7 +4,7 @@ from collections.abc import Iterator
 import pytest
 
 from service import errors
-from service.protocols.native import render_error
+from service.protocols.problem import render_error
 
 
 def tree(root: type[errors.UnrollError]) -> Iterator[type[errors.UnrollError]]:

@@ -16,7 +16,7 @@ from service.connection.shared import Shared
 from service.connection.stalling import UnreadAnswers
 from service.http.early_refusal import EarlyRefusal
 from service.http.uvicorn_cycle import Direct
-from service.protocols.native import render_error
+from service.protocols.problem import render_error
 
 LIMITS = ConnectionLimits(
     connections=10, header_bytes=2000, header_count=20, header_seconds=60, write_seconds=60, unread_bytes=2**30

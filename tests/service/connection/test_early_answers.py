@@ -9,7 +9,7 @@ import pytest
 from service.http.early_refusal import MOST_KNOWN, Asked, Refusal
 from service.http.messages import Request, Response
 from service.http.routes import Route
-from service.protocols.native import render_error
+from service.protocols.problem import render_error
 from tests.service.overloaded import BODY, JSON, Served
 from tests.service.wire import LIMITS, Connect, answer, run
 

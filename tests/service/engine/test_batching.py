@@ -10,7 +10,7 @@ import pytest
 
 from contract.topologies import Rows
 from service.engine.batching import Batcher
-from service.engine.switch_interval import Switching
+from service.engine.switch_interval import SwitchInterval
 from service.errors import DeadlineExceeded, NotFinite
 from service.request_context import Caller, CallerGone
 from service.runtime.loaded_model import Answer, Plan
@@ -38,7 +38,7 @@ def test_of_a_batch_that_one_watches_it_is_told_at_once_and_of_others_one_by_one
         told.append((watch, rows.values.tolist(), answer.values.tolist(), requests, len(took)))
 
     async def main() -> None:
-        batcher = Batcher(Model(seconds), executor, Switching(), ("model", "version"), tell)
+        batcher = Batcher(Model(seconds), executor, SwitchInterval(), ("model", "version"), tell)
         one, two = Rows.of([[1], [2, 3]]), row(4)
         await asyncio.gather(batcher.run(one, Caller(), "a"), batcher.run(two, Caller(), "a"))
         await asyncio.gather(batcher.run(one, Caller(), "a"), batcher.run(two, Caller()))

@@ -10,7 +10,7 @@ import pytest
 
 from contract.topologies import Floats, Rows
 from service.engine.batching import TURN_ITEMS, Batcher
-from service.engine.switch_interval import LOOP_SECONDS, RUN_SECONDS, Switching
+from service.engine.switch_interval import LOOP_SECONDS, RUN_SECONDS, SwitchInterval
 from service.request_context import Caller
 from service.runtime.loaded_model import Answer
 from tests.service.batches import POISON, Model, batched, row
@@ -36,11 +36,11 @@ def test_a_long_run_leaves_the_event_loop_free_and_gathers_company_meanwhile() -
 
 def test_threads_get_pythons_lock_sooner_while_any_of_them_runs_a_model_and_only_then() -> None:
     async def main() -> None:
-        switching, models = Switching(), [Model(seconds=1.0), Model(seconds=1.0)]
+        switch_interval, models = SwitchInterval(), [Model(seconds=1.0), Model(seconds=1.0)]
         runs = []
         for model in models:
             model.free.clear()
-            batcher = Batcher(model, executor, switching, ("model", "version"))
+            batcher = Batcher(model, executor, switch_interval, ("model", "version"))
             runs.append(asyncio.ensure_future(batcher.run(row(POISON), Caller())))
             assert await asyncio.to_thread(model.started.wait, 10)
         for model, run, after in zip(models, runs, (RUN_SECONDS, LOOP_SECONDS), strict=True):
@@ -129,4 +129,4 @@ def test_when_a_run_cannot_even_start_nobody_waits_for_ever() -> None:
 
 
 async def _with(executor: ThreadPoolExecutor, model: Model, scenario: Callable[[Batcher], Awaitable[None]]) -> None:
-    await scenario(Batcher(model, executor, Switching(), ("model", "version")))
+    await scenario(Batcher(model, executor, SwitchInterval(), ("model", "version")))

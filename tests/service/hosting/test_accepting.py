@@ -16,7 +16,7 @@ from service.connection.protocol import Connection
 from service.connection.shared import Shared
 from service.connection.stalling import UnreadAnswers
 from service.hosting.accepting import MOST, Server
-from service.protocols.native import render_error
+from service.protocols.problem import render_error
 from tests.service.wire import GET, LIMITS, answer, echo
 
 WAITING = 200

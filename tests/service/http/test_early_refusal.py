@@ -9,7 +9,7 @@ import pytest
 from uvicorn.server import ServerState
 
 from service.security.guard import Guard
-from service.security.key_rates import Rates
+from service.security.key_rates import KeyRates
 from service.security.keys import line, new
 from service.telemetry import metrics
 from tests.service.overloaded import BODY, JSON, Served
@@ -138,7 +138,7 @@ def test_what_others_have_a_say_in_goes_the_usual_way(request_: bytes, status: i
 def test_only_who_may_get_in_is_told_that_too_much_waits(tmp_path: Path) -> None:
     secret, key = new("known", ["predict"], None, None, None)
     (tmp_path / "keys").write_text(line(key) + "\n")
-    served = Served(Guard(tmp_path / "keys", Rates(tmp_path)))
+    served = Served(Guard(tmp_path / "keys", KeyRates(tmp_path)))
 
     async def client(connect: Connect) -> None:
         reader, writer = await connect()

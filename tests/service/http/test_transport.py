@@ -13,7 +13,7 @@ from service.http.body import BodyLimits
 from service.http.messages import Request, Response
 from service.http.routes import Route
 from service.overload.admission import Admission
-from service.protocols.native import render_error
+from service.protocols.problem import render_error
 from tests.service import wire
 from tests.service.asgi import LIMIT, LIMITS, Client, Full, untraced
 

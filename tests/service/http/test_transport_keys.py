@@ -8,11 +8,11 @@ from starlette.applications import Starlette
 from service.http.routes import Route
 from service.http.transport import Transport
 from service.overload.admission import Admission
-from service.protocols.native import render_error
+from service.protocols.problem import render_error
 from service.security.guard import Guard
-from service.security.key_rates import Rates
+from service.security.key_rates import KeyRates
 from service.security.keys import SCOPES, Key, line, new
-from service.telemetry.request_log import Observer
+from service.telemetry.request_log import RequestLog
 from service.telemetry.tracing import Tracing
 from tests.collector import collecting
 from tests.service import wire
@@ -25,7 +25,7 @@ def keys(tmp_path: Path) -> tuple[Guard, dict[str, dict[str, str]]]:
     made: dict[str, tuple[str, Key]] = {scope: new(scope, [scope], None, None, None) for scope in SCOPES}
     (tmp_path / "keys").write_text("".join(line(key) + "\n" for _, key in made.values()))
     headers = {scope: {"authorization": f"Bearer {secret}"} for scope, (secret, _) in made.items()}
-    return Guard(tmp_path / "keys", Rates(tmp_path)), headers
+    return Guard(tmp_path / "keys", KeyRates(tmp_path)), headers
 
 
 def test_a_key_is_asked_for_before_anything_else(keys: tuple[Guard, dict[str, dict[str, str]]]) -> None:
@@ -64,7 +64,7 @@ def test_who_has_no_key_does_not_say_what_is_traced(keys: tuple[Guard, dict[str,
     with collecting() as collector:
         tracing = Tracing(collector.url, 0.0, {})
         tracing.start()
-        transport = Transport(LIMITS, Admission(10_000, 10.0), guard, Observer(tracing, 0.0, 10.0), render_error)
+        transport = Transport(LIMITS, Admission(10_000, 10.0), guard, RequestLog(tracing, 0.0, 10.0), render_error)
         transport.add(Route("/read", "GET", echo, render_error))
         wire.run(client, transport.around(Starlette(), []))
         tracing.stop()

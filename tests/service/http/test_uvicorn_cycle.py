@@ -15,7 +15,7 @@ from service.http.scheduling import Turns, run
 from service.http.transport import Transport
 from service.http.uvicorn_cycle import DirectExchange
 from service.overload.admission import Admission
-from service.protocols.native import render_error
+from service.protocols.problem import render_error
 from tests.service import wire
 from tests.service.asgi import LIMITS, untraced
 from tests.service.wire import Connect, answer

@@ -15,7 +15,7 @@ from service.http.messages import Request, Response
 from service.protocols.admin import Admin
 from service.request_context import Caller
 from service.security.guard import Guard
-from service.security.key_rates import Rates
+from service.security.key_rates import KeyRates
 from service.security.keys import line, new
 from tests.conftest import Publish
 
@@ -23,7 +23,7 @@ from tests.conftest import Publish
 @pytest.fixture
 def admin(store: ModelStore, tmp_path: Path) -> Admin:
     (tmp_path / "keys").write_text(line(new("root", ["admin"], None, 2.5, None)[1]))
-    return Admin(store, Guard(tmp_path / "keys", Rates(tmp_path)), lambda _: nullcontext())
+    return Admin(store, Guard(tmp_path / "keys", KeyRates(tmp_path)), lambda _: nullcontext())
 
 
 def ask(admin: Admin, path: str, name: str = "one_to_one", body: Any = None, seconds: float = inf) -> Any:

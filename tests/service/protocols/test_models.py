@@ -16,7 +16,7 @@ from service.http.messages import Request, Response
 from service.protocols.models import ModelPages
 from service.request_context import Caller
 from service.versions.registry import Registry
-from service.versions.worker_states import Workers
+from service.versions.worker_states import WorkerStates
 from tests.conftest import Publish
 from tests.service.conftest import FakeRuntime
 
@@ -58,7 +58,7 @@ def test_models_tells_what_is_in_memory_what_is_refused_and_what_each_worker_ser
     registry: Registry, store: ModelStore, tmp_path: Path
 ) -> None:
     first, second, broken = store.versions(NAME)
-    told = get(ModelPages(registry, Workers(tmp_path / "workers")), "/models")
+    told = get(ModelPages(registry, WorkerStates(tmp_path / "workers")), "/models")
     assert [(m["version"], m["aliases"], m["default"], m["runtime"]) for m in told["models"]] == [
         (first, ["production"], True, "fake"),
         (second, ["candidate"], False, "fake"),
@@ -71,13 +71,13 @@ def test_models_tells_what_is_in_memory_what_is_refused_and_what_each_worker_ser
 
 def test_a_canary_that_has_ended_is_not_told_of_as_serving(registry: Registry, tmp_path: Path) -> None:
     registry.trials[0].ended = True
-    told = get(ModelPages(registry, Workers(tmp_path / "workers")), "/models")
+    told = get(ModelPages(registry, WorkerStates(tmp_path / "workers")), "/models")
     assert told["workers"][0]["serving"][NAME]["canary"] is None
 
 
 def test_a_comparison_sums_what_all_workers_saw(registry: Registry, store: ModelStore, tmp_path: Path) -> None:
     first, second, _ = store.versions(NAME)
-    workers = Workers(tmp_path / "workers")
+    workers = WorkerStates(tmp_path / "workers")
     (trial,) = registry.trials
     compare(registry, 0.0, rows=2)
     compare(registry, 0.5)
@@ -110,14 +110,14 @@ def test_a_comparison_sums_what_all_workers_saw(registry: Registry, store: Model
 
 
 def test_a_trial_of_which_nothing_was_seen_has_figures_of_nothing(registry: Registry, tmp_path: Path) -> None:
-    (told,) = get(ModelPages(registry, Workers(tmp_path / "workers")), "/models/{name}/comparison", name=NAME)["trials"]
+    (told,) = get(ModelPages(registry, WorkerStates(tmp_path / "workers")), "/models/{name}/comparison", name=NAME)["trials"]
     assert (told["compared_rows"], told["mean_difference"], told["sides"]["candidate"]["p99_ms"]) == (0, 0.0, 0.0)
 
 
 def test_a_model_without_trials_and_one_that_is_not_served(registry: Registry, store: ModelStore, tmp_path: Path) -> None:
     store.withdraw(NAME, "production", canary=True, shadow=True)
     registry.refresh()
-    pages = ModelPages(registry, Workers(tmp_path / "workers"))
+    pages = ModelPages(registry, WorkerStates(tmp_path / "workers"))
     assert get(pages, "/models/{name}/comparison", name=NAME) == {"model": NAME, "trials": []}
     with pytest.raises(UnknownRoute, match=r"no model many_to_many is served\. There is: one_to_one\."):
         get(pages, "/models/{name}/comparison", name="many_to_many")

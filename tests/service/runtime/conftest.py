@@ -8,13 +8,13 @@ import pytest
 from contract.store import ModelStore
 from contract.topologies import TopologyName
 from service.runtime.loaded_model import LoadedModel
-from service.runtime.runtimes import Wanted, load
+from service.runtime.runtimes import RuntimeChoice, load
 from service.versions.registry import Registry
 
 Trained = dict[TopologyName, LoadedModel]
 
 
-def every(home: Path, choice: Wanted) -> Trained:
+def every(home: Path, choice: RuntimeChoice) -> Trained:
     registry = Registry(ModelStore(home / "models"), partial(load, choice=choice))
     registry.load_all()
     assert {model.runtime.name for model in registry.models} == {choice}

@@ -13,7 +13,7 @@ from contract import translation
 from contract.store import ModelStore
 from contract.topologies import TOPOLOGIES
 from service.errors import ModelNotServed
-from service.runtime.runtimes import CannotRun, Wanted, load
+from service.runtime.runtimes import CannotRun, RuntimeChoice, load
 from service.versions.registry import Registry
 from tests.conftest import ROOT, Publish
 from training.networks import build, export
@@ -45,23 +45,23 @@ def without_tensorflow(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_version_runs_through_its_translation_unless_tensorflow_is_asked_for(version: Path) -> None:
-    choices: list[Wanted] = ["auto", "onnx", "tensorflow"]
+    choices: list[RuntimeChoice] = ["auto", "onnx", "tensorflow"]
     assert [load(version, choice).name for choice in choices] == ["onnx", "onnx", "tensorflow"]
     assert load(version).name == "onnx"
 
 
 def test_a_version_without_a_translation_runs_on_tensorflow(untranslated: Path) -> None:
-    choices: list[Wanted] = ["auto", "tensorflow"]
+    choices: list[RuntimeChoice] = ["auto", "tensorflow"]
     assert [load(untranslated, choice).name for choice in choices] == ["tensorflow", "tensorflow"]
 
 
 @pytest.mark.usefixtures("without_tensorflow")
 def test_a_translation_needs_no_tensorflow(version: Path) -> None:
-    choices: list[Wanted] = ["auto", "onnx"]
+    choices: list[RuntimeChoice] = ["auto", "onnx"]
     assert [load(version, choice).name for choice in choices] == ["onnx", "onnx"]
 
 
-def refusal(folder: Path, choice: Wanted) -> str:
+def refusal(folder: Path, choice: RuntimeChoice) -> str:
     with pytest.raises(CannotRun) as caught:
         load(folder, choice)
     return str(caught.value)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from service.errors import ExpiredKey, MissingKey, RateLimited, UnrollError, WrongKey, WrongScope
 from service.security.guard import LONGEST, Guard
-from service.security.key_rates import Rates
+from service.security.key_rates import KeyRates
 from service.security.keys import digest
 from service.security.reloaded_files import Unusable
 
@@ -36,7 +36,7 @@ def file(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def guard(file: Path, tmp_path: Path) -> Guard:
-    return Guard(file, Rates(tmp_path / "rates"))
+    return Guard(file, KeyRates(tmp_path / "rates"))
 
 
 def bearer(name: str) -> dict[bytes, bytes]:
@@ -44,7 +44,7 @@ def bearer(name: str) -> dict[bytes, bytes]:
 
 
 def test_without_a_file_everybody_gets_in_and_admin_routes_are_not_there(tmp_path: Path) -> None:
-    guard = Guard(None, Rates(tmp_path))
+    guard = Guard(None, KeyRates(tmp_path))
     assert guard.admit({}, "predict") is None
     assert guard.refusal("/metrics", {}) is None
     assert guard.has("predict")
@@ -97,7 +97,7 @@ def test_a_digest_is_no_key(guard: Guard) -> None:
 
 def test_a_key_gets_in_until_the_second_it_expires(file: Path, tmp_path: Path) -> None:
     ends = 1767225600.0  # 2026-01-01T00:00:00Z
-    before, after = (Guard(file, Rates(tmp_path / "rates"), clock=lambda now=now: now) for now in (ends - 1, ends))  # type: ignore[misc]
+    before, after = (Guard(file, KeyRates(tmp_path / "rates"), clock=lambda now=now: now) for now in (ends - 1, ends))  # type: ignore[misc]
     assert before.admit(bearer("past"), "predict") == "past"
     with pytest.raises(ExpiredKey, match="2026-01-01 00:00:00"):
         after.admit(bearer("past"), "predict")
@@ -131,7 +131,7 @@ def test_bentomls_own_routes_need_a_key_but_for_the_probes(guard: Guard, path: s
 
 
 def test_metrics_may_be_opened(file: Path, tmp_path: Path) -> None:
-    guard = Guard(file, Rates(tmp_path), open_metrics=True)
+    guard = Guard(file, KeyRates(tmp_path), open_metrics=True)
     assert guard.refusal("/metrics", {}) is None
     assert isinstance(guard.refusal("/metrics/", {}), MissingKey)
 
@@ -169,7 +169,7 @@ def test_keys_are_rotated_with_both_valid_in_between(file: Path, guard: Guard) -
 def test_a_file_that_cannot_be_used_at_the_start_is_an_error(tmp_path: Path, content: bytes, why: str) -> None:
     (tmp_path / "keys").write_bytes(content)
     with pytest.raises(Unusable, match=why):
-        Guard(tmp_path / "keys", Rates(tmp_path))
+        Guard(tmp_path / "keys", KeyRates(tmp_path))
 
 
 NAMES = st.sampled_from([b"authorization", b"x-api-key", b"cookie", b"proxy-authorization", b"x-request-id"])

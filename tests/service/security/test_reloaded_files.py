@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from service.security.reloaded_files import LARGEST, Reread, Unusable
+from service.security.reloaded_files import LARGEST, ReloadedFiles, Unusable
 
 
 def take(contents: list[bytes]) -> str:
@@ -16,7 +16,7 @@ def take(contents: list[bytes]) -> str:
 def test_new_content_is_taken_and_bad_content_leaves_the_old(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = tmp_path / "file"
     path.write_text("one")
-    file = Reread("keys", [path], take)
+    file = ReloadedFiles("keys", [path], take)
     path.write_text("two")
     file.look()
     assert file.current == "two"
@@ -38,10 +38,10 @@ def test_new_content_is_taken_and_bad_content_leaves_the_old(tmp_path: Path, cap
 
 def test_what_cannot_be_used_at_the_start_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(Unusable, match=r"missing cannot be read: No such file"):
-        Reread("keys", [tmp_path / "missing"], take)
+        ReloadedFiles("keys", [tmp_path / "missing"], take)
     (tmp_path / "large").write_bytes(bytes(LARGEST + 1))
     with pytest.raises(Unusable, match="is it the right file"):
-        Reread("keys", [tmp_path / "large"], take)
+        ReloadedFiles("keys", [tmp_path / "large"], take)
 
 
 def test_a_symbolic_link_that_moves_is_followed_as_of_a_kubernetes_secret(tmp_path: Path) -> None:
@@ -58,7 +58,7 @@ def test_a_symbolic_link_that_moves_is_followed_as_of_a_kubernetes_secret(tmp_pa
             second.set()
         return take(contents)
 
-    file = Reread("keys", [tmp_path / "keys"], note)
+    file = ReloadedFiles("keys", [tmp_path / "keys"], note)
     file.start(0.01)
     (tmp_path / "..new").symlink_to("..2")
     os.replace(tmp_path / "..new", tmp_path / "..data")

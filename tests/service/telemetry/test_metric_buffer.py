@@ -4,7 +4,7 @@ import threading
 import pytest
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
-from service.telemetry.metric_buffer import Tallies
+from service.telemetry.metric_buffer import MetricBuffer
 from service.telemetry.metrics import LATENCIES, Distribution
 
 
@@ -14,13 +14,13 @@ def registry() -> CollectorRegistry:
 
 
 def test_nothing_is_told_before_it_is_time_and_all_of_it_then(registry: CollectorRegistry) -> None:
-    counter, tallies = Counter("seen", "Help.", registry=registry), Tallies()
-    tallies.add(counter)
-    tallies.add(counter, 2.5)
+    counter, buffer = Counter("seen", "Help.", registry=registry), MetricBuffer()
+    buffer.add(counter)
+    buffer.add(counter, 2.5)
     assert registry.get_sample_value("seen_total") == 0
-    tallies.tell()
+    buffer.flush()
     assert registry.get_sample_value("seen_total") == 3.5
-    tallies.tell()
+    buffer.flush()
     assert registry.get_sample_value("seen_total") == 3.5
 
 
@@ -28,11 +28,11 @@ def test_a_distribution_told_of_many_is_as_a_histogram_told_of_each(registry: Co
     amounts = [0.0, -1.0, 9.99, 10, 10.01, 1e9, *LATENCIES, *(0.00003 * n for n in range(1000))]
     all_ = Distribution("all", "Help.", ("route",), registry=registry, buckets=LATENCIES).labels("/x")
     each = Histogram("each", "Help.", ("route",), registry=registry, buckets=LATENCIES).labels("/x")
-    tallies = Tallies()
+    buffer = MetricBuffer()
     for amount in amounts:
-        tallies.add(all_, amount)
+        buffer.add(all_, amount)
         each.observe(amount)
-    tallies.tell()
+    buffer.flush()
     samples = {
         metric.name: [(s.labels, s.value) for s in metric.samples if not s.name.endswith(("_sum", "_created"))]
         for metric in registry.collect()
@@ -43,31 +43,31 @@ def test_a_distribution_told_of_many_is_as_a_histogram_told_of_each(registry: Co
 
 
 def test_nothing_is_lost_that_threads_add_while_it_is_told(registry: CollectorRegistry) -> None:
-    counter, tallies = Counter("seen", "Help.", registry=registry), Tallies()
+    counter, buffer = Counter("seen", "Help.", registry=registry), MetricBuffer()
 
     def add() -> None:
         for _ in range(20_000):
-            tallies.add(counter)
+            buffer.add(counter)
 
     threads = [threading.Thread(target=add) for _ in range(4)]
     for thread in threads:
         thread.start()
     while any(thread.is_alive() for thread in threads):
-        tallies.tell()
+        buffer.flush()
     for thread in threads:
         thread.join()
-    tallies.tell()
+    buffer.flush()
     assert registry.get_sample_value("seen_total") == 80_000
 
 
 def test_it_is_told_soon_and_soon_again(registry: CollectorRegistry) -> None:
-    counter, tallies = Counter("seen", "Help.", registry=registry), Tallies()
+    counter, buffer = Counter("seen", "Help.", registry=registry), MetricBuffer()
 
     async def twice() -> None:
         for seen in (2, 4):
             for _ in range(2):
-                tallies.add(counter)
-                tallies.soon()
+                buffer.add(counter)
+                buffer.flush_soon()
             async with asyncio.timeout(10):
                 while registry.get_sample_value("seen_total") != seen:
                     await asyncio.sleep(0.001)
@@ -76,11 +76,11 @@ def test_it_is_told_soon_and_soon_again(registry: CollectorRegistry) -> None:
 
 
 def test_a_loop_that_ended_before_it_was_time_keeps_the_next_from_nothing(registry: CollectorRegistry) -> None:
-    counter, tallies = Counter("seen", "Help.", registry=registry), Tallies()
+    counter, buffer = Counter("seen", "Help.", registry=registry), MetricBuffer()
 
     async def added(wait: bool) -> None:
-        tallies.add(counter)
-        tallies.soon()
+        buffer.add(counter)
+        buffer.flush_soon()
         async with asyncio.timeout(10):
             while wait and registry.get_sample_value("seen_total") != 2:
                 await asyncio.sleep(0.001)

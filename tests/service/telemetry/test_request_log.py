@@ -4,19 +4,19 @@ import time
 
 import pytest
 
-from service.telemetry.request_log import Observer, current_ids
+from service.telemetry.request_log import RequestLog, current_ids
 from service.telemetry.tracing import Tracing
 from service.token_bucket import TokenBucket
 
 TRACEPARENT = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"
 
 
-def observer(sample: float = 0.0, per_second: float = 3.0) -> Observer:
-    return Observer(Tracing(None, 0.0, {}), sample, per_second)
+def request_log(sample: float = 0.0, per_second: float = 3.0) -> RequestLog:
+    return RequestLog(Tracing(None, 0.0, {}), sample, per_second)
 
 
-def end(observer: Observer, status: int = 200, outcome: str = "ok") -> None:
-    observer.end(None, "POST", "/many_to_many", status, outcome, 0.0012345)
+def end(log: RequestLog, status: int = 200, outcome: str = "ok") -> None:
+    log.end(None, "POST", "/many_to_many", status, outcome, 0.0012345)
 
 
 def facts(caplog: pytest.LogCaptureFixture) -> list[tuple[int, str]]:
@@ -26,9 +26,9 @@ def facts(caplog: pytest.LogCaptureFixture) -> list[tuple[int, str]]:
 def test_answers_are_logged_by_share_and_errors_always(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     for sample in (0.0, 1.0):
-        end(observer(sample))
-        end(observer(sample), 422, "invalid-request")
-        end(observer(sample), 500, "internal")
+        end(request_log(sample))
+        end(request_log(sample), 422, "invalid-request")
+        end(request_log(sample), 500, "internal")
     assert facts(caplog) == [
         (422, "invalid-request"),
         (500, "internal"),
@@ -43,7 +43,7 @@ def test_answers_are_logged_by_share_and_errors_always(caplog: pytest.LogCapture
 
 def test_lines_are_limited_each_kind_for_itself_and_what_is_left_out_is_counted(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    now, crowd = 0.0, observer(1.0)
+    now, crowd = 0.0, request_log(1.0)
     crowd._errors = TokenBucket(3.0, clock=lambda: now)
     for _ in range(10):
         end(crowd, 429, "overloaded")
@@ -56,7 +56,7 @@ def test_lines_are_limited_each_kind_for_itself_and_what_is_left_out_is_counted(
 
 def test_of_refusals_without_a_task_lines_are_limited_too(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    now, crowd = 0.0, observer()
+    now, crowd = 0.0, request_log()
     crowd._errors = TokenBucket(3.0, clock=lambda: now)
     for _ in range(10):
         crowd.see({}, "POST", "/many_to_many", b"id", 429, "overloaded", time.perf_counter())
@@ -68,7 +68,7 @@ def test_of_refusals_without_a_task_lines_are_limited_too(caplog: pytest.LogCapt
 
 
 def test_ids_are_those_of_the_request_of_the_task() -> None:
-    seen = observer()
+    seen = request_log()
 
     async def request(identity: bytes, headers: dict[bytes, bytes]) -> dict[str, str]:
         seen.begin(headers, identity)

@@ -15,7 +15,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 
 from contract.topologies import Floats, Rows
 from service.engine.batching import Batcher
-from service.engine.switch_interval import Switching
+from service.engine.switch_interval import SwitchInterval
 from service.request_context import Caller
 from service.runtime.loaded_model import Answer, Plan
 from service.telemetry.tracing import MOST_LINKS, BatchTrace, RequestTrace, Tracing
@@ -64,7 +64,7 @@ def run(tracing: Tracing, *requests: tuple[RequestTrace | None, list[float]]) ->
 
     async def main() -> list[Answer | BaseException]:
         with ThreadPoolExecutor(1) as executor:
-            batcher = Batcher(Model(), executor, Switching(), ("many_to_many", "v1"))
+            batcher = Batcher(Model(), executor, SwitchInterval(), ("many_to_many", "v1"))
             runs = [batcher.run(Rows.of([row]), Caller(trace=trace)) for trace, row in requests]
             return await asyncio.gather(*runs, return_exceptions=True)
 

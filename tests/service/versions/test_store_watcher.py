@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from service.versions.store_watcher import Watcher
+from service.versions.store_watcher import StoreWatcher
 
 PATIENCE = 30.0
 
@@ -39,7 +39,7 @@ class Looks:
 @contextmanager
 def watched(folder: Path, seconds: float) -> Iterator[Looks]:
     looks = Looks(folder)
-    watcher = Watcher(folder, seconds, looks)
+    watcher = StoreWatcher(folder, seconds, looks)
     watcher.start()
     try:
         yield looks

@@ -8,12 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from service.versions.worker_states import Workers
+from service.versions.worker_states import WorkerStates
 from tests.conftest import ROOT
 
 
 def told_by_another_process(folder: Path, then: str = "") -> "subprocess.Popen[str]":
-    code = f"from pathlib import Path; from service.versions.worker_states import Workers; w = Workers(Path({str(folder)!r}));"
+    code = (
+        f"from pathlib import Path; from service.versions.worker_states import WorkerStates as W; w = W(Path({str(folder)!r}));"
+    )
     code += f"w.tell({{'serving': {{}}}}); print('told', flush=True); {then}"
     return subprocess.Popen(
         [sys.executable, "-c", code], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=os.environ
@@ -21,7 +23,7 @@ def told_by_another_process(folder: Path, then: str = "") -> "subprocess.Popen[s
 
 
 def test_a_worker_is_told_of_by_its_process_id_and_its_last_word_counts(tmp_path: Path) -> None:
-    workers = Workers(tmp_path / "mine")
+    workers = WorkerStates(tmp_path / "mine")
     workers.tell({"serving": {"one_to_one": "first"}})
     workers.tell({"serving": {"one_to_one": "second"}})
     assert workers.all() == [{"pid": os.getpid(), "serving": {"one_to_one": "second"}}]
@@ -32,7 +34,7 @@ def test_a_worker_is_told_of_by_its_process_id_and_its_last_word_counts(tmp_path
 
 
 def test_a_worker_that_leaves_takes_nothing_of_the_others(tmp_path: Path) -> None:
-    workers = Workers(tmp_path / "shared")
+    workers = WorkerStates(tmp_path / "shared")
     with told_by_another_process(tmp_path / "shared", "input()") as other:
         assert other.stdout is not None
         assert other.stdout.readline() == "told\n"
@@ -44,7 +46,7 @@ def test_a_worker_that_leaves_takes_nothing_of_the_others(tmp_path: Path) -> Non
 
 def test_the_last_to_leave_takes_what_they_shared_along(tmp_path: Path) -> None:
     folder = tmp_path / "workers"
-    workers = Workers(folder)
+    workers = WorkerStates(folder)
     workers.tell({})
     (folder / "1.json").write_text("{}")
     (folder / "key.rate").write_bytes(bytes(8))
@@ -56,7 +58,7 @@ def test_the_last_to_leave_takes_what_they_shared_along(tmp_path: Path) -> None:
 
 
 def test_all_living_workers_are_seen_and_those_that_died_are_swept_away(tmp_path: Path) -> None:
-    workers = Workers(tmp_path)
+    workers = WorkerStates(tmp_path)
     workers.tell({"serving": {}})
     with told_by_another_process(tmp_path, "input()") as other:
         assert other.stdout is not None
@@ -69,16 +71,16 @@ def test_all_living_workers_are_seen_and_those_that_died_are_swept_away(tmp_path
 
 
 def test_workers_of_one_supervisor_share_a_folder_that_nobody_else_can_read(tmp_path: Path) -> None:
-    first, second = Workers(tmp_path / "shared"), Workers(tmp_path / "shared")
+    first, second = WorkerStates(tmp_path / "shared"), WorkerStates(tmp_path / "shared")
     first.tell({"serving": {}})
     assert second.all() == first.all()
     assert (tmp_path / "shared").stat().st_mode & 0o777 == 0o700
-    assert Workers()._folder.name == f"unroll-{os.getuid()}-{os.getppid()}"
-    Workers()._folder.rmdir()
+    assert WorkerStates()._folder.name == f"unroll-{os.getuid()}-{os.getppid()}"
+    WorkerStates()._folder.rmdir()
 
 
 def test_a_state_is_replaced_whole(tmp_path: Path) -> None:
-    workers = Workers(tmp_path)
+    workers = WorkerStates(tmp_path)
     for n in range(20):
         workers.tell({"serving": {"x" * n: "y"}})
         (path,) = tmp_path.iterdir()
@@ -86,7 +88,7 @@ def test_a_state_is_replaced_whole(tmp_path: Path) -> None:
 
 
 def test_two_threads_that_tell_at_once_leave_nothing_torn(tmp_path: Path) -> None:
-    workers, others = Workers(tmp_path), Workers(tmp_path)
+    workers, others = WorkerStates(tmp_path), WorkerStates(tmp_path)
     others._mine = tmp_path / "nobody's"  # so that it reads what is written
 
     def tell(size: int) -> None:
@@ -102,11 +104,11 @@ def test_two_threads_that_tell_at_once_leave_nothing_torn(tmp_path: Path) -> Non
 
 
 def test_what_cannot_be_told_to_others_is_still_known_of_oneself(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    workers = Workers(tmp_path)
+    workers = WorkerStates(tmp_path)
     workers.tell({"serving": 1})
     (tmp_path / f"{os.getpid()}.tmp").mkdir()  # in the way of the next file, as a full disk would be
     with caplog.at_level(logging.WARNING):
         workers.tell({"serving": 2})
     assert workers.all() == [{"pid": os.getpid(), "serving": 2}]
     assert "cannot tell the other workers" in caplog.text
-    assert Workers(tmp_path)._mine.read_text().endswith('"serving": 1}')
+    assert WorkerStates(tmp_path)._mine.read_text().endswith('"serving": 1}')

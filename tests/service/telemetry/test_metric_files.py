@@ -3,7 +3,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from service.telemetry import metrics
+from service.telemetry import metric_files
 from tests.conftest import ROOT
 
 
@@ -11,18 +11,18 @@ def test_files_that_workers_share_have_their_blocks_on_the_disk(tmp_path: Path) 
     """Else a full disk would kill the worker that writes next."""
     files = shared(tmp_path)
     assert {path.name.partition("_")[0] for path in files} >= {"gauge", "counter"}
-    assert {path.stat().st_size for path in files} == {metrics.FILE_BYTES}
+    assert {path.stat().st_size for path in files} == {metric_files.FILE_BYTES}
 
 
 def test_so_has_what_they_grow_by(tmp_path: Path) -> None:
-    files = shared(tmp_path, "[metrics.items.labels('model', str(n)) for n in range(10_000)]; metrics.reserve()")
-    assert max(path.stat().st_size for path in files) > metrics.FILE_BYTES
+    files = shared(tmp_path, "[metrics.items.labels('model', str(n)) for n in range(10_000)]; metric_files.reserve()")
+    assert max(path.stat().st_size for path in files) > metric_files.FILE_BYTES
 
 
 def shared(folder: Path, then: str = "") -> list[Path]:
     """The files of a process that has some metrics, reserves their blocks, and does more; all of their blocks are there."""
-    code = "from service.telemetry import metrics; metrics.ready_workers.set(1); "
-    code += "metrics.requests.labels('a', 'b').inc(); metrics.reserve()"
+    code = "from service.telemetry import metric_files, metrics; metrics.ready_workers.set(1); "
+    code += "metrics.requests.labels('a', 'b').inc(); metric_files.reserve()"
     environ = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(folder), "PYTHONPATH": str(ROOT)}
     subprocess.run([sys.executable, "-c", f"{code}; {then}"], env=environ, check=True, timeout=60)
     files = list(folder.glob("*.db"))
