@@ -1,10 +1,10 @@
-"""Runs the other version on rows that have been answered, and compares. Beside the requests: never before, never instead.
+"""Runs the other version on answered rows and compares the two answers: beside the requests, after their answers.
 
-Nobody waits for it, so unlike the batcher it waits for company: a call for hundreds of requests costs little more than one
-for ten. What it costs is the event loop's time (../benchmarks/LOG.md), so
-- in the thread there is the model's own call alone: whatever NumPy is asked there gives Python's lock away, and takes it from
-  the event loop again, which costs the loop more than the asking;
-- what gathers is copied end to end: memory that is kept from each batch is cold when the next ones are given it.
+No request waits for a comparison, so unlike the batcher the comparer gathers many requests for one call: a call for hundreds
+costs little more than a call for ten. A comparison costs time of the event loop (../benchmarks/LOG.md), hence:
+- The thread makes the model's call and no other. Each NumPy call in a thread releases Python's lock and takes it again from the
+  event loop, which costs the loop more than making that call itself.
+- The gathered arrays are copied end to end. Memory kept from each batch would be cold when later batches get it.
 """
 
 import asyncio
@@ -25,19 +25,18 @@ from service.versions.trials import Trial
 
 logger = logging.getLogger(__name__)
 WAITING: Final = 8 * MOST_ITEMS
-"""Items that may wait to be compared; what comes beyond is counted and left out: a shadow that is slower than the traffic
-must not grow a queue."""
+"""Most items that wait to be compared. Further requests are counted and not compared: a slow shadow must not grow a queue."""
 PAUSE: Final = 0.2
-"""Seconds in which what is to be compared gathers, unless as much as a whole call takes has come together before."""
+"""Seconds for which requests gather, unless they fill a call before."""
 
 
 class _Gathering:
-    """Requests of one trial and how they were answered, end to end, as they come."""
+    """Answered requests of one trial: their rows and answers, end to end."""
 
     def __init__(self, trial: Trial, since: float) -> None:
-        self.trial, self.since = trial, since  # of the event loop's time
-        self.requests = list[int]()  # how many rows each has
-        self.seconds = array("d")  # that each took, where that is still to be counted
+        self.trial, self.since = trial, since  # seconds, on the event loop's clock
+        self.requests = list[int]()  # the number of rows of each
+        self.seconds = array("d")  # the seconds of each request whose time is not yet counted
         self.items = 0
         self._rows, self._lengths, self._values = bytearray(), list[int](), bytearray()
 
@@ -51,7 +50,7 @@ class _Gathering:
 
     @property
     def rows(self) -> Rows:
-        """From here on there are no more."""
+        """All rows. Call it after the last `add`."""
         return Rows(np.frombuffer(self._rows, np.float32), self._lengths)
 
     @property
@@ -61,15 +60,15 @@ class _Gathering:
 
 
 class _Ran(NamedTuple):
-    """What the other version made of them."""
+    """What the other version answered."""
 
     values: Floats  # (items,), NaN where it raised
-    seconds: float  # that it took
-    raised: str  # the name of what it raised last; not that itself, which would keep alive all that it came with
+    seconds: float  # the time of all calls
+    raised: str  # the name of the last error; the error itself would keep alive everything that its traceback refers to
 
 
 class Comparer:
-    """`tolerance` is in widths of the domain. On the event loop."""
+    """`tolerance` is in widths of the domain. Call the methods on the event loop."""
 
     def __init__(self, executor: Executor, tolerance: float) -> None:
         self._executor, self._tolerance = executor, tolerance
@@ -79,8 +78,8 @@ class Comparer:
         self._pause: asyncio.TimerHandle | None = None
 
     def offer(self, trial: Trial, rows: Rows, values: Floats, requests: list[int], seconds: list[float] | None = None) -> None:
-        """Compare when there is time to. `values` are the answer; `requests`: the number of rows of each; `seconds`: what each
-        took, None where that has been counted."""
+        """Compare these rows later. `values`: (items,), the answer. `requests`: the number of rows of each request. `seconds`:
+        the time of each request; None: already counted."""
         seconds = seconds or []
         items = len(rows.values)
         if self._items + items > WAITING:
@@ -92,7 +91,7 @@ class Comparer:
         self._wake()
 
     def _gathering(self, trial: Trial, items: int) -> _Gathering:
-        """Where so many more fit into a call of the model."""
+        """The gathering of this trial in which so many more items have room."""
         for gathering in self._queue:
             if gathering.trial is trial and gathering.items + items <= MOST_ITEMS:
                 return gathering
@@ -117,7 +116,7 @@ class Comparer:
         trial.answered_all("baseline", gathering.seconds)
         try:
             run = loop.run_in_executor(self._executor, _run, trial.silent_model, rows, gathering.requests)
-        except RuntimeError:  # no thread to be had, for which nobody who asked is to suffer
+        except RuntimeError:  # no thread could be started; the request must not fail for it
             logger.exception("comparing cannot begin")
             trial.drop(len(gathering.requests))
             return
@@ -128,16 +127,16 @@ class Comparer:
         self._busy = False
         try:
             self._compare(gathering, rows, done.result())
-        except Exception:  # a fault of ours: what comes next is to be compared
+        except Exception:  # our own fault; later requests are still compared
             logger.exception("comparing failed")
-        metric_buffer.flush_soon()  # of the run, after which there may be no request for a while
+        metric_buffer.flush_soon()  # the next request, which would flush, may be a while away
         self._wake()
 
     def _compare(self, gathering: _Gathering, rows: Rows, ran: _Ran) -> None:
-        """Whatever the version on trial does must show in the figures, not end them."""
+        """Errors of the version on trial are counted, not raised."""
         trial, requests = gathering.trial, gathering.requests
         trial.comparing_seconds.inc(ran.seconds)
-        in_domain = trial.baseline.in_domain(rows)  # (rows,); of others nothing was promised, not even an answer
+        in_domain = trial.baseline.in_domain(rows)  # (rows,); the gate promised nothing about other rows
         finite = np.logical_and.reduceat(np.isfinite(ran.values), rows.starts)  # (rows,)
         failed = 0
         if (lost := in_domain & ~finite).any():
@@ -152,7 +151,7 @@ class Comparer:
 
 
 def _run(model: LoadedModel, rows: Rows, requests: list[int]) -> _Ran:
-    """In the thread. When the call fails each request runs alone, so that a bad one fails alone."""
+    """In the thread. If the call fails, each request runs alone, so that a bad one fails alone."""
     begun = time.perf_counter()
     raised = ""
     try:

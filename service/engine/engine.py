@@ -1,4 +1,4 @@
-"""Look up, check, batch; compare, where a version is on trial. Knows arrays and models; knows nothing of HTTP or BentoML."""
+"""Answers rows: checks them, finds the model, batches, and has versions on trial compared. Knows no HTTP and no BentoML."""
 
 import asyncio
 import logging
@@ -22,31 +22,31 @@ from service.versions.trials import Bars, Trial
 
 logger = logging.getLogger(__name__)
 BLAMELESS: Final = (DeadlineExceeded, CallerGone, TooFarOut)
-"""What the version that an alias names does not count as an error of its own: its caller's doing, or the load's."""
+"""Errors caused by the client or the load. They do not count against the version that an alias names."""
 JUDGE_SECONDS: Final = 0.02
-"""How often a canary's figures are held against its bars."""
+"""Shortest time between two judgements of a canary."""
 
 
 class Models(Protocol):
-    """Where the engine finds a model: the registry, or a stand-in for it."""
+    """The registry, or a stand-in for it."""
 
     def find(self, topology: Topology, length: int, wanted: str | None = None, key: str | None = None) -> Choice | None:
-        """None: `load_pinned` it first. Raises LengthNotServed or ModelNotServed."""
+        """None: call `load_pinned` first. Raises LengthNotServed or ModelNotServed."""
 
     def load_pinned(self, topology: Topology, length: int, version: str) -> Choice:
-        """Takes its time. Raises UnknownVersion."""
+        """Blocks while it reads files. Raises UnknownVersion."""
 
     def end_canary(self, trial: Trial, reason: str) -> None:
-        """Takes its time."""
+        """Blocks while it writes files."""
 
     @property
     def models(self) -> list[LoadedModel]:
-        """All that are in memory."""
+        """All models in memory."""
 
 
 @dataclass(slots=True)
 class Echo:
-    """The engine's answer: `values` are the model's, in the rows' own order and lengths."""
+    """The engine's answer: the model's values, in the order and with the lengths of the rows."""
 
     model: LoadedModel
     rows: Rows
@@ -55,7 +55,7 @@ class Echo:
 
 
 class Engine:
-    """One for all protocols, so that their requests share batches. `aside`: `Admission.aside`."""
+    """One engine serves all protocols, so that their requests share batches. `aside`: `Admission.aside`."""
 
     def __init__(
         self, models: Models, bars: Bars, aside: Callable[[int], AbstractContextManager[None]] = lambda _: nullcontext()
@@ -69,9 +69,10 @@ class Engine:
     async def predict(
         self, topology_name: TopologyName, rows: Rows, caller: Caller, wanted: str | None = None, key: str | None = None
     ) -> Echo:
-        """`wanted` is a version or an alias; `key` decides alike for all requests that have it which side of a canary answers.
+        """`wanted` is a version or an alias. Requests with the same `key` get their answers from the same side of a canary.
 
-        Raises InvalidShape, LengthNotServed, ModelNotServed, UnknownVersion, DeadlineExceeded, NotFinite or TooFarOut.
+        Raises InvalidShape, LengthNotServed, ModelNotServed, UnknownVersion, DeadlineExceeded, CallerGone, NotFinite or
+        TooFarOut.
         """
         topology = TOPOLOGIES[topology_name]
         try:
@@ -96,7 +97,7 @@ class Engine:
         return Echo(model, rows, values, in_domain)
 
     async def _load_pinned(self, topology: Topology, length: int, version: str, caller: Caller) -> Choice:
-        """Not on the threads that run batches: whoever asks for versions that are not in memory delays nobody else."""
+        """In a thread of its own, so that loading a version delays no other request."""
         loop, left = asyncio.get_running_loop(), caller.deadline - time.monotonic()
 
         async def load() -> Choice:
@@ -104,16 +105,13 @@ class Engine:
             return await asyncio.wait_for(loading, left if isfinite(left) else None)
 
         try:
-            with self._aside(caller.size):  # the model is free meanwhile, for everybody else
-                return await loop.create_task(load())  # which may wait with a timeout; whoever asks need not be a task
+            with self._aside(caller.size):  # this request takes no time of a model while it waits
+                return await loop.create_task(load())  # a timeout needs a task, and the caller may be none
         except TimeoutError:
-            raise DeadlineExceeded(f"{version[:100]} was not loaded by the deadline; ask again in a while.") from None
+            raise DeadlineExceeded(f"{version[:100]} was not loaded by the deadline; ask again later.") from None
 
     async def _predict_with_canary(self, choice: Choice, canary: Trial, rows: Rows, caller: Caller) -> Echo:
-        """A canary that fails costs its caller nothing but time: the alias' own version answers instead.
-
-        Where that fails too, the request was at fault, and not the canary.
-        """
+        """If the canary fails, the version that the alias names answers. If that fails too, the request was at fault."""
         answering, answer, failed = choice.model, None, False
         if choice.on_trial:
             try:
@@ -151,7 +149,7 @@ class Engine:
             return
         canary.judged = now
         if (reason := canary.verdict(self._bars)) is not None:
-            canary.ended = True  # from here on nobody draws it
+            canary.ended = True  # from here on it answers no request
             asyncio.get_running_loop().run_in_executor(self._store_thread, self._models.end_canary, canary, reason)
 
     def _batcher(self, model: LoadedModel) -> Batcher:
@@ -161,7 +159,7 @@ class Engine:
             there = set(self._models.models)
             self._batchers = {known: batcher for known, batcher in self._batchers.items() if known in there or batcher.busy}
             labels = (model.manifest.name, model.manifest.version)
-            # Its own, which ends with it: runs that alternate between two threads find colder caches and busier cores.
+            # Each model has a thread of its own: runs that alternate between two threads find colder caches.
             thread = ThreadPoolExecutor(1, thread_name_prefix="model")
             batcher = Batcher(model, thread, self._switch_interval, labels, self._shadow)
             return self._batchers.setdefault(model, batcher)

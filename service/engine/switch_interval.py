@@ -1,21 +1,21 @@
-"""How soon Python's lock goes from the event loop to a thread that runs a model.
+"""The switch interval: how soon Python's lock goes from the event loop to a thread that runs a model.
 
-A thread that waits for the lock asks for it only after a whole switch interval in which nobody woke it. uvloop lets go of the
-lock and takes it again at every socket: the thread is woken, too late, and its interval begins anew. So with the interval of
-the event loop a model waited 1 to 3 ms for the lock before each run, and as long after it. While models run the interval is
-as short as pays; else it is not, for what loads beside the requests would take the lock from them as often.
+A thread asks for the lock after it has waited undisturbed for one switch interval. uvloop releases the lock at every socket and
+takes it back: that wakes the thread too late, and its interval starts again. With the event loop's interval a model waited 1 to
+3 ms for the lock before each run, and again after it. So the interval is short while models run. At other times it is longer:
+a thread that loads a version would take the lock from the requests as often.
 """
 
 import sys
 from typing import Final
 
 LOOP_SECONDS: Final = 5e-4
-"""At Python's own 5 ms whatever loads beside the requests holds each of them up for as long."""
+"""With Python's default of 5 ms, a version that loads beside the requests delays each of them by so much."""
 RUN_SECONDS: Final = 2e-5
 
 
 class SwitchInterval:
-    """Of the batchers' runs that are on threads; for those that only compare nobody waits. The event loop's thread tells it."""
+    """Counts the batchers' runs in threads; comparisons do not count, since no request waits for them. On the event loop."""
 
     def __init__(self) -> None:
         self._runs = 0

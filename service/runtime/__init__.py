@@ -1,6 +1,6 @@
-"""A version as a function of rows: through its translation by ONNX Runtime, or itself by TensorFlow."""
+"""A version as a function of rows: its translation run by ONNX Runtime, or the SavedModel run by TensorFlow."""
 
 import os
 
-# Before it is imported: from 1.29 on ONNX Runtime tells Microsoft of every session, and keeps an id of the machine in ~/.cache.
+# Set before the import: since 1.29 ONNX Runtime reports each session to Microsoft and keeps an id of the machine in ~/.cache.
 os.putenv("ORT_DISABLE_TELEMETRY", "1")

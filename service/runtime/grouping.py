@@ -1,4 +1,4 @@
-"""Which rows share a call of the model: those of about one length, so that little of it is padding. Arithmetic only."""
+"""Which rows share a call of the model: rows of similar length, so that a call has little padding. Arithmetic only."""
 
 from itertools import pairwise
 from typing import Final, NamedTuple
@@ -8,13 +8,13 @@ import numpy as np
 from contract.topologies import Ints
 
 SPARE: Final = 0.25
-"""Padding that a group may have, in parts of its items."""
+"""Most padding of a group, as a share of its items."""
 FREE: Final = 128
-"""Items of padding that cost less than another call."""
+"""So many items of padding are always allowed: they cost less than another call."""
 
 
 class Groups(NamedTuple):
-    """Rows, longest first, and where to cut them into groups. A group's time is that of its first row."""
+    """Rows, longest first, and where to cut them into groups. The first row of a group is its longest."""
 
     order: Ints  # (rows,)
     bounds: list[int]  # 0, ..., rows
@@ -26,20 +26,20 @@ class Groups(NamedTuple):
 
 
 def needs_groups(lengths: list[int], items: int, longest: int) -> bool:
-    """Whether all rows in one call would be more padding than they should be."""
+    """Whether one call for all rows would have too much padding."""
     return len(lengths) * longest - items > max(SPARE * items, FREE)
 
 
 def group(lengths: list[int]) -> Groups:
-    """Greedy: a group takes the next shorter row as long as its padding stays within SPARE, or FREE."""
+    """Greedy: a group takes the next shorter row while its padding stays within SPARE or FREE."""
     every = np.array(lengths)
     order = np.argsort(-every, kind="stable")
     ordered = every[order]
-    ends = np.cumsum(ordered)  # items up to and with each row
+    ends = np.cumsum(ordered)  # items up to and including each row
     bounds = [0]
     while (start := bounds[-1]) < len(ordered):
         before = ends[start - 1] if start else 0
         items = ends[start:] - before
-        padding = ordered[start] * np.arange(1, len(items) + 1) - items  # if the group ended here; never falls
+        padding = ordered[start] * np.arange(1, len(items) + 1) - items  # if the group ended here; it never decreases
         bounds.append(start + int(np.searchsorted(padding > np.maximum(SPARE * items, FREE), True)))
     return Groups(order, bounds)

@@ -1,4 +1,4 @@
-"""A loaded model: rows of any lengths in, their values out."""
+"""A loaded model: takes rows of any lengths and returns their values."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,11 +17,11 @@ from service.runtime.runtimes import Runtime
 
 
 class Answer(NamedTuple):
-    values: Floats  # (items,), under the lengths of the rows that were asked
-    in_domain: list[bool]  # (rows,): whether every item lies where the model was trained and gated
+    values: Floats  # (items,), with the lengths of the rows of the request
+    in_domain: list[bool]  # (rows,): whether every item lies in the domain
 
     def split(self, parts: Sequence[Rows]) -> "list[Answer]":
-        """The answer to each of `parts`, of which, end to end, this is the answer."""
+        """One answer for each of `parts`; this is the answer to all of them end to end."""
         if len(parts) == 1:
             return [self]
         items = [0, *accumulate(len(part.values) for part in parts)]
@@ -31,24 +31,24 @@ class Answer(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """How rows will be computed, and how long that is expected to take."""
+    """How to compute rows, and the expected time."""
 
     rows: Rows
-    groups: Groups | None  # None: all in one
+    groups: Groups | None  # None: one call for all rows
     seconds: float
 
 
-@dataclass(frozen=True, eq=False)  # itself, not its equals: a version may be loaded twice
+@dataclass(frozen=True, eq=False)  # compared by identity: a version may be loaded twice
 class LoadedModel:
     manifest: Manifest
     runtime: Runtime
 
     def run(self, rows: Rows) -> Answer:
-        """Every row's answer, the same whichever rows are beside it. Raises NotFinite or TooFarOut."""
+        """The answer to each row, to the last bit the same whatever the other rows are. Raises NotFinite or TooFarOut."""
         return self.answer(rows, self.compute(self.plan(rows)))
 
     def plan(self, rows: Rows) -> Plan:
-        """What to give `compute`."""
+        """Plan the calls for `compute`."""
         if self.manifest.topology == "one_to_one":
             return Plan(rows, None, self.runtime.seconds(len(rows.values), 1))
         longest = rows.longest
@@ -60,39 +60,37 @@ class LoadedModel:
         return Plan(rows, groups, seconds)
 
     def compute(self, plan: Plan) -> Floats:
-        """The first half of `run`, and nearly all of its time: (items,), whatever the model made of them."""
+        """The first half of `run`, with nearly all of its time: (items,), not yet checked."""
         return self._call(plan.rows) if plan.groups is None else self._by_groups(plan.rows, plan.groups)
 
     def answer(self, rows: Rows, values: Floats) -> Answer:
-        """The second half: what `compute` gave, if it is an answer. Raises NotFinite or TooFarOut."""
-        # The dot product is infinite or NaN if any value is, and costs a third of looking at each.
+        """The second half of `run`: check what `compute` returned. Raises NotFinite or TooFarOut."""
+        # The dot product is infinite or NaN if any value is, and costs a third of checking each value.
         if not isfinite(values.dot(values)) and not np.isfinite(values).all():
             raise self._no_answer(rows, values)
         return Answer(values, self._in_domain(rows))
 
     def _no_answer(self, rows: Rows, values: Floats) -> Exception:
-        """Whose fault it is: the model has been gated on its domain only."""
+        """The error for values that are not finite: ours for a row in the domain, else the client's."""
         name, domain = f"{self.manifest.name}:{self.manifest.version}", self.manifest.domain
         lost = np.logical_or.reduceat(~np.isfinite(values), rows.starts)  # (rows,)
         if (lost & self.in_domain(rows)).any():
             return NotFinite(f"{name} answered NaN or infinity.")
         expected, received = f"items from {domain.low:g} up to {domain.high:g}", f"row {int(lost.argmax())}"
-        detail = (
-            f"expected {expected}, on which {name} was trained; received {received}, so far out that there is no finite answer."
-        )
+        detail = f"expected {expected}, as {name} was trained; received {received}, so far out that there is no finite answer."
         return TooFarOut(detail, expected=expected, received=received)
 
     def _call(self, rows: Rows) -> Floats:
-        """Rows of about one length."""
+        """One call for rows of similar length."""
         topology = self.manifest.shape
         lengths = None if rows.uniform or not topology.return_sequences else rows.lengths
         return topology.from_model(self.runtime.run(topology.to_model(rows), lengths), rows)
 
     def _by_groups(self, rows: Rows, groups: Groups) -> Floats:
-        """Rows of different lengths: those of about one length together."""
+        """One call for each group of rows of similar length."""
         lengths = np.array(rows.lengths)[groups.order]  # (rows,)
         ends = np.cumsum(lengths)
-        # (items,): where each item of the rows in that order is among all
+        # (items,): for each item of the ordered rows, its place in the original order
         places = np.repeat(rows.starts[groups.order] - (ends - lengths), lengths) + np.arange(len(rows.values))
         ordered = Rows(rows.values[places], lengths.tolist())
         values = np.empty_like(rows.values)
@@ -100,13 +98,13 @@ class LoadedModel:
         return values
 
     def in_domain(self, rows: Rows) -> npt.NDArray[np.bool_]:
-        """(rows,): whether every item lies where the model was trained and gated."""
+        """(rows,): whether every item lies in the domain, on which the model was trained and gated."""
         domain, values = self.manifest.domain, rows.values
         inside = (values >= domain.low) & (values < domain.high)  # (items,)
         return np.logical_and.reduceat(inside, rows.starts)
 
     def _in_domain(self, rows: Rows) -> list[bool]:
-        """`in_domain`, in half of its time where all are."""
+        """`in_domain`; takes half the time if all rows are in the domain."""
         domain, values = self.manifest.domain, rows.values
         if np.minimum.reduce(values) >= domain.low and np.maximum.reduce(values) < domain.high:
             return [True] * len(rows.lengths)

@@ -1,7 +1,7 @@
-"""A graph as something to call, by ONNX Runtime: cut into calls whose values stay in the processor's cache.
+"""Runs a graph with ONNX Runtime, in calls whose values stay in the processor's cache.
 
-Rows and steps may be cut anywhere, to the last bit: a row's answer depends on no other row, and the state at the end of a
-piece is the state before the next.
+Cutting rows or steps changes no bit of an answer. A row's answer depends on no other row. The state at the end of a piece is
+the state before the next piece.
 """
 
 from pathlib import Path
@@ -18,8 +18,8 @@ Steps = npt.NDArray[np.int32]
 ANSWER: Final = translation.OUTPUTS[:1]
 PROVIDERS: Final = ("CUDAExecutionProvider", "CPUExecutionProvider")
 CELL_STEPS: Final = 2**18
-"""Most rows * steps * units of one call: 20 bytes each, so 5 MB. Nanoseconds for a step of a row, by what a call has of them
-(2026-11-29, AMD EPYC, 1 MB of L2 and 32 MB of L3, one thread):
+"""Most rows * steps * units of one call: 20 bytes each, so 5 MB. Nanoseconds for a step of a row, by rows * steps * units of
+the call (2026-11-29, AMD EPYC, 1 MB of L2 and 32 MB of L3, one thread):
 
     F, units    100,000   200,000   400,000   800,000   1,600,000
     8, 64           317       317       317       356         466
@@ -27,26 +27,26 @@ CELL_STEPS: Final = 2**18
     32, 256       2,747     2,885     3,544     3,914       5,469
 """
 FEWEST_ROWS: Final = 16
-"""Fewest rows in a call; to make it smaller, it is cut along time instead. Each step reads the weights once, however many
-rows it has: with one row a step takes 3.5 times what it takes of 16 (256 units). 32 rows of 1,000 steps: 98 ms in calls of 16
-rows and 62 steps, 131 of 32 and 62, 174 in one."""
+"""Fewest rows of a call; a call that is still too large is cut along time. A step reads the weights once for all of its rows:
+with one row, a step of a row takes 3.5 times the time that it takes with 16 (256 units). 32 rows of 1,000 steps take 98 ms in
+calls of 16 rows and 62 steps, 131 in calls of 32 and 62, 174 in one call."""
 CALL_SECONDS: Final = 8e-6
-"""Of a call, whatever it computes."""
+"""Fixed cost of a call."""
 
 
 class OnnxGraph:
-    """Raises OSError, ONNX Runtime's own errors, or ValueError for another graph than ours."""
+    """Raises OSError, ONNX Runtime's own errors, or ValueError for a graph with other inputs, outputs or shapes."""
 
     def __init__(self, file: Path) -> None:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
-        # Both would keep the memory of the largest call so far, or plan it anew for each shape.
+        # The arena keeps the memory of the largest call; the pattern is planned again for each shape.
         options.enable_cpu_mem_arena = options.enable_mem_pattern = False
         self._session = onnxruntime.InferenceSession(
             file.read_bytes(),
             options,
             providers=_providers(),
-            enable_fallback=0,  # which would print, and serve on another device than it says
+            enable_fallback=0,  # a fallback would print, and serve on a device that was not chosen
         )
         inputs = tuple(given.name for given in self._session.get_inputs())
         outputs = tuple(given.name for given in self._session.get_outputs())
@@ -78,7 +78,7 @@ class OnnxGraph:
         return calls * CALL_SECONDS + time * (4e-8 + 1.1e-10 * square) + rows * time * (1.1e-7 + 4.5e-11 * square)
 
     def _in_pieces(self, inputs: Floats, steps: Steps) -> Floats:
-        """Rows that belong into one call, in as many along time as that takes, the state being carried on."""
+        """Rows of one call, cut along time if they are too long; the state is carried from piece to piece."""
         rows, time = inputs.shape[:2]
         most = max(CELL_STEPS // (rows * self._units), 1)
         if time <= most:
@@ -90,7 +90,7 @@ class OnnxGraph:
             left = np.clip(steps - np.int32(start), 0, piece.shape[1])
             given = (piece, left, h, c)
             output, h, c = self._session.run(translation.OUTPUTS, dict(zip(translation.INPUTS, given, strict=True)))
-            if not self.per_step and outputs:  # of the piece in which the row ended
+            if not self.per_step and outputs:  # keep the output of the piece in which the row ended
                 output = np.where(left[:, None] > 0, output, outputs.pop())
             outputs.append(output)
         return outputs[0] if len(outputs) == 1 else np.concatenate(outputs, axis=1)
@@ -101,14 +101,14 @@ class OnnxGraph:
         return outputs
 
     def _no_state(self, rows: int) -> Floats:
-        """(rows, units): before the first step."""
-        zeros = self._zeros  # another thread may replace them meanwhile
+        """(rows, units), the state before the first step."""
+        zeros = self._zeros  # read once: another thread may replace it
         if rows > len(zeros):
             self._zeros = zeros = np.zeros((rows, self._units), np.float32)
         return zeros[:rows]
 
 
 def _providers() -> list[str]:
-    """Of those that onnxruntime and onnxruntime-gpu have, the ones that compute in float32."""
+    """The installed providers that compute in float32, the preferred one first."""
     available = onnxruntime.get_available_providers()
     return [name for name in PROVIDERS if name in available]

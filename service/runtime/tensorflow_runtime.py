@@ -1,4 +1,4 @@
-"""The reference: a SavedModel's own signature, by TensorFlow. The only TensorFlow in the service, and seldom loaded."""
+"""The reference: runs the SavedModel's own signature with TensorFlow. The service imports TensorFlow nowhere else."""
 
 import sys
 from pathlib import Path
@@ -8,15 +8,15 @@ from contract.topologies import Floats
 
 
 def tensorflow() -> Any:
-    """TensorFlow with one thread a call, imported when first asked for and without Keras.
+    """TensorFlow with one thread a call, imported at the first call, without Keras.
 
-    A SavedModel needs no Keras, which TensorFlow imports where it can: half a second and 100 MB.
+    TensorFlow imports Keras if it can, which takes half a second and 100 MB. A SavedModel does not need it.
     """
     if "tensorflow" in sys.modules or "keras" in sys.modules:
         import tensorflow  # noqa: PLC0415
 
         return tensorflow
-    sys.modules["keras"] = None  # type: ignore[assignment]  # what the import system takes for "cannot be imported"
+    sys.modules["keras"] = None  # type: ignore[assignment]  # the import system reads None as "cannot be imported"
     try:
         import tensorflow  # noqa: PLC0415
     finally:
@@ -27,13 +27,13 @@ def tensorflow() -> Any:
 
 
 class TensorFlowRuntime:
-    """Rows of any length in one call; what pads them on the right changes nothing before it."""
+    """Takes rows of any lengths in one call: padding on the right changes no step before it."""
 
     name = "tensorflow"
 
     def __init__(self, folder: Path) -> None:
         self._tensorflow = tensorflow()
-        self._loaded = self._tensorflow.saved_model.load(str(folder))  # the signature's variables live as long as this
+        self._loaded = self._tensorflow.saved_model.load(str(folder))  # keeps the signature's variables alive
         self._signature = self._loaded.signatures["serving_default"]
 
     def run(self, inputs: Floats, lengths: list[int] | None) -> Floats:  # noqa: ARG002 - the network is causal

@@ -1,7 +1,7 @@
-"""The models in memory, kept in step with the store: loads the new before it lets go of the old.
+"""The models in memory, kept in step with the store.
 
-`refresh` looks at the store, verifies and loads what is missing beside the requests, and then replaces what a name answers
-with by one assignment. Requests already running finish with the model that they were given.
+`refresh` plans which versions a name needs, loads the missing ones beside the requests, and only then replaces what the name
+answers with, by one assignment. A request that is running finishes with the model that it began with.
 """
 
 import logging
@@ -25,36 +25,36 @@ from service.versions.version_loader import Refusal, RuntimeLoader, VersionLoade
 
 logger = logging.getLogger(__name__)
 _LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
-"""When a trial began whose beginning is no longer in the alias' history."""
+"""The start of a trial that is no longer in the history of its alias."""
 
 
 class Registry:
-    """`keep_previous` versions of `production`'s way back stay loaded, so that a rollback takes effect at once."""
+    """`keep_previous` versions that production named before stay in memory, so that a rollback takes effect at once."""
 
     def __init__(self, store: ModelStore, load: RuntimeLoader = runtimes.load, keep_previous: int = 1) -> None:
         self._store, self._loader, self._keep_previous = store, VersionLoader(store, load), keep_previous
         self._served: dict[str, ServedVersions] = {}
-        self._aliases: dict[str, dict[str, Alias]] = {}  # as they were last readable
-        self._pinned: dict[str, dict[str, float]] = {}  # by name: version -> when it was last asked for, of time.monotonic()
-        self._ended: set[tuple[str, str, str, object]] = set()  # canaries that failed, whatever the store says of them
+        self._aliases: dict[str, dict[str, Alias]] = {}  # by name, as they were last readable
+        self._pinned: dict[str, dict[str, float]] = {}  # by name: version -> time.monotonic() of the last request for it
+        self._ended: set[tuple[str, str, str, object]] = set()  # failed canaries, which stay ended whatever the store says
         self._lock = threading.RLock()  # one change at a time; readers need none
 
     def load_all(self) -> None:
-        """Raises ModelNotServed when nothing at all can be served."""
+        """Raises ModelNotServed when no model can be served."""
         self.refresh()
         if not self._served:
             reasons = "; ".join(f"{r.name}:{r.version}: {r.reason}" for r in self.refusals) or "it is empty"
             raise ModelNotServed(f"no model in {self._store.root} can be served: {reasons}")
 
     def refresh(self) -> None:
-        """Bring memory in step with the store. What cannot be read or fails a check changes nothing that is served."""
+        """Bring memory in step with the store. A version that cannot be read or fails a check replaces no other."""
         with self._lock:
             for name in sorted({*self._store.names(), *self._served, *(refusal.name for refusal in self.refusals)}):
                 self._refresh_name(name)
             metrics.refused_versions.set(len(self.refusals))
 
     def find(self, topology: Topology, length: int, wanted: str | None = None, key: str | None = None) -> Choice | None:
-        """Who answers rows of this length; `wanted` is a version or an alias. None: call `load_pinned` first.
+        """The model for rows of this length; `wanted` is a version or an alias. None: call `load_pinned` first.
 
         Raises LengthNotServed or ModelNotServed.
         """
@@ -68,11 +68,11 @@ class Registry:
         return served.choose(wanted, key)
 
     def load_pinned(self, topology: Topology, length: int, version: str) -> Choice:
-        """Load a version that a request names and no alias does. Raises UnknownVersion."""
+        """Load a version that a request names and no alias names. Raises UnknownVersion."""
         name = topology.model_name(length)
         with self._lock:
             served = self._served[name]
-            if (there := served.choose(version, None)) is not None:  # somebody else asked for it, too
+            if (there := served.choose(version, None)) is not None:  # another request had it loaded meanwhile
                 return there
             if version in self._store.versions(name):
                 self._pinned.setdefault(name, {})[version] = time.monotonic()
@@ -83,7 +83,7 @@ class Registry:
             return loaded
 
     def end_canary(self, trial: Trial, reason: str) -> None:
-        """Stop a canary, and have the store say so to the other workers."""
+        """Stop a canary here, and withdraw it in the store for the other workers."""
         trial.ended = True
         with self._lock:
             ended = (trial.name, trial.alias, trial.candidate.manifest.version, trial.since)
@@ -96,16 +96,16 @@ class Registry:
             try:
                 self._store.withdraw(trial.name, trial.alias, canary=True, shadow=False, version=ended[2], reason=reason)
             except (OSError, BrokenVersion) as error:
-                logger.error("the store could not be told, the canary has ended in this worker only: %s", error)
+                logger.error("the canary ended in this worker only, the store could not be written: %s", error)
 
     @property
     def served(self) -> dict[str, ServedVersions]:
-        """By name, what it answers with."""
+        """By name."""
         return dict(self._served)
 
     @property
     def models(self) -> list[LoadedModel]:
-        """Everything in memory."""
+        """All models in memory."""
         return [model for served in self.served.values() for model in served.versions.values()]
 
     @property
@@ -218,5 +218,5 @@ class Registry:
 
 
 def _train(options: str) -> str:
-    """How to, for those who have the Makefile, which has a store of its own, and for the others."""
+    """The command with the Makefile, whose store is the project's own, and the command without it."""
     return f'make train ARGS="{options}"  (or: python -m training run {options})'

@@ -1,4 +1,4 @@
-"""What a name answers with: the versions in memory, their aliases and trials, as of one look at the store."""
+"""What a name answers with: its versions in memory, their aliases and their trials."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from service.versions.trials import Trial
 
 
 class Choice(NamedTuple):
-    """Who answers a request, and the trials that its answer counts for."""
+    """The model that answers a request, and the trials for which the answer counts."""
 
     model: LoadedModel
     canary: Trial | None = None
@@ -18,23 +18,25 @@ class Choice(NamedTuple):
 
     @property
     def on_trial(self) -> bool:
-        """Whether it is the canary that answers."""
+        """Whether the canary answers."""
         return self.canary is not None and self.model is self.canary.candidate
 
 
 @dataclass(frozen=True)
 class ServedVersions:
-    """Never changed: the registry replaces it whole, by one assignment."""
+    """Immutable: the registry replaces it as a whole, by one assignment."""
 
     versions: Mapping[str, LoadedModel]
-    aliases: Mapping[str, str]  # alias -> version, those in memory
+    aliases: Mapping[str, str]  # alias -> version in memory
     default: LoadedModel  # for requests that name no version
     canaries: Mapping[str, Trial]  # by alias
     shadows: Mapping[str, Trial]
 
     def choose(self, wanted: str | None, key: str | None) -> Choice | None:
-        """For a request that names a version, an alias or neither; None where that is not in memory. Who says `production` says
-        what is so anyway: an image has versions, but no aliases."""
+        """The model for a request that names a version, an alias or neither; None if it is not in memory.
+
+        `production` means the default even where no such alias exists: an image has versions but no aliases.
+        """
         if wanted is None or wanted == PRODUCTION:
             alias, model = PRODUCTION, self.default
         elif wanted in self.aliases:

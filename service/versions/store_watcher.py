@@ -1,4 +1,4 @@
-"""Keeps the registry in step with the store: looks when something changes there, and every few seconds all the same."""
+"""Watches the store: looks at it after each change, and also every few seconds."""
 
 import logging
 import threading
@@ -10,15 +10,15 @@ import watchfiles
 
 logger = logging.getLogger(__name__)
 STEP_MS: Final = 50
-"""A change is acted upon when nothing else has changed for so long. As often its thread wakes, and takes Python's lock;"""
+"""The watcher looks once nothing has changed for so long. Its thread also wakes, and takes Python's lock, so often."""
 DEBOUNCE_MS: Final = 200
-"""or at the latest after so long."""
+"""While changes go on, the watcher looks after so long."""
 
 
 class StoreWatcher:
     """A thread that calls `look` when anything below `folder` changes, and every `seconds` besides.
 
-    The second is for file systems that announce nothing, such as network volumes, and for a folder that is not there yet.
+    Looking every few seconds serves file systems that announce no changes, such as network volumes, and a missing folder.
     """
 
     def __init__(self, folder: Path, seconds: float, look: Callable[[], None]) -> None:
@@ -37,7 +37,7 @@ class StoreWatcher:
         while not self._stopped.is_set():
             try:
                 self._watch()
-            except Exception:  # a volume that is gone, a limit of the system: serve on, and try again
+            except Exception:  # a volume is gone or a limit of the system is reached: serve on and try again
                 logger.exception("cannot watch %s; looking every %g s", self._folder, self._seconds)
             self._stopped.wait(self._seconds)
             self._safely_look()
@@ -57,11 +57,11 @@ class StoreWatcher:
         )
         for _ in changes:
             self._safely_look()
-            if not self._folder.is_dir():  # what is watched is no longer what has that name
+            if not self._folder.is_dir():  # a new folder of that name would not be watched
                 return
 
     def _safely_look(self) -> None:
         try:
             self._look()
-        except Exception:  # whatever the store has come to: what is in memory is served on
+        except Exception:  # whatever is wrong with the store, the models in memory are served on
             logger.exception("looking at %s failed", self._folder)

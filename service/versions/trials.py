@@ -1,7 +1,7 @@
-"""Versions on trial: a canary answers a share of an alias' requests, a shadow is sent a copy of them and answers nobody.
+"""Versions on trial: a canary answers a share of an alias' requests, a shadow gets a copy of them and answers none.
 
-Both are compared with the version that the alias names, row by row, after the request has been answered. A canary whose
-errors, tail or differences pass the bars has failed, and `verdict` says why.
+Both are compared with the version that the alias names, row by row, after the request has been answered. A canary fails when
+its errors, its p99 or its differences pass the bars; `verdict` says why.
 """
 
 import random
@@ -23,26 +23,26 @@ from service.telemetry import metrics
 
 Kind = Literal["canary", "shadow"]
 EDGES: Final[list[float]] = np.geomspace(20e-6, 20.0, 121).tolist()
-"""Of the latency histogram, in seconds: twenty a decade, and sums of histograms are histograms."""
+"""Edges of the latency histogram, in seconds, twenty a decade. They are fixed, so that histograms of workers can be added."""
 ENOUGH: Final = 5
-"""Errors or differences below which no share of them means anything."""
+"""With fewer errors or differences, their share is not judged."""
 ENOUGH_FOR_A_TAIL: Final = 200
-"""Answers on both sides below which no 99th percentile means anything."""
+"""With fewer answers on either side, the 99th percentile is not judged."""
 
 
 class Bars(NamedTuple):
-    """What a canary may not pass."""
+    """The bars that a canary must not pass."""
 
     errors: float  # share of its requests
     differences: float  # share of its rows that differ by more than `tolerance`
     tolerance: float  # in widths of the domain
-    tail: float  # its 99th percentile over that of the version that the alias names
-    tail_floor: float  # seconds; below it no tail is too long
+    tail: float  # its 99th percentile, divided by that of the version that the alias names
+    tail_floor: float  # seconds; a shorter 99th percentile always passes
 
 
 @dataclass
 class Side:
-    """One of the two versions: how often, how fast, how wrong."""
+    """Figures of one of the two versions."""
 
     requests: int = 0
     errors: int = 0
@@ -69,20 +69,20 @@ class Side:
 
 
 class Trial:
-    """One version on trial for one alias of one model, and what was seen of it by this worker."""
+    """One version on trial for one alias of one model, with the figures of this worker."""
 
     def __init__(
         self, kind: Kind, alias: str, baseline: LoadedModel, candidate: LoadedModel, percent: float, since: datetime
     ) -> None:
         self.kind, self.alias, self.baseline, self.candidate = kind, alias, baseline, candidate
         self.percent, self.since = percent, since
-        # Who did not answer: is run once a request has been answered, and compared with that.
+        # The silent side did not answer the request. It runs on the same rows later and is compared with the answer.
         self.silent_side, self.silent_model = ("candidate", candidate) if kind == "shadow" else ("baseline", baseline)
         self.sides = {"baseline": Side(), "candidate": Side()}
         self.rows, self.past, self.dropped = 0, 0, 0
         self.largest, self.total = 0.0, 0.0
         self.ended = False
-        self.judged = 0.0  # when `verdict` was last asked, of time.monotonic()
+        self.judged = 0.0  # time.monotonic() of the last `verdict`
         self._pending: set[float] = set()
         labels = (self.name, candidate.manifest.version, kind)
         self._rows, self._past = metrics.compared_rows.labels(*labels), metrics.differing_rows.labels(*labels)
@@ -100,7 +100,7 @@ class Trial:
         return mine == (kind, baseline, candidate, percent, since)
 
     def draws(self, key: str | None) -> bool:
-        """Whether the canary answers this request: by chance, or always alike for a key."""
+        """Whether the canary answers this request: at random, or, for requests with a key, always the same for the key."""
         if self.ended:
             return False
         if key is None:
@@ -110,7 +110,7 @@ class Trial:
 
     @contextmanager
     def timed(self, side: str) -> Iterator[None]:
-        """A request that this side answers; `failed` is for the caller to say, who knows whose fault it was."""
+        """Time a request that this side answers. After an error the caller calls `failed`, if the side was at fault."""
         begun = time.perf_counter()
         if side == "candidate":
             self._pending.add(begun)
@@ -121,13 +121,13 @@ class Trial:
             self._pending.discard(begun)
 
     def answered(self, side: str, seconds: float, requests: int = 1) -> None:
-        """So many requests, each in so many seconds: those of a batch take as long as it does."""
+        """Count requests that took so many seconds each, such as those of one batch."""
         self.sides[side].answered(seconds, requests)
         if side == "candidate":
             self._seconds.observe(seconds)
 
     def answered_all(self, side: str, seconds: Sequence[float]) -> None:
-        """Requests, and how long each took: many at once cost as much as a few one by one."""
+        """Count requests by the seconds of each. Many in one call cost as much as a few calls of `answered`."""
         self.sides[side].answered_all(seconds)
 
     def failed(self, side: str, requests: int = 1) -> None:
@@ -136,14 +136,13 @@ class Trial:
             self._errors.inc(requests)
 
     def compared(self, rows: Rows, one: Floats, other: Floats, counts: npt.NDArray[np.bool_], tolerance: float) -> None:
-        """How far two answers to the same rows, (items,), are apart. `counts`, (rows,), leaves out rows outside the domain, of
-        which nothing was promised."""
+        """Compare two answers, (items,), to the same rows. Rows where `counts`, (rows,), is false are left out."""
         by_row = np.maximum.reduceat(np.abs(one - other), rows.starts)  # (rows,)
         differences = by_row[counts]
         if not len(differences):
             return
         domain = self.baseline.manifest.domain
-        differing = int((~(differences <= tolerance * (domain.high - domain.low))).sum())  # so that NaN differs
+        differing = int((~(differences <= tolerance * (domain.high - domain.low))).sum())  # `~(<=)`: NaN differs
         self.rows += len(differences)
         self.past += differing
         self.largest = max(self.largest, float(np.nanmax(differences, initial=0.0)))
@@ -153,7 +152,7 @@ class Trial:
         self._largest.set(self.largest)
 
     def drop(self, requests: int) -> None:
-        """So many were not compared: too many wait for it, or no thread could be had."""
+        """Count requests that are not compared: too many wait, or no thread could be started."""
         self.dropped += requests
         self._dropped.inc(requests)
 
@@ -176,7 +175,7 @@ class Trial:
         return None
 
     def state(self) -> dict[str, Any]:
-        """As plain values, to be shared between workers and merged by `merged`."""
+        """As plain values, for `/models/{name}/comparison`, which merges the states of all workers."""
         return {
             "kind": self.kind,
             "alias": self.alias,
@@ -194,7 +193,7 @@ class Trial:
 
 
 def quantile(seconds: npt.NDArray[np.int64], share: float) -> float:
-    """Of a histogram over EDGES: the upper edge of the bar in which it lies; 0 of nothing."""
+    """The quantile of a histogram over EDGES, as the upper edge of its bin; 0 for an empty histogram."""
     if not seconds.sum():
         return 0.0
     place = int(np.searchsorted(np.cumsum(seconds), share * seconds.sum()))

@@ -163,5 +163,5 @@ def test_told_to_use_onnx_it_refuses_a_version_without_a_translation_and_says_wh
     assert [model["runtime"] for model in told["models"]] == ["onnx"]
     assert refused(told).keys() == {store.untranslated, *store.damaged}
     assert refused(told)[store.untranslated] == (
-        "it has no translation (assets.extra/model.onnx), and UNROLL_RUNTIME is onnx. Train it anew."
+        "it has no translation (assets.extra/model.onnx), and UNROLL_RUNTIME is onnx. Train it again."
     )

@@ -69,13 +69,13 @@ def refusal(folder: Path, choice: RuntimeChoice) -> str:
 
 def test_without_a_translation_onnx_runs_nothing_whatever_is_installed(untranslated: Path) -> None:
     assert refusal(untranslated, "onnx") == (
-        "it has no translation (assets.extra/model.onnx), and UNROLL_RUNTIME is onnx. Train it anew."
+        "it has no translation (assets.extra/model.onnx), and UNROLL_RUNTIME is onnx. Train it again."
     )
 
 
 @pytest.mark.usefixtures("without_tensorflow")
 def test_what_needs_tensorflow_is_refused_where_it_is_not_installed(version: Path, untranslated: Path) -> None:
-    rest = "and TensorFlow is not installed. Train it anew, or use the image built with VARIANT=tensorflow."
+    rest = "and TensorFlow is not installed. Train it again, or use the image built with VARIANT=tensorflow."
     assert refusal(untranslated, "auto") == f"it has no translation (assets.extra/model.onnx), {rest}"
     assert refusal(untranslated, "tensorflow") == refusal(version, "tensorflow") == f"UNROLL_RUNTIME is tensorflow, {rest}"
 

@@ -110,5 +110,5 @@ def test_what_cannot_be_told_to_others_is_still_known_of_oneself(tmp_path: Path,
     with caplog.at_level(logging.WARNING):
         workers.tell({"serving": 2})
     assert workers.all() == [{"pid": os.getpid(), "serving": 2}]
-    assert "cannot tell the other workers" in caplog.text
+    assert "cannot write what this worker serves" in caplog.text
     assert WorkerStates(tmp_path)._mine.read_text().endswith('"serving": 1}')
