@@ -1,6 +1,6 @@
-"""Who gets in: the key of a request, its scope, its expiry, its rate. Without a file of keys everybody does.
+"""Admits requests by their API key: its scope, its expiry, its rate. Without a file of keys every request is admitted.
 
-A key is looked up by its SHA-256 digest: how long that takes tells nothing about how much of a guess was right.
+A key is looked up by its SHA-256 digest, so that the time of the lookup tells nothing about a guessed key.
 """
 
 import hmac
@@ -16,22 +16,22 @@ from service.security.keys import Key, KeysUnreadable, Scope, digest, parse
 from service.security.reloaded_files import ReloadedFiles, Unusable
 
 OPEN: Final = frozenset({"/livez", "/readyz", "/healthz"})
-"""What an orchestrator asks, which has no key. Says nothing but yes or no."""
+"""Routes for orchestrators, which have no key. They answer only yes or no."""
 LONGEST: Final = 512
-"""Bytes of a key that are looked at; ours have 50."""
+"""A longer key is refused. Our keys have 50 bytes."""
 REALM: Final = 'Bearer realm="unroll"'
 INVALID: Final = 'error="invalid_token"'
 
 
 class KnownKeys(NamedTuple):
-    """The keys of one reading of the file."""
+    """The keys in the file, as it was last read."""
 
-    keys: Mapping[bytes, Key]
-    admin_until: float  # seconds since the epoch; an admin key is valid before
+    keys: Mapping[bytes, Key]  # by digest
+    admin_until: float  # seconds since the epoch; until then at least one admin key is valid
 
 
 class Guard:
-    """`file` None: no keys, everybody gets in. Raises Unusable when the file cannot be used now."""
+    """`file` None: no keys, every request is admitted. Raises Unusable if the file cannot be used now."""
 
     def __init__(
         self, file: Path | None, rates: KeyRates, open_metrics: bool = False, clock: Callable[[], float] = time.time
@@ -40,12 +40,12 @@ class Guard:
         self._rates, self._open_metrics, self._clock = rates, open_metrics, clock
 
     def start(self, seconds: float) -> None:
-        """Follow the file from now on, looking every `seconds`."""
+        """Start to reload the file when it changes, looking every `seconds`."""
         if self._file is not None:
             self._file.start(seconds)
 
     def look(self) -> None:
-        """Take the file anew, if it has changed."""
+        """Reload the file if it has changed."""
         if self._file is not None:
             self._file.look()
 
@@ -54,11 +54,11 @@ class Guard:
         return [] if self._file is None else list(self._file.current.keys.values())
 
     def has(self, scope: Scope) -> bool:
-        """Whether routes of this scope are there at all: those for admins are not, until an admin's key is."""
+        """Whether routes of this scope exist. Admin routes exist only while an admin key is valid."""
         return scope != "admin" or (self._file is not None and self._clock() < self._file.current.admin_until)
 
     def admit(self, headers: Mapping[bytes, bytes], scope: Scope) -> str | None:
-        """The name of the key that lets a request in; None where no key is needed.
+        """The name of the key that admits a request; None if no key is needed.
 
         Raises MissingKey, WrongKey, ExpiredKey, WrongScope or RateLimited.
         """
@@ -68,20 +68,20 @@ class Guard:
         given = digest(stated[:LONGEST])
         key = self._file.current.keys.get(given)
         if key is None or len(stated) > LONGEST or not hmac.compare_digest(key.digest, given):
-            raise _refused(WrongKey, "a key that is known; received another. Was it copied whole? Is it revoked?", INVALID)
+            raise _refused(WrongKey, "a known key; received an unknown one. Was it copied completely? Was it revoked?", INVALID)
         if self._clock() >= key.ends:
-            raise _refused(ExpiredKey, f"a key that is valid; received one that expired at {key.expires}.", INVALID)
+            raise _refused(ExpiredKey, f"a valid key; received one that expired at {key.expires}.", INVALID)
         if scope not in key.scopes:
-            detail = f"a key with the scope {scope}; received one of {key.name} with {', '.join(sorted(key.scopes))}."
+            detail = f"a key with the scope {scope}; received the key {key.name} with {', '.join(sorted(key.scopes))}."
             raise _refused(WrongScope, detail, f'error="insufficient_scope", scope="{scope}"')
         if wait := self._rates.take(key):
             detail = f"expected at most {key.rate:g} requests a second with the key {key.name}, {key.most_at_once} at once."
-            headers_out = {"retry-after": str(math.ceil(wait))}  # it knows whole seconds only
+            headers_out = {"retry-after": str(math.ceil(wait))}  # the header takes whole seconds only
             raise RateLimited(detail, headers=headers_out, reason="rate", retry_after_ms=math.ceil(wait * 1e3))
         return key.name
 
     def refusal(self, path: str, headers: Mapping[bytes, bytes]) -> UnrollError | None:
-        """Why a request for one of BentoML's own routes is not let in; None if it is."""
+        """Why a request for one of BentoML's own routes is refused; None if it is admitted."""
         if path in OPEN or (path == "/metrics" and self._open_metrics):
             return None
         try:
@@ -102,7 +102,7 @@ def _known(contents: list[bytes]) -> KnownKeys:
 
 
 def _stated(headers: Mapping[bytes, bytes]) -> bytes:
-    """The key as the client states it. Raises MissingKey."""
+    """The key in the request's headers. Raises MissingKey."""
     scheme, _, credentials = headers.get(b"authorization", b"").partition(b" ")
     if scheme.lower() == b"bearer":
         return credentials.strip()

@@ -1,13 +1,13 @@
-"""API keys: what the file of keys says, and a new one for it.
+"""API keys: reads the file of keys, and makes a new key for it.
 
     python -m service.security.keys new alice --scope predict --days 90 --rate 100 >> keys.jsonl
 
-shows the key on standard error, once, and writes the line for the file to standard output. One JSON object a line:
+prints the key once, to standard error, and the line for the file to standard output. Each line is a JSON object:
 
     {"name":"alice","sha256":"<64 digits>","scopes":["predict"],"expires":"2027-01-01T00:00:00Z","rate":100,"burst":200}
 
-`expires`, `rate` (requests a second) and `burst` (requests at once) may be left out. Several lines may have one name:
-that is how a key is rotated. The file holds no key, only SHA-256 digests; that is enough, because a key is 256 random bits.
+`expires`, `rate` (requests a second) and `burst` (requests at once) are optional. Several lines may have the same name: so a
+key is rotated. The file holds no key, only SHA-256 digests. No salt is needed, because a key is 256 random bits.
 """
 
 import argparse
@@ -26,15 +26,15 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstrai
 Scope = Literal["predict", "admin", "metrics"]
 SCOPES: Final[tuple[Scope, ...]] = get_args(Scope)
 PREFIX: Final = "unroll_"
-"""Of every key, so that scanners for leaked secrets find it."""
+"""Every key begins with it, so that scanners for leaked secrets find keys."""
 
 
 class KeysUnreadable(Exception):
-    """The file of keys cannot be used; the message says which line, and why. It never quotes a line."""
+    """The file of keys cannot be used. The message says which line is wrong and why, without quoting it."""
 
 
 class Key(BaseModel):
-    """A line of the file. None of the scopes implies another."""
+    """A line of the file. No scope implies another."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -43,7 +43,7 @@ class Key(BaseModel):
     scopes: frozenset[Scope] = Field(min_length=1)
     expires: AwareDatetime | None = None
     rate: float | None = Field(None, gt=0, allow_inf_nan=False, description="Requests a second, over all workers.")
-    burst: int | None = Field(None, ge=1, description="Requests at once; a second's worth where it is left out.")
+    burst: int | None = Field(None, ge=1, description="Requests at once; default: the requests of one second.")
 
     @cached_property
     def digest(self) -> bytes:
@@ -60,12 +60,12 @@ class Key(BaseModel):
 
 
 def digest(key: bytes) -> bytes:
-    """What is kept of a key, 32 bytes."""
+    """The digest that is kept of a key, 32 bytes."""
     return hashlib.sha256(key).digest()
 
 
 def parse(text: str) -> dict[bytes, Key]:
-    """Digest -> key, for every line that is neither empty nor a comment (#). Raises KeysUnreadable."""
+    """Digest -> key, for every line except empty lines and comments (#). Raises KeysUnreadable."""
     keys: dict[bytes, Key] = {}
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip() or line.lstrip().startswith("#"):
@@ -87,7 +87,7 @@ def parse(text: str) -> dict[bytes, Key]:
 
 
 def new(name: str, scopes: Sequence[Scope], days: float | None, rate: float | None, burst: int | None) -> tuple[str, Key]:
-    """A key that nobody has seen, and what to keep of it. Raises ValidationError."""
+    """A new key, and the line to keep for it. Raises ValidationError."""
     key = PREFIX + secrets.token_urlsafe(32)
     expires = None if days is None else (datetime.now(UTC) + timedelta(days=days)).replace(microsecond=0)
     kept = digest(key.encode()).hex()
@@ -95,7 +95,7 @@ def new(name: str, scopes: Sequence[Scope], days: float | None, rate: float | No
 
 
 def line(key: Key) -> str:
-    """As it stands in the file."""
+    """The key as a line of the file."""
     fields = key.model_dump(mode="json", exclude_none=True) | {"scopes": sorted(key.scopes)}
     return json.dumps(fields, separators=(",", ":"))
 
@@ -103,21 +103,23 @@ def line(key: Key) -> str:
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m service.security.keys", description="API keys of the service.")
     commands = parser.add_subparsers(required=True)
-    command = commands.add_parser("new", help="a new key on standard error, the line for UNROLL_KEYS_FILE on standard output")
-    command.add_argument("name", help="whose it is; it appears in logs")
-    command.add_argument("--scope", action="append", choices=SCOPES, help="may be given several times; default: predict")
-    command.add_argument("--days", type=float, help="until it expires; default: never")
-    command.add_argument("--rate", type=float, help="requests a second; default: any number")
-    command.add_argument("--burst", type=int, help="requests at once; default: a second's worth")
+    command = commands.add_parser(
+        "new", help="print a new key to standard error and its line for UNROLL_KEYS_FILE to standard output"
+    )
+    command.add_argument("name", help="the owner of the key; it appears in logs")
+    command.add_argument("--scope", action="append", choices=SCOPES, help="repeat it for several scopes; default: predict")
+    command.add_argument("--days", type=float, help="days until it expires; default: never")
+    command.add_argument("--rate", type=float, help="requests a second; default: no limit")
+    command.add_argument("--burst", type=int, help="requests at once; default: the requests of one second")
     asked = parser.parse_args(arguments)
     try:
         key, kept = new(asked.name, asked.scope or ("predict",), asked.days, asked.rate, asked.burst)
     except ValidationError as error:
         fault = error.errors(include_url=False)[0]
         parser.error(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}; received {fault['input']!r}")
-    except (OverflowError, ValueError):  # of dates
+    except (OverflowError, ValueError):  # the date is out of range
         parser.error(f"days: expected a number of days before the year 10000; received {asked.days}")
-    sys.stderr.write(f"The key, shown this once: {key}\n")
+    sys.stderr.write(f"The key, shown only once: {key}\n")
     sys.stdout.write(line(kept) + "\n")
 
 

@@ -1,7 +1,7 @@
-"""Small files that are replaced while the service runs, keys and certificates: taken again when their content changes.
+"""Small files that are reloaded when their content changes: keys and certificates.
 
-By looking, every few seconds, at the content: a mounted Kubernetes secret changes by a symbolic link two folders up, other
-volumes announce nothing at all, and the files are a few kB.
+The content is read every few seconds. Watching would not do: a mounted Kubernetes secret changes by a symbolic link two
+folders up, and other volumes announce no changes. The files have a few kB.
 """
 
 import hashlib
@@ -14,41 +14,42 @@ from typing import Final, Generic, TypeVar
 from service.telemetry import metrics
 
 logger = logging.getLogger(__name__)
-Taken = TypeVar("Taken")
+Parsed = TypeVar("Parsed")
 LARGEST: Final = 4 * 2**20
-"""Bytes of a file of keys or certificates: what is larger is another file, named by mistake."""
+"""A larger file is none of keys or certificates: it was named by mistake."""
 
 
 class Unusable(Exception):
-    """The files cannot be taken; the message says why, without their content."""
+    """The files cannot be used. The message says why, without quoting them."""
 
 
-class ReloadedFiles(Generic[Taken]):
-    """`take` makes of the contents of `paths` what is used, `current`; it raises Unusable, and then nothing changes."""
+class ReloadedFiles(Generic[Parsed]):
+    """`parse` turns the contents of `paths` into `current`. If it raises Unusable, `current` stays as it is."""
 
-    def __init__(self, what: str, paths: Sequence[Path], take: Callable[[list[bytes]], Taken]) -> None:
-        """Raises Unusable, if the files cannot be used now."""
-        self._what, self._paths, self._take = what, paths, take
+    def __init__(self, what: str, paths: Sequence[Path], parse: Callable[[list[bytes]], Parsed]) -> None:
+        """Raises Unusable if the files cannot be used now."""
+        self._what, self._paths, self._parse = what, paths, parse
         contents = self._read()
-        self.current: Taken = take(contents)
-        self._seen = _marks(contents)
+        self.current: Parsed = parse(contents)
+        self._seen = _digests(contents)
         self._failed: str | None = None
         self._stopped = threading.Event()
 
     def look(self) -> None:
+        """Reload the files if their content has changed."""
         try:
             contents = self._read()
-            if _marks(contents) == self._seen and self._failed is None:
+            if _digests(contents) == self._seen and self._failed is None:
                 return
-            self.current = self._take(contents)
+            self.current = self._parse(contents)
         except Unusable as error:
             if self._failed != str(error):
-                logger.error("the new %s cannot be used, the old stay: %s", self._what, error)
+                logger.error("the new %s cannot be used, the old ones stay: %s", self._what, error)
                 metrics.reloads.labels(self._what, "refused").inc()
             self._failed = str(error)
             return
-        self._seen, self._failed = _marks(contents), None
-        logger.info("took the %s anew from %s", self._what, ", ".join(map(str, self._paths)))
+        self._seen, self._failed = _digests(contents), None
+        logger.info("reloaded the %s from %s", self._what, ", ".join(map(str, self._paths)))
         metrics.reloads.labels(self._what, "taken").inc()
 
     def start(self, seconds: float) -> None:
@@ -62,7 +63,7 @@ class ReloadedFiles(Generic[Taken]):
         while not self._stopped.wait(seconds):
             try:
                 self.look()
-            except Exception:  # a fault of ours: what is used goes on being used
+            except Exception:  # our own fault: the files in use stay
                 logger.exception("looking at the %s failed", self._what)
 
     def _read(self) -> list[bytes]:
@@ -78,6 +79,6 @@ class ReloadedFiles(Generic[Taken]):
         return contents
 
 
-def _marks(contents: list[bytes]) -> list[bytes]:
-    """What is kept of them: one of them may be a private key."""
+def _digests(contents: list[bytes]) -> list[bytes]:
+    """Kept in place of the contents: one of them may be a private key."""
     return [hashlib.sha256(content).digest() for content in contents]

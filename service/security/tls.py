@@ -1,7 +1,7 @@
-"""TLS: modern only, its certificate taken anew when its files change, without a connection being lost.
+"""TLS 1.2 and 1.3. The certificate is reloaded when its files change, and no connection is lost.
 
-Every handshake asks for the certificate of the moment; connections that are open go on with the one that they began with.
-A certificate and a key that do not fit, as in the middle of a rotation, are not taken: the old ones stay until they do.
+Every handshake uses the current certificate; open connections keep theirs. While certificate and key do not fit together, as
+in the middle of a rotation, the old ones stay in use.
 """
 
 import os
@@ -15,18 +15,18 @@ from uvicorn import Config
 from service.security.reloaded_files import ReloadedFiles, Unusable
 
 CIPHERS: Final = "ECDHE+AESGCM:ECDHE+CHACHA20:!SHA1"
-"""Of TLS 1.2: forward secrecy and authenticated encryption, nothing else. Those of TLS 1.3 are all like that."""
+"""For TLS 1.2: only ciphers with forward secrecy and authenticated encryption. In TLS 1.3 all ciphers have both."""
 
 
 class Clients(NamedTuple):
-    """What certificates clients must show, as BentoML's `--ssl-cert-reqs` and `--ssl-ca-certs` have it. By default: none."""
+    """The certificates that clients must show: BentoML's `--ssl-cert-reqs` and `--ssl-ca-certs`. Default: none."""
 
     verify: ssl.VerifyMode = ssl.CERT_NONE
-    authorities: str | None = None  # a file of them
+    authorities: str | None = None  # a file
 
 
 class Certificates:
-    """`context` is for the listening socket. Raises Unusable, if the files cannot be used now."""
+    """`context` is for the listening socket. Raises Unusable if the files cannot be used now."""
 
     def __init__(self, certificate: Path, key: Path, password: str | None = None, clients: "Clients | None" = None) -> None:
         def take(_contents: list[bytes]) -> ssl.SSLContext:
@@ -43,12 +43,12 @@ class Certificates:
         self._files.look()
 
     def _choose(self, connection: ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> None:
-        """Called in every handshake, whether the client names a host or not."""
+        """Called in every handshake, with or without a host name from the client."""
         connection.context = self._files.current
 
 
 def tls_options(certificate: Path | None, key: Path | None) -> dict[str, Any]:
-    """For BentoML's `ssl`. Raises Unusable when there are files and they cannot be used."""
+    """The `ssl` option of BentoML. Raises Unusable if files are given and cannot be used."""
     if certificate is None or key is None:
         return {"enabled": False}
     Certificates(certificate, key)  # before any worker tries
@@ -56,7 +56,7 @@ def tls_options(certificate: Path | None, key: Path | None) -> dict[str, Any]:
 
 
 def certificates_of(seconds: float) -> Callable[[Config, Callable[[], ssl.SSLContext]], ssl.SSLContext]:
-    """What to give uvicorn for its `ssl_context_factory`: takes the files that uvicorn was told, looking every `seconds`."""
+    """uvicorn's `ssl_context_factory`: reloads the files in uvicorn's config when they change, looking every `seconds`."""
 
     def context(config: Config, _default: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
         certificate = Path(config.ssl_certfile or "")
@@ -78,7 +78,7 @@ def _context(certificate: Path, key: Path, password: str | None, clients: Client
     try:
         context.load_cert_chain(certificate, key, password or "")  # never asks at the terminal
     except (OSError, ssl.SSLError) as error:
-        raise Unusable(f"{certificate} and {key} are no certificate with its key: {error}") from error
+        raise Unusable(f"{certificate} and {key} are not a certificate with its key: {error}") from error
     context.verify_mode = clients.verify
     if clients.authorities:
         context.load_verify_locations(clients.authorities)

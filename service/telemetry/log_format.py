@@ -1,6 +1,6 @@
-"""How log lines look: as text, or an object of JSON a line, both with the ids of the request that they are about.
+"""The format of log lines: text, or one JSON object a line. Both carry the ids of the request.
 
-What an error says may quote a user's values, so within a request its kind and where it came from are logged, and not its text.
+The text of an error may quote a user's values. So within a request the log shows the error's type and traceback, not its text.
 """
 
 import logging
@@ -17,10 +17,10 @@ from service.telemetry.request_log import CURRENT, current_ids
 
 LogFormat = Literal["text", "json"]
 LOGGERS: Final = (None, "bentoml", "uvicorn.error", "circus")
-"""That BentoML gives its handler, and lets pass what they have printed on to the next."""
+"""Loggers that get BentoML's handler. BentoML also lets them pass each record on, which would print it twice."""
 HANDLER: Final = "tracehandler"
 MODEL_THREADS: Final = "model"
-"""How the names of threads begin that run models on what was asked."""
+"""Prefix of the names of threads that run models for requests."""
 _Error = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 
 
@@ -33,7 +33,7 @@ class _Ids(logging.Filter):
 
 
 class _FirstLine(logging.Filter):
-    """asyncio adds lines that show the objects which an error left behind, values and all."""
+    """Drops the lines that asyncio adds: they show objects with a user's values."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         record.msg, record.args = record.getMessage().partition("\n")[0], ()
@@ -60,7 +60,7 @@ _IDS, _FIRST_LINE = _Ids(), _FirstLine()
 
 
 def without_text(error: BaseException) -> str:
-    """An error's traceback, and those of the errors that it came from, without what they say."""
+    """The tracebacks and types of an error and of its causes, without their texts."""
     seen: list[str] = []
     cause: BaseException | None = error
     while cause is not None:
@@ -70,7 +70,7 @@ def without_text(error: BaseException) -> str:
 
 
 def setup(form: LogFormat) -> None:
-    """Have everything that this process logs look like this. BentoML has set up its handlers before."""
+    """Set the format of all that this process logs. Call it after BentoML has set up its handlers."""
     formatter: logging.Formatter
     if form == "json":
         hidden = [*RESERVED_ATTRS, "levelname_bracketed", "trace_msg", "ids", "service_name", "color_message"]

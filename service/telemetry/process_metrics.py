@@ -1,4 +1,4 @@
-"""Metrics of a worker's process, set every second: waiting requests, memory, files, CPU time, and the lag of the event loop."""
+"""Metrics of a worker's process, set every second: waiting requests, memory, files, CPU time and the event loop's lag."""
 
 import asyncio
 import time
@@ -13,7 +13,7 @@ SECONDS: Final = 1.0
 
 
 class Waiting(Protocol):
-    """What the process metrics read of the admission."""
+    """The admission, or a stand-in for it."""
 
     @property
     def waiting_requests(self) -> int: ...
@@ -23,7 +23,7 @@ class Waiting(Protocol):
 
 
 class ProcessMetrics:
-    """prometheus_client has no metrics of a process where several share `/metrics`; these are summed over the workers."""
+    """prometheus_client has no process metrics where several processes share `/metrics`. These are summed over the workers."""
 
     def __init__(self, waiting: Waiting) -> None:
         self._waiting = waiting
@@ -31,13 +31,13 @@ class ProcessMetrics:
         self._cpu = 0.0
 
     def start(self) -> None:
-        """On the running event loop, for as long as that runs."""
+        """Set the metrics on the running event loop until it ends."""
         self._look(asyncio.get_running_loop(), time.monotonic())
 
     def _look(self, loop: asyncio.AbstractEventLoop, due: float) -> None:
-        loop.call_later(SECONDS, self._look, loop, time.monotonic() + SECONDS)  # also when the system denies what follows
+        loop.call_later(SECONDS, self._look, loop, time.monotonic() + SECONDS)  # first: the system may refuse what follows
         metrics.loop_lag_seconds.observe(max(0.0, time.monotonic() - due))
-        metric_buffer.flush()  # what was counted beside requests, as of warming up
+        metric_buffer.flush()  # counts made beside requests, such as those of warming up
         metrics.waiting_requests.set(self._waiting.waiting_requests)
         metrics.waiting_bytes.set(self._waiting.waiting_bytes)
         metrics.resident_bytes.set(self._process.memory_info().rss)

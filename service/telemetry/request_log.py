@@ -1,6 +1,6 @@
-"""What is seen of a request besides its metrics: its trace, its line in the log, and its ids on whatever is logged meanwhile.
+"""Traces and logs of a request: its span, its line in the log, and its ids on all lines that are logged meanwhile.
 
-Nothing that a user sent is in any of them, but for the ids that it gave the request.
+Of what a user sent, they carry the ids of the request and no other value.
 """
 
 import logging
@@ -17,11 +17,11 @@ OK: Final = "ok"
 
 
 CURRENT: Final[ContextVar[tuple[bytes, dict[bytes, bytes], RequestTrace | None] | None]] = ContextVar("request", default=None)
-"""The request that is being answered: its id, headers and trace. A bare tuple, which costs a third of anything with names."""
+"""The current request: its id, headers and trace. A plain tuple costs a third of a type with named fields."""
 
 
 def current_ids() -> dict[str, str]:
-    """Of the request that is being answered, if any."""
+    """The ids of the current request; empty where there is none."""
     current = CURRENT.get()
     if current is None:
         return {}
@@ -31,14 +31,16 @@ def current_ids() -> dict[str, str]:
 
 
 def _trace_id(traceparent: bytes) -> str:
-    """The caller's, of a trace that we have no part in; empty where that is none."""
+    """The client's trace id, for a request that we do not trace; empty if the header is not valid."""
     stated = traceparent[3:35].decode("latin-1")
     return stated if len(stated) == 32 and set(stated) <= set("0123456789abcdef") else ""
 
 
 class RequestLog:
-    """`sample` of the answers have a line in the log, and all errors; of each no more than `per_second`. Where nothing
-    `samples`, an answer that is not traced needs no `end`: most cost under a microsecond."""
+    """Logs the share `sample` of the answers and all errors; of each kind at most `per_second` lines a second.
+
+    If `samples` is false, an answer without a trace needs no call of `end`.
+    """
 
     def __init__(self, tracing: Tracing, sample: float, per_second: float) -> None:
         self._tracing, self._begin = tracing.on, tracing.begin
@@ -47,11 +49,11 @@ class RequestLog:
         self._answers, self._errors = TokenBucket(per_second), TokenBucket(per_second)
 
     def begin(self, headers: dict[bytes, bytes], request_id: bytes) -> None:
-        """Of a request whose headers have come; for this task it is the current one from here on."""
+        """Make a request whose headers have arrived the current request of this task."""
         CURRENT.set((request_id, headers, None))
 
     def trace(self, headers: dict[bytes, bytes], method: str, route: str, request_id: bytes) -> RequestTrace | None:
-        """Of the current request, once it is let in: whoever is may say that it is to be traced."""
+        """The trace of the current request, or None. Call it after admission: only an admitted client may ask for a trace."""
         trace = self._begin(headers, method, route) if self._tracing else None
         if trace is not None:
             CURRENT.set((request_id, headers, trace))
@@ -60,10 +62,9 @@ class RequestLog:
     def see(
         self, headers: dict[bytes, bytes], method: str, route: str, request_id: bytes, status: int, outcome: str, begun: float
     ) -> None:
-        """Of a request that was refused before there was a task for it: `begin` and `end` in one. `begun` on the clock of
-        `time.perf_counter`."""
+        """`begin` and `end` in one, for a request that was refused before it had a task. `begun`: `time.perf_counter`."""
         allowance = self._allowance(outcome)
-        if allowance is None and not self._tracing:  # most of an overload
+        if allowance is None and not self._tracing:  # nearly all refusals of an overload
             return
         seconds = time.perf_counter() - begun
 
@@ -75,11 +76,11 @@ class RequestLog:
         copy_context().run(end)
 
     def end(self, trace: RequestTrace | None, method: str, route: str, status: int, outcome: str, seconds: float) -> None:
-        """Of a request that has been answered, or refused."""
+        """Log a request that has been answered or refused, and end its trace."""
         self._end(trace, self._allowance(outcome), method, route, status, outcome, seconds)
 
     def _allowance(self, outcome: str) -> TokenBucket | None:
-        """What a line for it has been taken from; None where it is to have none."""
+        """The token bucket that allows a line for this request; None: it gets no line."""
         allowance = self._answers if outcome == OK else self._errors
         wanted = outcome != OK or random.random() < self._sample  # noqa: S311 - nobody gains by guessing
         return allowance if wanted and allowance.take() else None
@@ -100,7 +101,7 @@ class RequestLog:
             return
         facts = {"method": method, "route": route, "status": status, "outcome": outcome, "ms": round(seconds * 1e3, 3)}
         if allowance.left_out:
-            facts["left_out"] = allowance.left_out  # since the last line of the kind
+            facts["left_out"] = allowance.left_out  # lines of this kind since the last one
             allowance.left_out = 0
         level = logging.WARNING if status >= 500 else logging.INFO
         logger.log(level, "%s %s %d %s %.1f ms", method, route, status, outcome, seconds * 1e3, extra=facts)

@@ -1,12 +1,11 @@
 """Traces, for an OpenTelemetry collector: a request, its wait in the queue, the batch it was in, the model's run.
 
-Whether a request is traced is decided before anything is made for it: as its caller says (`traceparent`), else by chance.
-A batch belongs to the trace of the first of its requests that is traced, and links to them (MOST_LINKS). No span carries a
+The header `traceparent` decides whether a request is traced; without it a random sample is. That is decided before any span is
+made. A batch belongs to the trace of its first traced request, and links to all of them (MOST_LINKS). No span carries a
 value that a user sent, nor the text of an error, which may quote one.
 
-The SDK collects the spans, encodes them and sends them, in a thread of its own. It does not make them: its tracer's spans can
-be written to from anywhere until they end, and cost 25 to 45 us each, ours, written by one, 3 us. At four for a traced request
-that was most of what tracing one request in a hundred cost.
+The SDK collects, encodes and sends the spans in a thread of its own. Its tracer is not used: any thread may write to its
+spans until they end, which costs 25 to 45 us a span. Ours cost 3 us. A traced request has four.
 """
 
 import random
@@ -27,7 +26,7 @@ from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode,
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 MOST_LINKS: Final = 128
-"""Of a batch, to the first of its requests that are traced: as many as OpenTelemetry's SDK keeps."""
+"""Most links of a batch to its traced requests: OpenTelemetry's SDK keeps so many."""
 STOP_SECONDS: Final = 2.0
 UNTRACED: Final = nullcontext()
 _propagator: Final = TraceContextTextMapPropagator()
@@ -38,14 +37,14 @@ _UNSET: Final = Status()
 
 
 class _Sink(NamedTuple):
-    """Where spans go when they have ended."""
+    """Takes spans that have ended."""
 
     processor: BatchSpanProcessor
     resource: Resource
 
 
 class _Span:
-    """One thing that takes time, from now, or `begun` (nanoseconds), until `end`. `parent`: None for a trace's first."""
+    """A span from `begun` (nanoseconds; default: now) until `end`. `parent`: None for the first span of a trace."""
 
     __slots__ = ("_begun", "_kind", "_links", "_name", "_parent", "attributes", "context", "sink", "status")
 
@@ -84,7 +83,7 @@ class _Span:
 
 
 class RequestTrace:
-    """A traced request's span, above those of what is done for it."""
+    """The span of a traced request: the parent of its other spans."""
 
     def __init__(self, span: _Span) -> None:
         self.span = span
@@ -101,8 +100,7 @@ class RequestTrace:
 
 
 class BatchTrace:
-    """A batch's span, while the batch runs. `waited`: its requests that are traced, and since when (`time.monotonic`) they
-    wait."""
+    """The span of a running batch. `waited`: its traced requests, and since when each has waited (`time.monotonic`)."""
 
     def __init__(self, waited: Sequence[tuple[RequestTrace, float]], rows: int, labels: tuple[str, str]) -> None:
         now, at = time.time_ns(), time.monotonic()
@@ -136,8 +134,8 @@ class BatchTrace:
 
 
 class Tracing:
-    """Of one worker. `endpoint` is a collector's, without `/v1/traces`; without one nothing is traced. `ratio` of the
-    requests whose callers do not say whether they are traced are."""
+    """The tracing of one worker. `endpoint`: the collector's address, without `/v1/traces`; None: no request is traced.
+    `ratio`: the share of requests without `traceparent` that are traced."""
 
     def __init__(self, endpoint: str | None, ratio: float, resource: dict[str, str]) -> None:
         self._ratio = ratio
@@ -150,28 +148,28 @@ class Tracing:
         return self._endpoint is not None
 
     def start(self) -> None:
-        """Begin, with a thread of its own that sends what was traced."""
+        """Start the thread that sends spans."""
         if self._endpoint is None:
             return
         exporter = OTLPSpanExporter(f"{self._endpoint.rstrip('/')}/v1/traces")
-        processor = BatchSpanProcessor(exporter)  # 2,048 spans, or OTEL_BSP_MAX_QUEUE_SIZE, may wait; then the oldest go
+        processor = BatchSpanProcessor(exporter)  # keeps 2,048 spans or OTEL_BSP_MAX_QUEUE_SIZE, then drops the oldest
         self._sink = _Sink(processor, Resource.create(self._resource))
 
     def stop(self) -> None:
-        """Send what waits, if the collector takes it soon."""
+        """Send the spans that wait, for STOP_SECONDS at most."""
         if self._sink is not None:
             closing = threading.Thread(target=self._sink.processor.shutdown, name="last spans", daemon=True)
             closing.start()
             closing.join(STOP_SECONDS)
 
     def begin(self, headers: dict[bytes, bytes], method: str, route: str) -> RequestTrace | None:
-        """The trace of a request that is to be traced, which few are."""
+        """The trace of this request; None if it is not traced."""
         if self._sink is None:
             return None
         stated = headers.get(b"traceparent")
         parent = None
         if stated is not None and len(stated) >= 55:  # version-trace-parent-flags
-            if stated[54] not in b"13579bdf":  # the caller's trace is not kept: neither is our part of it
+            if stated[54] not in b"13579bdf":  # the client's trace is not recorded, so neither is our part
                 return None
             carrier = {name: headers.get(name.encode(), b"").decode("latin-1") for name in ("traceparent", "tracestate")}
             remote = get_current_span(_propagator.extract(carrier, Context())).get_span_context()

@@ -6,7 +6,7 @@ from service.http.body import BodyLimits
 from service.http.messages import Request, Response
 from service.http.routes import Route
 from service.http.transport import Limits
-from service.overload.admission import WINDOW, Admission
+from service.overload.admission import WINDOW_SECONDS, Admission
 from service.protocols.problem import render_error
 from service.security.guard import Guard
 from tests.service.asgi import OPEN, untraced
@@ -26,7 +26,7 @@ class Served:
         for _ in range(self.waiting + 1):
             assert self.admission.refusal(1_000) is self.admission.hold(1_000) is None
             self.admission.arrive(1_000)
-        clock.now += 2 * WINDOW
+        clock.now += 2 * WINDOW_SECONDS
         self.admission.leave(1_000)
         limits = Limits(BodyLimits(200_000, seconds=30), timeout=10, most_timeout=60)
         self.transport = untraced(limits, self.admission, guard)

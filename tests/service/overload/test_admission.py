@@ -5,14 +5,14 @@ import pytest
 
 from service.errors import Overloaded
 from service.overload.admission import (
-    BURST,
     BURST_SECONDS,
+    BURST_TIMES,
     CALM_SECONDS,
-    COMPANY,
-    FEW,
-    REFUSAL,
-    SMALL,
-    WINDOW,
+    FEW_REQUESTS,
+    REPEAT_SECONDS,
+    SMALL_BYTES,
+    TIMES_OWN_WORK,
+    WINDOW_SECONDS,
     Admission,
     Ticket,
 )
@@ -39,10 +39,10 @@ def test_bytes_are_bounded_but_one_request_always_gets_in_and_small_ones_do() ->
     admission = Admission(most_bytes=10_000, most_seconds=1.0, clock=Clock())
     _let_in(admission, 50_000)
     with pytest.raises(Overloaded, match="50000 bytes of requests are waiting") as caught:
-        _enter(admission, SMALL + 1)
+        _enter(admission, SMALL_BYTES + 1)
     assert caught.value.extra["reason"] == "bytes"
-    _let_in(admission, SMALL)
-    admission.leave(SMALL)
+    _let_in(admission, SMALL_BYTES)
+    admission.leave(SMALL_BYTES)
     admission.leave(50_000)
     _enter(admission, 6_000)
     _enter(admission, 4_000)
@@ -53,7 +53,7 @@ def test_waiting_time_is_bounded_at_the_rate_that_was_measured() -> None:
     admission = Admission(most_bytes=10_000, most_seconds=0.5, clock=clock)
     for _ in range(60):
         _let_in(admission, 100)  # no rate is known yet
-    clock.now += 2 * WINDOW
+    clock.now += 2 * WINDOW_SECONDS
     admission.leave(100)
     admission.leave(100)  # 100 bytes in two windows so far: 500 a second
     with pytest.raises(Overloaded) as caught:
@@ -75,8 +75,8 @@ def test_a_refusal_that_is_over_leaves_nothing_to_the_collector() -> None:
     try:
         last: weakref.ref[Overloaded] | None = None
         for _ in range(3):
-            clock.now += 2 * REFUSAL
-            refusal = admission.refusal(SMALL + 1)
+            clock.now += 2 * REPEAT_SECONDS
+            refusal = admission.refusal(SMALL_BYTES + 1)
             assert refusal is not None
             assert last is None or last() is None
             last = weakref.ref(refusal)
@@ -116,7 +116,7 @@ def test_a_slow_spell_does_not_keep_a_few_requests_out() -> None:
     _let_in(admission, 100)
     clock.now += 100  # one byte a second
     admission.leave(100)
-    for _ in range(FEW):
+    for _ in range(FEW_REQUESTS):
         _let_in(admission, 100)
     with pytest.raises(Overloaded):
         _enter(admission, 100)
@@ -148,7 +148,7 @@ def test_who_waits_for_something_else_is_no_work_and_makes_nobody_slow() -> None
     with admission.aside(30_000):
         for _ in range(200):
             answer_one()
-        assert admission.refusal(SMALL + 1) is None
+        assert admission.refusal(SMALL_BYTES + 1) is None
         assert admission.waiting_requests == 0
         assert admission.waiting_bytes == 30_000  # they take memory all the same
     assert admission.waiting_requests == 1
@@ -188,12 +188,12 @@ def test_a_slow_spell_is_forgotten_though_nothing_waits_between_bursts() -> None
     clock.now += 10
     admission.leave(100)  # 10 bytes a second
     for _ in range(100):  # bursts of 10 ms, answered at 320,000 a second
-        for _ in range(FEW):
+        for _ in range(FEW_REQUESTS):
             _let_in(admission, 100)
         clock.now += 0.01
-        for _ in range(FEW):
+        for _ in range(FEW_REQUESTS):
             admission.leave(100)
-    for _ in range(3 * FEW):
+    for _ in range(3 * FEW_REQUESTS):
         _let_in(admission, 100)
 
 
@@ -208,12 +208,12 @@ def slow(clock: Clock, most_seconds: float = 0.5) -> Admission:
 
 def test_a_request_may_find_as_much_waiting_as_eight_of_its_own() -> None:
     admission = slow(Clock())
-    for _ in range(COMPANY + 1):
+    for _ in range(TIMES_OWN_WORK + 1):
         _let_in(admission, 100_000)
-    for size in (100_000, SMALL + 1):
+    for size in (100_000, SMALL_BYTES + 1):
         with pytest.raises(Overloaded):
             _enter(admission, size)
-    _enter(admission, SMALL)  # a few small ones wait behind the large
+    _enter(admission, SMALL_BYTES)  # a few small ones wait behind the large
 
 
 def test_a_request_that_does_not_say_how_large_it_is_may_not() -> None:
@@ -224,7 +224,7 @@ def test_a_request_that_does_not_say_how_large_it_is_may_not() -> None:
     _enter(admission, 1_000_000)
 
 
-SIZE = SMALL + 1
+SIZE = SMALL_BYTES + 1
 
 
 def busy(clock: Clock, waiting: int) -> Admission:
@@ -250,15 +250,15 @@ def test_a_burst_is_let_in_and_what_stands_is_not() -> None:
 
 def test_no_burst_is_larger_than_so_many_times_what_may_wait() -> None:
     with pytest.raises(Overloaded):
-        _enter(busy(Clock(), waiting=101_000 * BURST), SIZE)
+        _enter(busy(Clock(), waiting=101_000 * BURST_TIMES), SIZE)
 
 
 def test_in_an_overload_the_limit_is_the_limit_until_nothing_was_refused_for_a_while() -> None:
     clock = Clock()
-    admission = busy(clock, waiting=101_000 * BURST)
+    admission = busy(clock, waiting=101_000 * BURST_TIMES)
     with pytest.raises(Overloaded):
         _enter(admission, SIZE)
-    admission.leave(101_000 * BURST)
+    admission.leave(101_000 * BURST_TIMES)
     _enter(admission, SIZE)
     clock.now += 0.5 * CALM_SECONDS
     _let_in(admission, 120_000)

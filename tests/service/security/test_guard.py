@@ -105,7 +105,7 @@ def test_a_key_gets_in_until_the_second_it_expires(file: Path, tmp_path: Path) -
 
 def test_no_scope_implies_another(guard: Guard) -> None:
     for name, scope in (("alice", "admin"), ("alice", "metrics"), ("root", "predict"), ("prometheus", "predict")):
-        with pytest.raises(WrongScope, match=f"a key with the scope {scope}; received one of {name}") as refused:
+        with pytest.raises(WrongScope, match=f"a key with the scope {scope}; received the key {name}") as refused:
             guard.admit(bearer(name), scope)  # type: ignore[arg-type]
         assert f'error="insufficient_scope", scope="{scope}"' in refused.value.headers["www-authenticate"]
 

@@ -60,7 +60,7 @@ def test_where_there_is_no_room_for_its_file_a_key_has_its_rate_all_the_same(
     rates, one = KeyRates(tmp_path, Clock(1000.0)), key(1, burst=2)
     assert [rates.take(one) > 0 for _ in range(3)] == [False, False, True]
     assert [record.getMessage() for record in caplog.records] == [
-        "a key's rate cannot be shared, each worker counts for itself: [Errno 28] No space left on device"
+        "the rate of a key cannot be shared, so each worker counts for itself: [Errno 28] No space left on device"
     ]
 
 

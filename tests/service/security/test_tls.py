@@ -70,7 +70,7 @@ def test_a_certificate_is_not_taken_before_its_key_is_there(tmp_path: Path) -> N
 def test_files_that_do_not_fit_are_an_error_at_the_start(tmp_path: Path) -> None:
     authority = trustme.CA()
     write(tmp_path, authority.issue_cert("localhost"), authority.issue_cert("localhost"))
-    with pytest.raises(Unusable, match=r"are no certificate with its key: .*MISMATCH"):
+    with pytest.raises(Unusable, match=r"are not a certificate with its key: .*MISMATCH"):
         Certificates(tmp_path / "certificate", tmp_path / "key")
     with pytest.raises(Unusable, match="cannot be read"):
         Certificates(tmp_path / "certificate", tmp_path / "missing")
