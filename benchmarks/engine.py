@@ -23,7 +23,7 @@ from benchmarks.servers.payloads import ITEMS, rows_body
 from benchmarks.servers.targets import models_folder
 from contract.store import ModelStore
 from contract.topologies import TOPOLOGIES, Rows
-from service.engine.engine import Echo
+from service.engine.engine import Predicted
 from service.protocols.native import parse, render
 from service.versions.registry import Registry
 
@@ -67,11 +67,11 @@ def parts(rows: int) -> dict[str, float]:
     assert choice is not None
     model, body = choice.model, rows_body(rows)
     asked = Rows.of(parse(body).sequences)
-    echo = Echo(model, asked, *model.run(asked))
+    predicted = Predicted(model, asked, *model.run(asked))
     calls = {
         "json_in_ms": lambda: Rows.of(parse(body).sequences),
         "model_ms": lambda: model.run(asked),
-        "json_out_ms": lambda: render(echo),
+        "json_out_ms": lambda: render(predicted),
     }
     return timing.interleaved({name: partial(timing.median, call) for name, call in calls.items()})
 

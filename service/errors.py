@@ -1,43 +1,43 @@
-"""Everything that can go wrong with a request, as one tree. No framework; each protocol renders it in its own way.
+"""Every error that a request can get, as one tree. Knows no framework; each protocol renders errors in its own form.
 
 UnrollError                         500  internal
 ├── NotFinite                       500  not-finite             the model answered NaN or infinity
 ├── NotJSON                         400  not-json
-├── InvalidTimeout                  400  invalid-timeout        the header x-request-timeout-ms is no number
-├── NotHTTP                         400  not-http               the connection carries something else
+├── InvalidTimeout                  400  invalid-timeout        the header x-request-timeout-ms is not a number
+├── NotHTTP                         400  not-http               the connection carries another protocol
 ├── MissingKey                      401  missing-key
 ├── WrongKey                        401  wrong-key
 │   └── ExpiredKey                  401  expired-key
-├── WrongScope                      403  wrong-scope            the key is right, and not for this
+├── WrongScope                      403  wrong-scope            the key is valid, but lacks the scope
 ├── UnknownRoute                    404  unknown-route
-├── UnknownVersion                  404  unknown-version        neither a version nor an alias of that model
+├── UnknownVersion                  404  unknown-version        the model has no such version or alias
 ├── WrongMethod                     405  wrong-method
 ├── SlowBody                        408  slow-body              the body did not arrive in time
-├── Unchangeable                    409  unchangeable           the store refuses the change that an admin asks for
+├── Unchangeable                    409  unchangeable           the store refuses an admin's change
 ├── BodyTooLarge                    413  body-too-large
 ├── WrongContentType                415  wrong-content-type
-├── InvalidRequest                  422  invalid-request        the body is JSON, but not a request
+├── InvalidRequest                  422  invalid-request        the body is JSON, but not a valid request
 │   ├── InvalidShape                422  invalid-shape          rows that the topology cannot take
-│   ├── TooManyValues               422  too-many-values        more rows or items than one request may carry
-│   ├── TooFarOut                   422  too-far-out            rows so far from the model's domain that it has no answer
+│   ├── TooManyValues               422  too-many-values        more rows or items than one request may have
+│   ├── TooFarOut                   422  too-far-out            rows so far from the domain that the answer is not finite
 │   └── LengthNotServed             422  length-not-served      no many_to_one model of that length
-├── Overloaded                      429  overloaded             too much is waiting; `reason` says of what
-├── RateLimited                     429  rate-limited           the key has sent more than it may
+├── Overloaded                      429  overloaded             too much is waiting; `reason`: time or bytes
+├── RateLimited                     429  rate-limited           the key has sent more than its rate
 ├── HeadersTooLarge                 431  headers-too-large
-├── ModelNotServed                  503  model-not-served       nothing published for that topology passed its checks
+├── ModelNotServed                  503  model-not-served       no published version of that topology passed its checks
 ├── TooManyConnections              503  too-many-connections
-└── DeadlineExceeded                504  deadline-exceeded      the answer would have come too late, so the model was not run
+└── DeadlineExceeded                504  deadline-exceeded      the deadline passed; the model was not run
 """
 
 from typing import Any, ClassVar
 
 
 class UnrollError(Exception):
-    """`detail` is for the user: what was expected, what came, the likely slip. `extra` holds machine-readable facts."""
+    """`detail` is for the user: expected, received, the likely slip. `extra` holds machine-readable facts."""
 
     status: ClassVar[int] = 500
     slug: ClassVar[str] = "internal"
-    title: ClassVar[str] = "Something went wrong on our side"
+    title: ClassVar[str] = "The service failed"
 
     def __init__(self, detail: str, *, headers: dict[str, str] | None = None, **extra: Any) -> None:
         super().__init__(detail)
@@ -62,7 +62,7 @@ class InvalidTimeout(UnrollError):
 
 
 class NotHTTP(UnrollError):
-    status, slug, title = 400, "not-http", "This is not a request of HTTP/1.1"
+    status, slug, title = 400, "not-http", "This is not an HTTP/1.1 request"
 
 
 class MissingKey(UnrollError):
@@ -78,7 +78,7 @@ class ExpiredKey(WrongKey):
 
 
 class WrongScope(UnrollError):
-    status, slug, title = 403, "wrong-scope", "The key is not for this"
+    status, slug, title = 403, "wrong-scope", "The key lacks the scope of this path"
 
 
 class SlowBody(UnrollError):
@@ -118,11 +118,11 @@ class InvalidShape(InvalidRequest):
 
 
 class TooFarOut(InvalidRequest):
-    slug, title = "too-far-out", "The rows are too far from what the model was trained on"
+    slug, title = "too-far-out", "The rows are too far from the model's domain"
 
 
 class TooManyValues(InvalidRequest):
-    slug, title = "too-many-values", "The request carries more than one request may"
+    slug, title = "too-many-values", "The request has more values than one request may have"
 
 
 class LengthNotServed(InvalidRequest):
@@ -130,15 +130,15 @@ class LengthNotServed(InvalidRequest):
 
 
 class Overloaded(UnrollError):
-    status, slug, title = 429, "overloaded", "Too much is waiting to be answered"
+    status, slug, title = 429, "overloaded", "Too many requests are waiting"
 
 
 class RateLimited(UnrollError):
-    status, slug, title = 429, "rate-limited", "The key has sent more requests than it may"
+    status, slug, title = 429, "rate-limited", "The key has sent more requests than its rate allows"
 
 
 class HeadersTooLarge(UnrollError):
-    status, slug, title = 431, "headers-too-large", "The headers are more than this service takes"
+    status, slug, title = 431, "headers-too-large", "The headers are larger than this service takes"
 
 
 class ModelNotServed(UnrollError):
@@ -150,4 +150,4 @@ class TooManyConnections(UnrollError):
 
 
 class DeadlineExceeded(UnrollError):
-    status, slug, title = 504, "deadline-exceeded", "The answer would have come too late"
+    status, slug, title = 504, "deadline-exceeded", "The deadline has passed"

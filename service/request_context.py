@@ -1,4 +1,4 @@
-"""Who waits for an answer, and until when. Protocols make it, the batcher heeds it."""
+"""What the engine must know about a request besides its rows: its deadline, its client, its trace. Protocols make it."""
 
 import math
 from collections.abc import Callable
@@ -12,12 +12,12 @@ def _stays() -> bool:
 
 
 class Caller(NamedTuple):
-    deadline: float = math.inf  # of time.monotonic(), in seconds
-    gone: Callable[[], bool] = _stays  # whether nobody is there any more; costs a few microseconds
+    deadline: float = math.inf  # seconds, on the clock of time.monotonic()
+    gone: Callable[[], bool] = _stays  # whether the client has disconnected; takes a few microseconds
     trace: RequestTrace | None = None
-    alone: bool = False  # whether no other request is here that could share its run
-    size: int = 0  # bytes of its request that count as work; 0 inside the process
+    alone: bool = False  # whether no other request is in progress that could share a batch
+    size: int = 0  # bytes of the body, which the admission counts; 0 for a call inside the process
 
 
 class CallerGone(Exception):
-    """The client went away: there is nobody to answer, and nothing to report."""
+    """The client has disconnected, so no answer is sent."""

@@ -1,4 +1,4 @@
-"""Every setting, once: name, type, default, meaning. Only here does `service/` read the environment (`UNROLL_<NAME>`)."""
+"""Every setting: name, type, default, meaning. No other file of `service/` reads the environment (`UNROLL_<NAME>`)."""
 
 import os
 from pathlib import Path
@@ -10,7 +10,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 
 def _models_dir() -> Path:
-    # A containerised bento carries its models beside its bento.yaml, two folders above this package.
+    # In an image the models lie beside bento.yaml, two folders above this package.
     bento = Path(__file__).resolve().parents[2]
     if (bento / "bento.yaml").exists() and (bento / "models").is_dir():
         return bento / "models"
@@ -22,7 +22,7 @@ def _bentomls_models_dir() -> Path:
 
 
 def _host() -> str:
-    return "0.0.0.0" if os.environ.get("BENTOML_CONTAINERIZED") else "127.0.0.1"  # noqa: S104 - needs keys, or to be meant
+    return "0.0.0.0" if os.environ.get("BENTOML_CONTAINERIZED") else "127.0.0.1"  # noqa: S104 - needs keys, or UNROLL_ALLOW_OPEN
 
 
 def _told(fault: ErrorDetails) -> str:
@@ -134,7 +134,7 @@ class Settings(BaseSettings):
 
     @classmethod
     def read(cls) -> "Settings":
-        """From the environment. Exits, and names what is wrong there, where it makes no sense."""
+        """Read the environment. If a setting is wrong, exit and say which."""
         try:
             return cls()
         except ValidationError as error:
@@ -142,7 +142,7 @@ class Settings(BaseSettings):
 
     @property
     def in_bentomls_store(self) -> bool:
-        """Whether BentoML's own tools find the models, too."""
+        """Whether BentoML's own tools find the models."""
         return self.models_dir.resolve() == _bentomls_models_dir().resolve()
 
     @field_validator("cors_origins", mode="before")
@@ -162,7 +162,7 @@ class Settings(BaseSettings):
     @field_validator("keys_file", "tls_certificate_file", "tls_key_file", mode="before")
     @classmethod
     def _empty_is_none(cls, stated: object) -> object:
-        return None if stated == "" else stated  # as templates leave it
+        return None if stated == "" else stated  # templates set unused variables to ""
 
     @model_validator(mode="after")
     def _times_fit(self) -> "Settings":

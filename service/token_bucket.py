@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 
 class TokenBucket:
-    """Allows `per_second` events a second, and as many at once; `left_out` counts those that it denied."""
+    """Allows `per_second` events a second, and as many at once. `left_out` counts denied events."""
 
     def __init__(self, per_second: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._most, self._clock = per_second, clock

@@ -45,8 +45,8 @@ class Models(Protocol):
 
 
 @dataclass(slots=True)
-class Echo:
-    """The engine's answer: the model's values, in the order and with the lengths of the rows."""
+class Predicted:
+    """The engine's answer: the values of the model, in the order and with the lengths of the rows."""
 
     model: LoadedModel
     rows: Rows
@@ -68,7 +68,7 @@ class Engine:
 
     async def predict(
         self, topology_name: TopologyName, rows: Rows, caller: Caller, wanted: str | None = None, key: str | None = None
-    ) -> Echo:
+    ) -> Predicted:
         """`wanted` is a version or an alias. Requests with the same `key` get their answers from the same side of a canary.
 
         Raises InvalidShape, LengthNotServed, ModelNotServed, UnknownVersion, DeadlineExceeded, CallerGone, NotFinite or
@@ -94,7 +94,7 @@ class Engine:
             if shadow is not None:
                 shadow.failed("baseline")
             raise
-        return Echo(model, rows, values, in_domain)
+        return Predicted(model, rows, values, in_domain)
 
     async def _load_pinned(self, topology: Topology, length: int, version: str, caller: Caller) -> Choice:
         """In a thread of its own, so that loading a version delays no other request."""
@@ -110,7 +110,7 @@ class Engine:
         except TimeoutError:
             raise DeadlineExceeded(f"{version[:100]} was not loaded by the deadline; ask again later.") from None
 
-    async def _predict_with_canary(self, choice: Choice, canary: Trial, rows: Rows, caller: Caller) -> Echo:
+    async def _predict_with_canary(self, choice: Choice, canary: Trial, rows: Rows, caller: Caller) -> Predicted:
         """If the canary fails, the version that the alias names answers. If that fails too, the request was at fault."""
         answering, answer, failed = choice.model, None, False
         if choice.on_trial:
@@ -138,7 +138,7 @@ class Engine:
         if failed:
             canary.failed("candidate")
         self._judge(canary)
-        return Echo(answering, rows, answer.values, answer.in_domain)
+        return Predicted(answering, rows, answer.values, answer.in_domain)
 
     def _shadow(self, shadow: Trial, rows: Rows, answer: Answer, requests: list[int], seconds: list[float]) -> None:
         self._comparer.offer(shadow, rows, answer.values, requests, seconds)

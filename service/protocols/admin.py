@@ -1,6 +1,6 @@
-"""For whoever has a key with the scope admin: what is in the store, promote, roll back, which keys there are.
+"""Routes for keys with the scope admin: show the store, promote, roll back, show the keys.
 
-These routes do not exist until such a key does (`service/security/guard.py`). The store is changed; the service follows it.
+The routes exist only while such a key is valid (`service/security/guard.py`). They change the store; the service follows it.
 """
 
 import asyncio
@@ -30,11 +30,11 @@ FIELDS: Final = ("name", "expires", "rate", "burst")
 
 
 class Admin:
-    """`aside`: `Admission.aside`, for the store's time says nothing of the model's."""
+    """`aside`: `Admission.aside`, since the time of the store must not count as time of a model."""
 
     def __init__(self, store: ModelStore, guard: Guard, aside: Callable[[int], AbstractContextManager[None]]) -> None:
         self._store, self._guard, self._aside = store, guard, aside
-        # Who waits for the store's lock keeps nobody else waiting, nor those who only look.
+        # Two threads: a change that waits for the store's lock does not delay requests that only look.
         self._looking, self._changing = (ThreadPoolExecutor(1, thread_name_prefix=f"admin-{n}") for n in ("looks", "changes"))
 
     @property
@@ -73,7 +73,7 @@ class Admin:
         return Response(KeyList(keys=keys).model_dump_json().encode())
 
     async def _done(self, thread: Executor, request: Request, what: Callable[[str], BaseModel]) -> Response:
-        """Beside the event loop: the store hashes files, and waits for its lock.
+        """Run `what` in a thread: the store hashes files and waits for its lock.
 
         Raises UnknownRoute, Unchangeable or DeadlineExceeded.
         """
@@ -81,10 +81,10 @@ class Admin:
 
         def run() -> BaseModel:
             if name not in (names := self._store.names()):
-                raise UnknownRoute(f"no model {name[:100]} is in the store. There is: {', '.join(names)}.")
+                raise UnknownRoute(f"the store has no model {name[:100]}. It has: {', '.join(names)}.")
             done = what(name)
-            if isinstance(done, Changed):  # here, for it may be done after its caller was answered 504
-                who = f"asked for with the key {request.key}"
+            if isinstance(done, Changed):  # logged here: the client may have its 504 before the change is made
+                who = f"requested with the key {request.key}"
                 logger.warning("%s of %s: %s -> %s, %s", done.alias, name, done.before, done.version, who)
             return done
 
@@ -95,13 +95,13 @@ class Admin:
             await asyncio.wait([asked], timeout=left if isfinite(left) else None)
         if not asked.done():
             asked.add_done_callback(partial(_log_failure, name))
-            yet = "it will not be done" if work.cancel() else f"it may be done yet: see GET /admin/models/{name[:100]}"
-            raise DeadlineExceeded(f"another process has the store's lock, or its disk is slow; {yet}.")
+            yet = "nothing will change" if work.cancel() else f"the change may still come: see GET /admin/models/{name[:100]}"
+            raise DeadlineExceeded(f"another process holds the store's lock, or the disk is slow; {yet}.")
         try:
             done = asked.result()
         except BrokenVersion as error:
             raise Unchangeable(f"{error}.") from error
-        except OSError as error:  # a full disk, or a store that is mounted to be read only
+        except OSError as error:  # the disk is full, or the store is mounted read-only
             raise Unchangeable(f"the store cannot be written: {error.strerror or error}.") from error
         return Response(done.model_dump_json().encode())
 
@@ -114,9 +114,9 @@ class Admin:
 
 
 def _log_failure(name: str, late: "asyncio.Future[BaseModel]") -> None:
-    """Of what was done, or not, after its caller had been answered."""
+    """Log a failure after the client was answered 504."""
     if not late.cancelled() and (error := late.exception()) is not None:
-        logger.error("what was asked of %s failed after its deadline: %s", name, error)
+        logger.error("the request for %s failed after its deadline: %s", name, error)
 
 
 def _read(kind: type[Asked], body: bytes) -> Asked:
@@ -128,7 +128,5 @@ def _read(kind: type[Asked], body: bytes) -> Asked:
         fields = " and ".join(kind.model_fields)
         if fault["type"] == "json_invalid":
             raise NotJSON(f"expected a JSON object with {fields}; received something else: {fault['msg']}.") from error
-        where = ".".join(map(str, fault["loc"])) or "the body"
-        raise InvalidRequest(
-            f"expected an object with {fields}; received {where} that does not fit: {fault['msg']}."
-        ) from error
+        where = ".".join(map(str, fault["loc"])) or "body"
+        raise InvalidRequest(f"expected an object with {fields}; received an invalid {where}: {fault['msg']}.") from error

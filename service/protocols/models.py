@@ -1,4 +1,4 @@
-"""What is in memory: `GET /models`, and `GET /models/{name}/comparison` for versions on trial. For people and for `promote`."""
+"""Shows the versions in memory, `GET /models`, and the versions on trial, `GET /models/{name}/comparison`."""
 
 import asyncio
 from collections.abc import Mapping
@@ -30,14 +30,13 @@ class ModelPages:
         ]
 
     def tell(self) -> None:
-        """Let the other workers know what this one serves and saw."""
+        """Publish this worker's versions and trials for the other workers."""
         serving = {name: _serving(served) for name, served in self._registry.served.items()}
         trials = [{"model": trial.name, **trial.state()} for trial in self._registry.trials]
         self._workers.tell({"serving": serving, "trials": trials})
 
     def _told(self) -> list[dict[str, Any]]:
-        """What every worker serves and saw, this one as of now. Files, so not on the event loop: another process that waits
-        for the disk, as publishing does, keeps all others waiting."""
+        """The versions and trials of every worker. Call it in a thread: while another process publishes, the disk is slow."""
         self.tell()
         return self._workers.all()
 
@@ -55,7 +54,7 @@ class ModelPages:
         name = request.path["name"]
         if name not in self._registry.served:
             known = ", ".join(sorted(self._registry.served))
-            raise UnknownRoute(f"no model {name[:100]} is served. There is: {known}.")
+            raise UnknownRoute(f"no model {name[:100]} is served. Served models: {known}.")
         seen: dict[tuple[str, ...], list[dict[str, Any]]] = {}
         for worker in await asyncio.to_thread(self._told):
             for trial in worker["trials"]:
@@ -82,7 +81,7 @@ def _serving(served: ServedVersions) -> dict[str, str | None]:
 
 
 def _merged(states: list[dict[str, Any]]) -> ComparisonInfo:
-    """What several workers saw of one trial."""
+    """The states of one trial in several workers, added up."""
     rows = sum(state["rows"] for state in states)
     return ComparisonInfo(
         **{field: states[0][field] for field in ("kind", "alias", "baseline", "candidate", "percent", "since")},

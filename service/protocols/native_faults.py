@@ -10,7 +10,7 @@ from contract.topologies import Rows
 from service.errors import InvalidRequest, NotJSON, TooManyValues
 from service.protocols.schemas import PredictionRequest
 
-FIELDS = "the field sequences, and perhaps model_version and routing_key"
+FIELDS = "the field sequences, and optionally model_version and routing_key"
 
 
 def read_again(body: bytes) -> PredictionRequest:
@@ -18,12 +18,12 @@ def read_again(body: bytes) -> PredictionRequest:
     if not body:
         raise NotJSON('expected a JSON object such as {"sequences": [[0.0, 0.2]]}; received an empty body.')
     try:
-        document = json.loads(body)  # takes NaN and Infinity too, which are not JSON but a known slip
+        document = json.loads(body)  # accepts NaN and Infinity, which are not JSON but a known slip
     except RecursionError:
-        raise _wrong_depth("hundreds of lists, one in another") from None
+        raise _wrong_depth("hundreds of nested lists") from None
     except ValueError as error:
         if "set_int_max_str_digits" in str(error):
-            raise _invalid("finite numbers", "one of thousands of digits") from error
+            raise _invalid("finite numbers", "a number with thousands of digits") from error
         raise NotJSON(f"expected a JSON object; received something else: {error}.") from error
     try:
         return PredictionRequest.model_validate(document)
@@ -45,7 +45,7 @@ def _explain(error: ValidationError, document: Any) -> InvalidRequest:
         case "missing" | "extra_forbidden" | "invalid_key" | "string_unicode":
             named = fault["type"] in ("missing", "extra_forbidden")
             received = (_shown(sorted(document)) if document else "none") if named else "a name that is not text"
-            return _invalid(FIELDS, received, "Is the name spelt right?" if named else "")
+            return _invalid(FIELDS, received, "Is the name spelled right?" if named else "")
         case "too_short":
             return _invalid("at least one row" if path == "sequences" else "at least one item in each row", f"none at {path}")
         case "list_type" if numeric and path != "sequences":
@@ -55,7 +55,7 @@ def _explain(error: ValidationError, document: Any) -> InvalidRequest:
         case "float_type" if isinstance(value, list):
             return _wrong_depth(f"a list at {path}", "Items are plain numbers: [[0.0]], not [[[0.0]]]; the service adds axes.")
         case _ if numeric:
-            return _invalid("finite numbers", received, "NaN, Infinity and numbers beyond float32 cannot be echoed.")
+            return _invalid("finite numbers", received, "NaN, Infinity and numbers beyond float32 are refused.")
     return _invalid("a number", received)
 
 

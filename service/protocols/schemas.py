@@ -13,10 +13,10 @@ Item = Annotated[FiniteFloat, Strict()]
 Row = Annotated[list[Item], Field(min_length=1), FailFast()]
 Sequences = Annotated[
     list[Row],
-    FailFast(),  # one fault is enough to say, and a body may hold a million
+    FailFast(),  # report one fault only: a body may hold a million
     Field(
         min_length=1,
-        description="One list of numbers a row. Rows may differ in length, except for many_to_one.",
+        description="One list of numbers for each row. Rows may differ in length, except for many_to_one.",
         examples=[[[0.0, 0.2, 0.4, 0.6, 0.8]]],
     ),
 ]
@@ -27,7 +27,10 @@ Wanted = Annotated[
 ]
 RoutingKey = Annotated[
     str | None,
-    Field(max_length=200, description="While a canary answers a share: requests of one key are all answered by the same side."),
+    Field(
+        max_length=200,
+        description="While a canary answers a share of the requests, all requests with one key get the same side.",
+    ),
 ]
 
 
@@ -40,17 +43,21 @@ class PredictionRequest(BaseModel):
 
 
 class Prediction(BaseModel):
-    """The echoed rows, and what the model saw of them."""
+    """The model's answer to each row."""
 
     model_config = ConfigDict(protected_namespaces=())
 
     topology: TopologyName
-    model: str = Field(description="Name in the store, e.g. many_to_one_5.")
+    model: str = Field(description="Name of the model in the store, such as many_to_one_5.")
     version: str
-    sequences: list[list[float]] = Field(description="As many rows as came, each of the length that came.")
-    model_input_shape: list[int] = Field(description="Shape of this request's rows for the model; ragged rows count as padded.")
+    sequences: list[list[float]] = Field(description="As many rows as in the request, each of the same length.")
+    model_input_shape: list[int] = Field(
+        description="Shape of the request's rows as the model sees them; ragged rows count as padded."
+    )
     model_output_shape: list[int]
-    in_domain: list[bool] = Field(description="Per row: whether every item lies where the model was trained and gated.")
+    in_domain: list[bool] = Field(
+        description="For each row: whether every item lies in the domain, on which the model was trained and gated."
+    )
 
 
 class ModelInfo(BaseModel):
@@ -59,9 +66,9 @@ class ModelInfo(BaseModel):
     name: str
     version: str
     aliases: list[str]
-    default: bool = Field(description="Whether it answers requests that name no version.")
+    default: bool = Field(description="Whether this version answers requests that name no version.")
     topology: TopologyName
-    length: int = Field(description="Trained on this length; many_to_one takes no other.")
+    length: int = Field(description="Length of the rows in training; many_to_one takes no other length.")
     highest_length: int
     units: int
     parameters: int
@@ -73,8 +80,8 @@ class ModelInfo(BaseModel):
     commit: str
     libraries: dict[str, str]
     signatures: list[str]
-    runtime: str = Field(description="`onnx` (the translation) or `tensorflow` (the SavedModel).")
-    gate: dict[str, float] = Field(description="Figure -> value, each within its bar.")
+    runtime: str = Field(description="What runs the version: `onnx` (the translation) or `tensorflow` (the SavedModel).")
+    gate: dict[str, float] = Field(description="Figures of the gate, each within its bar: name -> value.")
 
     @classmethod
     def of(cls, manifest: Manifest, runtime: str, aliases: list[str], default: bool) -> "ModelInfo":
@@ -95,7 +102,7 @@ class RefusedVersion(BaseModel):
 class Worker(BaseModel):
     pid: int
     serving: dict[str, dict[str, str | None]] = Field(
-        description="Model -> alias -> version; `default` beside them, and what production has on trial: `canary`, `shadow`."
+        description="Model -> alias -> version, with `default`, and the versions on trial for production: `canary`, `shadow`."
     )
 
 
@@ -113,7 +120,7 @@ class SideInfo(BaseModel):
 
 
 class ComparisonInfo(BaseModel):
-    """A version on trial against the one that its alias names, over all workers."""
+    """A version on trial, compared with the version that its alias names, over all workers."""
 
     kind: str
     alias: str
@@ -122,10 +129,10 @@ class ComparisonInfo(BaseModel):
     percent: float
     since: datetime
     compared_rows: int = Field(description="Rows in the domain that both versions answered.")
-    differing_rows: int = Field(description="Of these, by more than the tolerance.")
+    differing_rows: int = Field(description="Compared rows that differ by more than the tolerance.")
     largest_difference: float
     mean_difference: float
-    uncompared_requests: int = Field(description="Left out: too many waited, or no thread could be had.")
+    uncompared_requests: int = Field(description="Requests not compared: too many waited, or no thread could be started.")
     sides: dict[str, SideInfo]
 
 
@@ -140,7 +147,7 @@ AliasName = Annotated[
 
 
 class Promotion(BaseModel):
-    """What `POST /admin/models/{name}/promote` takes."""
+    """Body of `POST /admin/models/{name}/promote`."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -149,7 +156,7 @@ class Promotion(BaseModel):
 
 
 class Rollback(BaseModel):
-    """What `POST /admin/models/{name}/rollback` takes."""
+    """Body of `POST /admin/models/{name}/rollback`."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -157,7 +164,7 @@ class Rollback(BaseModel):
 
 
 class Changed(BaseModel):
-    """What an alias names now, and named before; the workers follow within a moment."""
+    """The version that an alias names now, and the version before. The workers follow within a moment."""
 
     model: str
     alias: str
@@ -166,7 +173,7 @@ class Changed(BaseModel):
 
 
 class StoredModel(BaseModel):
-    """A name in the store: all of its versions, oldest first, and its aliases with their history."""
+    """A model in the store: its versions, oldest first, and its aliases with their history."""
 
     model: str
     versions: list[str]
@@ -174,7 +181,7 @@ class StoredModel(BaseModel):
 
 
 class KeyInfo(BaseModel):
-    """A key that the service knows, by its name."""
+    """A key in the file of keys, without its digest."""
 
     name: str
     scopes: list[str]
@@ -188,7 +195,7 @@ class KeyList(BaseModel):
 
 
 class Problem(BaseModel):
-    """An error, as RFC 9457 has it; kinds add facts of their own."""
+    """An error as an RFC 9457 problem. Kinds of errors add members of their own."""
 
     model_config = ConfigDict(extra="allow")
 

@@ -291,4 +291,4 @@ def test_a_shadow_answers_nobody_and_its_differences_are_told(service: Service, 
         "candidate": (60, 0),
     }
     unknown = client.get("/models/nobody/comparison")
-    assert (unknown.status_code, unknown.json()["detail"]) == (404, f"no model nobody is served. There is: {NAME}.")
+    assert (unknown.status_code, unknown.json()["detail"]) == (404, f"no model nobody is served. Served models: {NAME}.")

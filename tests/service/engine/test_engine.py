@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from contract.topologies import Floats, Rows, TopologyName
-from service.engine.engine import Echo, Engine
+from service.engine.engine import Engine, Predicted
 from service.errors import DeadlineExceeded, InvalidShape, LengthNotServed, NotFinite, TooFarOut
 from service.request_context import Caller
 from service.runtime.loaded_model import LoadedModel
@@ -17,8 +17,8 @@ from tests.service.conftest import BARS, FakeModels, FakeRuntime, fake_model, sh
 RAGGED = Rows.of([[0.1, 0.2, 0.3], [0.4], [0.5, 0.6]])
 
 
-def predict(models: dict[str, LoadedModel], topology: TopologyName, *requests: Rows) -> list[Echo]:
-    async def together() -> list[Echo]:
+def predict(models: dict[str, LoadedModel], topology: TopologyName, *requests: Rows) -> list[Predicted]:
+    async def together() -> list[Predicted]:
         engine = Engine(FakeModels(models), BARS)
         return await asyncio.gather(*(engine.predict(topology, rows, Caller()) for rows in requests))
 
@@ -27,9 +27,9 @@ def predict(models: dict[str, LoadedModel], topology: TopologyName, *requests: R
 
 def test_requests_that_arrive_together_share_a_call_and_get_their_own_answers(models: dict[str, LoadedModel]) -> None:
     requests = [Rows.of([[0.1, 0.2]]), RAGGED, Rows.of([[2.0]])]
-    echoes = predict(models, "one_to_one", *requests)
-    assert [echo.values.tolist() for echo in echoes] == [rows.values.tolist() for rows in requests]
-    assert [echo.in_domain for echo in echoes] == [[True], [True, True, True], [False]]
+    answers = predict(models, "one_to_one", *requests)
+    assert [predicted.values.tolist() for predicted in answers] == [rows.values.tolist() for rows in requests]
+    assert [predicted.in_domain for predicted in answers] == [[True], [True, True, True], [False]]
     assert shown(models["one_to_one"]) == [(9, 1, 1)]
 
 
@@ -75,17 +75,17 @@ def on_trial(kind: Kind, runtime: FakeRuntime) -> Choice:
     return Choice(candidate, trial) if kind == "canary" else Choice(baseline, None, trial)
 
 
-def ask(choice: Choice, times: int = 1, caller: Caller | None = None) -> tuple[list[Echo], FakeModels]:
+def ask(choice: Choice, times: int = 1, caller: Caller | None = None) -> tuple[list[Predicted], FakeModels]:
     """The answers, once all that was to be compared or told has been."""
     models = FakeModels({}, choice)
 
-    async def one_after_another() -> list[Echo]:
+    async def one_after_another() -> list[Predicted]:
         engine = Engine(models, BARS)
-        echoes = [await engine.predict("many_to_many", ROW, caller or Caller()) for _ in range(times)]
+        answers = [await engine.predict("many_to_many", ROW, caller or Caller()) for _ in range(times)]
         while engine._comparer._busy or engine._comparer._queue:
             await asyncio.sleep(0)
         await asyncio.get_running_loop().run_in_executor(None, engine._store_thread.shutdown)
-        return echoes
+        return answers
 
     return asyncio.run(one_after_another()), models
 
@@ -108,13 +108,13 @@ def test_rows_so_far_out_that_there_is_no_answer_are_the_callers_fault_and_fail_
         predict(models, "many_to_many", far)
     assert caught.value.status == 422
 
-    async def together() -> list[Echo | BaseException]:
+    async def together() -> list[Predicted | BaseException]:
         engine = Engine(FakeModels(models), BARS)
         asked = (engine.predict("many_to_many", rows, Caller()) for rows in (ROW, far))
         return await asyncio.gather(*asked, return_exceptions=True)
 
     good, bad = asyncio.run(together())
-    assert isinstance(good, Echo)
+    assert isinstance(good, Predicted)
     assert good.values.tolist() == [2.5, 5.0]
     assert isinstance(bad, TooFarOut)
 
@@ -122,8 +122,8 @@ def test_rows_so_far_out_that_there_is_no_answer_are_the_callers_fault_and_fail_
 def test_a_canary_answers_and_is_compared_with_the_version_in_place() -> None:
     choice = on_trial("canary", Off("many_to_many"))
     assert choice.canary is not None
-    (echo,), _ = ask(choice)
-    assert (echo.model, echo.values.tolist()) == (choice.canary.candidate, [0.75, 1.0])
+    (predicted,), _ = ask(choice)
+    assert (predicted.model, predicted.values.tolist()) == (choice.canary.candidate, [0.75, 1.0])
     assert (choice.canary.rows, choice.canary.past, choice.canary.largest) == (1, 1, 0.5)
 
 
@@ -132,9 +132,9 @@ def test_where_a_canary_fails_the_version_in_place_answers(runtime: type[FakeRun
     choice = on_trial("canary", runtime("many_to_many"))
     trial = choice.canary
     assert trial is not None
-    echoes, models = ask(choice, ENOUGH - 1)
-    assert {echo.model for echo in echoes} == {trial.baseline}
-    assert [echo.values.tolist() for echo in echoes] == [ROW.values.tolist()] * (ENOUGH - 1)
+    answers, models = ask(choice, ENOUGH - 1)
+    assert {predicted.model for predicted in answers} == {trial.baseline}
+    assert [predicted.values.tolist() for predicted in answers] == [ROW.values.tolist()] * (ENOUGH - 1)
     assert (trial.sides["candidate"].requests, trial.sides["candidate"].errors) == (ENOUGH - 1, ENOUGH - 1)
     assert (trial.sides["baseline"].requests, trial.sides["baseline"].errors) == (ENOUGH - 1, 0)
     assert (trial.ended, models.ended) == (False, [])
@@ -145,10 +145,10 @@ def test_a_canary_that_passes_a_bar_is_ended_once() -> None:
     assert choice.canary is not None
     for _ in range(ENOUGH):
         choice.canary.failed("candidate")
-    echoes, models = ask(choice, 5)
+    answers, models = ask(choice, 5)
     assert choice.canary.ended
     assert models.ended == ["6 of 6 requests failed"]
-    assert {echo.model for echo in echoes} == {choice.canary.baseline}
+    assert {predicted.model for predicted in answers} == {choice.canary.baseline}
 
 
 def test_a_canarys_caller_whose_time_is_up_is_told_so() -> None:
@@ -174,9 +174,9 @@ def test_a_shadow_changes_no_answer_whatever_it_does(runtime: type[FakeRuntime])
     choice = on_trial("shadow", runtime("many_to_many"))
     trial = choice.shadow
     assert trial is not None
-    echoes, models = ask(choice, 20)
-    assert {echo.model for echo in echoes} == {trial.baseline}
-    assert all(echo.values.tolist() == ROW.values.tolist() and echo.in_domain == [True] for echo in echoes)
+    answers, models = ask(choice, 20)
+    assert {predicted.model for predicted in answers} == {trial.baseline}
+    assert all(predicted.values.tolist() == ROW.values.tolist() and predicted.in_domain == [True] for predicted in answers)
     fails = runtime in (Failing, NotANumber)
     assert (trial.sides["candidate"].requests, trial.sides["candidate"].errors) == (20, 20 if fails else 0)
     assert (trial.rows, trial.past) == (0 if fails else 20, 20 if runtime is Off else 0)

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import pytest
 
 from contract.topologies import Floats, Rows, Topology
-from service.engine.engine import Echo, Engine
+from service.engine.engine import Engine, Predicted
 from service.errors import DeadlineExceeded, UnknownVersion
 from service.request_context import Caller
 from service.runtime.loaded_model import LoadedModel
@@ -29,10 +29,10 @@ def test_a_version_that_is_not_in_memory_is_loaded_or_unknown(models: dict[str, 
                 return super().load_pinned(topology, length, version)
             return Choice(models["many_to_many"])
 
-    async def asked(wanted: str) -> Echo:
+    async def asked(wanted: str) -> Predicted:
         return await Engine(Loads(models), BARS).predict("many_to_many", ROW, Caller(), wanted)
 
-    def asked_until(deadline: float) -> Echo:
+    def asked_until(deadline: float) -> Predicted:
         return asyncio.run(Engine(Slow(models), BARS).predict("many_to_many", ROW, Caller(deadline), "20260101"))
 
     class Slow(FakeModels):

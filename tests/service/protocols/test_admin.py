@@ -55,7 +55,7 @@ def test_promote_and_roll_back_change_the_store_and_are_logged(
         "before": first,
     }
     assert store.aliases("one_to_one")["production"].version == second
-    assert f"production of one_to_one: {first} -> {second}, asked for with the key root" in caplog.text
+    assert f"production of one_to_one: {first} -> {second}, requested with the key root" in caplog.text
     assert ask(admin, ROLL_BACK, body={}) == {
         "model": "one_to_one",
         "alias": "production",
@@ -98,20 +98,20 @@ def test_who_holds_the_stores_lock_keeps_nobody_waiting_past_the_deadline(
 ) -> None:
     first, second = publish().version, publish().version
     with locked(store.root / "one_to_one"):
-        with pytest.raises(DeadlineExceeded, match="it may be done yet: see GET /admin/models/one_to_one"):
+        with pytest.raises(DeadlineExceeded, match="the change may still come: see GET /admin/models/one_to_one"):
             ask(admin, PROMOTE, body={"version": first}, seconds=0.01)
-        with pytest.raises(DeadlineExceeded, match="it will not be done"):
+        with pytest.raises(DeadlineExceeded, match="nothing will change"):
             ask(admin, PROMOTE, body={"version": second}, seconds=0.01)
         assert ask(admin, "/admin/models/{name}")["aliases"] == {}
     ask(admin, PROMOTE, body={"version": second})
     changes = [(None, first), (first, second)]
-    assert caplog.messages == [f"production of one_to_one: {a} -> {b}, asked for with the key root" for a, b in changes]
+    assert caplog.messages == [f"production of one_to_one: {a} -> {b}, requested with the key root" for a, b in changes]
 
 
 @pytest.mark.parametrize("name", ["many_to_many", "..", "one_to_one/..", ""])
 def test_a_name_that_is_not_in_the_store_is_404(admin: Admin, publish: Publish, name: str) -> None:
     publish()
-    with pytest.raises(UnknownRoute, match="There is: one_to_one"):
+    with pytest.raises(UnknownRoute, match="It has: one_to_one"):
         ask(admin, PROMOTE, name, {"version": "x"})
 
 
@@ -119,11 +119,11 @@ def test_a_name_that_is_not_in_the_store_is_404(admin: Admin, publish: Publish, 
     ("body", "kind", "why"),
     [
         (b"", NotJSON, "with version and alias; received something else"),
-        (b"[]", InvalidRequest, "the body that does not fit"),
-        (b"{}", InvalidRequest, "version that does not fit: Field required"),
-        (b'{"version": 1}', InvalidRequest, "version that does not fit"),
-        (b'{"version": "x", "alias": "../x"}', InvalidRequest, "alias that does not fit"),
-        (b'{"version": "x", "force": true}', InvalidRequest, "force that does not fit"),
+        (b"[]", InvalidRequest, "received an invalid body"),
+        (b"{}", InvalidRequest, "received an invalid version: Field required"),
+        (b'{"version": 1}', InvalidRequest, "received an invalid version"),
+        (b'{"version": "x", "alias": "../x"}', InvalidRequest, "received an invalid alias"),
+        (b'{"version": "x", "force": true}', InvalidRequest, "received an invalid force"),
     ],
 )
 def test_a_body_that_does_not_fit_says_what_was_expected(admin: Admin, body: bytes, kind: type[Exception], why: str) -> None:

@@ -119,5 +119,5 @@ def test_a_model_without_trials_and_one_that_is_not_served(registry: Registry, s
     registry.refresh()
     pages = ModelPages(registry, WorkerStates(tmp_path / "workers"))
     assert get(pages, "/models/{name}/comparison", name=NAME) == {"model": NAME, "trials": []}
-    with pytest.raises(UnknownRoute, match=r"no model many_to_many is served\. There is: one_to_one\."):
+    with pytest.raises(UnknownRoute, match=r"no model many_to_many is served\. Served models: one_to_one\."):
         get(pages, "/models/{name}/comparison", name="many_to_many")

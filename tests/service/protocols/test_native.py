@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contract.topologies import Rows
-from service.engine.engine import Echo, Engine
+from service.engine.engine import Engine, Predicted
 from service.errors import InvalidRequest, NotJSON, TooManyValues
 from service.protocols.native import Native, parse, render
 from service.protocols.schemas import PredictionRequest
@@ -42,8 +42,8 @@ def test_what_is_not_json_is_said_to_be_so(body: bytes, said: str) -> None:
     [
         ("[]", 'expected an object {"sequences": [[...], ...]}; received []'),
         ("null", "received null"),
-        ("{}", "expected the field sequences, and perhaps model_version and routing_key; received none"),
-        ('{"sequence": [[1]]}', 'received ["sequence"]. Is the name spelt right?'),
+        ("{}", "expected the field sequences, and optionally model_version and routing_key; received none"),
+        ('{"sequence": [[1]]}', 'received ["sequence"]. Is the name spelled right?'),
         ('{"sequences": [[1]], "x": 1}', 'received ["sequences", "x"]'),
         ('{"sequences": [[1]], "model_version": 3}', "expected text of at most 100 characters; received 3 at model_version"),
         ('{"sequences": [[1]], "routing_key": [1]}', "expected text of at most 200 characters; received [1] at routing_key"),
@@ -61,9 +61,9 @@ def test_what_is_not_json_is_said_to_be_so(body: bytes, said: str) -> None:
         ('{"sequences": [[-Infinity]]}', "received -Infinity at sequences[0][0]"),
         ('{"sequences": [[1e400]]}', "expected finite numbers; received Infinity"),
         ('{"sequences": [[1' + 400 * "0" + "]]}", "expected finite numbers; received 1000"),
-        ('{"sequences": [[1' + 5000 * "0" + "]]}", "expected finite numbers; received one of thousands of digits"),
+        ('{"sequences": [[1' + 5000 * "0" + "]]}", "expected finite numbers; received a number with thousands of digits"),
         ('{"' + 100_000 * "x" + '": 1}', "expected the field sequences"),
-        ("[" * 100_000, "hundreds of lists"),
+        ("[" * 100_000, "hundreds of nested lists"),
         ('{"sequences": ' + "[" * 500 + "]" * 500 + "}", "a list at sequences[0][0]"),
     ],
 )
@@ -103,7 +103,7 @@ def test_an_answer_holds_float32_values_in_as_few_digits_as_give_them_back(
     models: dict[str, LoadedModel], sequences: list[list[float]]
 ) -> None:
     rows = Rows.of(sequences)
-    answer = json.loads(render(Echo(models["many_to_many"], rows, rows.values, [True, False])))
+    answer = json.loads(render(Predicted(models["many_to_many"], rows, rows.values, [True, False])))
     assert answer["sequences"] == sequences
     assert answer["model_input_shape"] == answer["model_output_shape"] == [2, 2, 1]
     assert answer["in_domain"] == [True, False]
