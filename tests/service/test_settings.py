@@ -10,7 +10,7 @@ def test_origins_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 @pytest.mark.parametrize("stated", ["*", "https://*", "a.example", "https://a.example/", "null"])
-def test_what_is_no_origin_is_refused(monkeypatch: pytest.MonkeyPatch, stated: str) -> None:
+def test_a_setting_that_is_no_origin_is_refused(monkeypatch: pytest.MonkeyPatch, stated: str) -> None:
     monkeypatch.setenv("UNROLL_CORS_ORIGINS", stated)
     with pytest.raises(ValidationError, match="expected origins such as"):
         Settings()
@@ -42,9 +42,7 @@ def test_a_certificate_without_a_key_is_refused_and_an_empty_name_is_none(monkey
         ({"UNROLL_WORKERS": "0", "UNROLL_MAX_ROWS": "many"}, "\nUNROLL_MAX_ROWS: "),
     ],
 )
-def test_what_makes_no_sense_is_named_as_it_was_given(
-    monkeypatch: pytest.MonkeyPatch, given: dict[str, str], said: str
-) -> None:
+def test_a_wrong_setting_is_named_with_its_value(monkeypatch: pytest.MonkeyPatch, given: dict[str, str], said: str) -> None:
     for name, value in given.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(SystemExit) as caught:

@@ -17,7 +17,7 @@ from service.runtime.loaded_model import Answer, Plan
 from tests.service.batches import NO_ANSWER, POISON, Model, batched, row
 
 
-def test_what_arrived_together_runs_together_in_order() -> None:
+def test_requests_that_arrive_together_run_together_in_order() -> None:
     model = Model()
 
     async def scenario(batcher: Batcher) -> None:
@@ -31,7 +31,7 @@ def test_what_arrived_together_runs_together_in_order() -> None:
 
 
 @pytest.mark.parametrize("seconds", [0.0, 1.0], ids=["on the loop", "in a thread"])
-def test_of_a_batch_that_one_watches_it_is_told_at_once_and_of_others_one_by_one(seconds: float) -> None:
+def test_a_batch_with_one_observer_is_reported_at_once_and_other_batches_request_by_request(seconds: float) -> None:
     told: list[tuple[str, list[float], list[float], list[int], int]] = []
 
     def tell(watch: str, rows: Rows, answer: Answer, requests: list[int], took: list[float]) -> None:
@@ -114,7 +114,7 @@ def test_a_bad_request_fails_alone() -> None:
 
 
 @pytest.mark.parametrize("seconds", [0.0, 1.0], ids=["on the loop", "in a thread"])
-def test_a_request_to_which_there_is_no_answer_fails_alone_and_none_is_run_again_for_it(seconds: float) -> None:
+def test_a_request_without_a_valid_answer_fails_alone_and_no_other_runs_again(seconds: float) -> None:
     model = Model(seconds)
 
     async def scenario(batcher: Batcher) -> None:
@@ -152,7 +152,7 @@ def test_a_request_at_fault_leaves_nothing_to_the_collector(seconds: float) -> N
     batched(Model(seconds), scenario)
 
 
-def test_a_caller_past_the_deadline_is_told_so_and_never_run() -> None:
+def test_a_request_past_its_deadline_gets_an_error_and_never_runs() -> None:
     model = Model()
 
     async def scenario(batcher: Batcher) -> None:
@@ -169,7 +169,7 @@ def test_a_caller_past_the_deadline_is_told_so_and_never_run() -> None:
     assert model.batches == [[1]]
 
 
-def test_a_caller_who_has_gone_costs_no_model_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_request_without_a_client_costs_no_model_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("service.engine.batch_queue.ASK_AFTER", -1.0)  # ask at once, instead of after a wait
     model = Model()
 
@@ -184,7 +184,7 @@ def test_a_caller_who_has_gone_costs_no_model_time(monkeypatch: pytest.MonkeyPat
     assert model.batches == [[1]]
 
 
-def test_a_cancelled_caller_costs_no_model_time() -> None:
+def test_a_cancelled_request_costs_no_model_time() -> None:
     model = Model()
 
     async def scenario(batcher: Batcher) -> None:
@@ -205,7 +205,7 @@ def test_values_of_a_batch_are_not_shared() -> None:
     batched(Model(), scenario)
 
 
-def test_a_caller_that_cannot_be_asked_is_taken_to_be_there(
+def test_a_client_that_cannot_be_asked_is_assumed_to_be_there(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("service.engine.batch_queue.ASK_AFTER", -1.0)

@@ -16,7 +16,7 @@ from service.runtime.loaded_model import Answer
 from tests.service.batches import POISON, Model, batched, row
 
 
-def test_a_long_run_leaves_the_event_loop_free_and_gathers_company_meanwhile() -> None:
+def test_requests_gather_while_a_long_run_leaves_the_event_loop_free() -> None:
     model = Model(seconds=1.0)
     model.free.clear()
 
@@ -34,7 +34,7 @@ def test_a_long_run_leaves_the_event_loop_free_and_gathers_company_meanwhile() -
     assert get_ident() not in model.threads
 
 
-def test_threads_get_pythons_lock_sooner_while_any_of_them_runs_a_model_and_only_then() -> None:
+def test_the_switch_interval_is_short_only_while_a_thread_runs_a_model() -> None:
     async def main() -> None:
         switch_interval, models = SwitchInterval(), [Model(seconds=1.0), Model(seconds=1.0)]
         runs = []
@@ -100,7 +100,7 @@ def test_large_answers_are_delivered_a_few_in_each_turn_of_the_loop() -> None:
     assert len(model.batches) == 1
 
 
-def test_whatever_goes_wrong_after_a_run_nobody_waits_for_ever() -> None:
+def test_no_request_waits_for_ever_after_a_fault_behind_a_run() -> None:
     class Nothing(Model):
         def answer(self, rows: Rows, values: Floats) -> Answer:
             return Answer(values, None)  # type: ignore[arg-type]  # which cannot be split
@@ -113,7 +113,7 @@ def test_whatever_goes_wrong_after_a_run_nobody_waits_for_ever() -> None:
     batched(Nothing(seconds=1.0), scenario)
 
 
-def test_when_a_run_cannot_even_start_nobody_waits_for_ever() -> None:
+def test_no_request_waits_for_ever_if_a_run_cannot_start() -> None:
     model = Model(seconds=1.0)
 
     async def scenario(batcher: Batcher) -> None:

@@ -75,7 +75,7 @@ def compared(*offers: tuple[Trial, list[float], float]) -> None:
     asyncio.run(all_of_them())
 
 
-def test_a_shadow_is_run_on_what_was_answered_and_its_differences_counted() -> None:
+def test_a_shadow_runs_on_answered_rows_and_its_differences_are_counted() -> None:
     trial = a_trial()
     compared((trial, [0.1, 0.2], 0.0), (trial, [0.3], 0.25), (trial, [0.4] * 3, 0.0))
     assert (trial.rows, trial.past, trial.sides["candidate"].requests, trial.sides["candidate"].errors) == (3, 1, 3, 0)
@@ -83,14 +83,14 @@ def test_a_shadow_is_run_on_what_was_answered_and_its_differences_counted() -> N
     assert shown(trial.baseline) == []
 
 
-def test_what_waits_for_the_same_trial_runs_together() -> None:
+def test_requests_that_wait_for_the_same_trial_run_together() -> None:
     trial, other = a_trial(), a_trial()
     compared(*[(trial, [0.1], 0.0)] * 4, (other, [0.2], 0.0), *[(trial, [0.3], 0.0)] * 2)
     assert [shape[0] for shape in shown(trial.candidate)] == [6]
     assert [shape[0] for shape in shown(other.candidate)] == [1]
 
 
-def test_what_would_fill_a_call_does_not_gather_any_longer() -> None:
+def test_a_full_call_starts_before_the_pause_is_over() -> None:
     async def fill() -> None:
         held = Held()
         comparer = Comparer(held, tolerance=0.05)
@@ -108,7 +108,7 @@ def test_what_would_fill_a_call_does_not_gather_any_longer() -> None:
     asyncio.run(fill())
 
 
-def test_what_the_version_in_place_took_is_counted_whether_it_is_compared_or_left_out() -> None:
+def test_the_time_of_the_version_in_place_is_counted_for_compared_and_dropped_requests() -> None:
     async def offer_too_much() -> None:
         comparer = Comparer(Held(), tolerance=0.05)
         trial = a_trial()
@@ -122,7 +122,7 @@ def test_what_the_version_in_place_took_is_counted_whether_it_is_compared_or_lef
     asyncio.run(offer_too_much())
 
 
-def test_a_canary_is_compared_with_the_version_in_place_whose_time_is_taken_elsewhere() -> None:
+def test_a_canary_is_compared_with_the_version_in_place_without_timing_it_again() -> None:
     trial = a_trial("canary")
     compared((trial, [0.1, 0.2], 0.25))
     assert (trial.rows, trial.past, trial.sides["baseline"].requests, trial.sides["candidate"].requests) == (1, 1, 0, 0)
@@ -158,14 +158,14 @@ def test_a_row_that_fails_fails_alone(bad: float, why: str, caplog: pytest.LogCa
 
 
 @pytest.mark.parametrize("kind", ["canary", "shadow"])
-def test_what_counts_is_the_domain_of_the_version_in_place(kind: Kind) -> None:
+def test_only_rows_in_the_domain_of_the_version_in_place_count(kind: Kind) -> None:
     """Whichever answered: a canary of a wider one answers rows of which the version in place promised nothing."""
     trial = a_trial(kind, candidate=poisonable(high=100.0), baseline=poisonable(high=0.4))
     compared((trial, [0.1], 0.0), (trial, [0.6], 0.3), (trial, [0.5], 0.0))  # the last has no answer
     assert (trial.rows, trial.past, trial.sides[trial.silent_side].errors) == (1, 0, 0)
 
 
-def test_without_a_thread_nobody_who_asked_suffers_and_what_was_not_compared_is_counted(
+def test_without_a_thread_no_request_fails_and_uncompared_ones_are_counted(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     class Full(ThreadPoolExecutor):
@@ -189,7 +189,7 @@ def test_without_a_thread_nobody_who_asked_suffers_and_what_was_not_compared_is_
     asyncio.run(offer_twice())
 
 
-def test_a_version_that_has_no_answer_at_all_fails_for_every_request() -> None:
+def test_a_version_that_answers_no_row_fails_every_request() -> None:
     trial = a_trial("canary", baseline=poisonable())
     compared((trial, [0.5], 0.0), (trial, [0.5, 0.5], 0.0))
     side = trial.sides["baseline"]
@@ -197,7 +197,7 @@ def test_a_version_that_has_no_answer_at_all_fails_for_every_request() -> None:
 
 
 @pytest.mark.parametrize("bad", [0.5, 0.75])
-def test_of_requests_that_were_answered_together_each_fails_alone(bad: float) -> None:
+def test_a_request_compared_together_with_others_fails_alone(bad: float) -> None:
     async def together() -> None:
         trial, rows = a_trial(candidate=poisonable()), Rows.of([[0.1], [0.2, 0.3], [bad], [0.3]])
         with ThreadPoolExecutor(1) as executor:
@@ -212,7 +212,7 @@ def test_of_requests_that_were_answered_together_each_fails_alone(bad: float) ->
     asyncio.run(together())
 
 
-def test_a_shadow_slower_than_the_traffic_leaves_out_what_is_too_much_and_says_how_many() -> None:
+def test_a_shadow_slower_than_the_traffic_drops_requests_and_counts_them() -> None:
     async def fall_behind() -> None:
         held = Held()
         comparer = Comparer(held, tolerance=0.05)
@@ -233,7 +233,7 @@ def test_a_shadow_slower_than_the_traffic_leaves_out_what_is_too_much_and_says_h
     asyncio.run(fall_behind())
 
 
-def test_nothing_that_goes_wrong_stops_the_comparing(caplog: pytest.LogCaptureFixture) -> None:
+def test_no_fault_stops_the_comparing(caplog: pytest.LogCaptureFixture) -> None:
     trial = a_trial()
     broken = a_trial()
     broken.compared = None  # type: ignore[method-assign,assignment]  # a fault of ours

@@ -90,13 +90,13 @@ def ask(choice: Choice, times: int = 1, caller: Caller | None = None) -> tuple[l
     return asyncio.run(one_after_another()), models
 
 
-def test_a_model_that_answers_no_number_is_our_fault(models: dict[str, LoadedModel]) -> None:
+def test_a_model_that_answers_nan_is_the_services_fault(models: dict[str, LoadedModel]) -> None:
     with pytest.raises(NotFinite, match="answered NaN or infinity") as caught:
         predict({"many_to_many": LoadedModel(make_manifest("many_to_many"), NotANumber("many_to_many"))}, "many_to_many", ROW)
     assert caught.value.status == 500
 
 
-def test_rows_so_far_out_that_there_is_no_answer_are_the_callers_fault_and_fail_alone() -> None:
+def test_rows_too_far_out_for_a_finite_answer_are_the_clients_fault_and_fail_alone() -> None:
     class Overflows(FakeRuntime):
         def run(self, inputs: Floats, lengths: list[int] | None) -> Floats:
             with np.errstate(over="ignore"):
@@ -128,7 +128,7 @@ def test_a_canary_answers_and_is_compared_with_the_version_in_place() -> None:
 
 
 @pytest.mark.parametrize("runtime", [Failing, NotANumber])
-def test_where_a_canary_fails_the_version_in_place_answers(runtime: type[FakeRuntime]) -> None:
+def test_the_version_in_place_answers_if_a_canary_fails(runtime: type[FakeRuntime]) -> None:
     choice = on_trial("canary", runtime("many_to_many"))
     trial = choice.canary
     assert trial is not None
@@ -151,7 +151,7 @@ def test_a_canary_that_passes_a_bar_is_ended_once() -> None:
     assert {predicted.model for predicted in answers} == {choice.canary.baseline}
 
 
-def test_a_canarys_caller_whose_time_is_up_is_told_so() -> None:
+def test_a_request_to_a_canary_past_its_deadline_gets_an_error() -> None:
     choice = on_trial("canary", Off("many_to_many"))
     assert choice.canary is not None
     with pytest.raises(DeadlineExceeded):
@@ -184,7 +184,7 @@ def test_a_shadow_changes_no_answer_whatever_it_does(runtime: type[FakeRuntime])
     assert models.ended == []  # a shadow costs nobody an answer, so nothing ends it
 
 
-def test_what_the_version_in_place_fails_is_counted_and_raised() -> None:
+def test_a_failure_of_the_version_in_place_is_counted_and_raised() -> None:
     choice = on_trial("shadow", FakeRuntime("many_to_many"))
     assert choice.shadow is not None
     object.__setattr__(choice.model, "runtime", Failing("many_to_many"))
@@ -202,7 +202,7 @@ def test_rows_too_far_out_count_against_no_version() -> None:
     assert choice.shadow.sides["baseline"].requests == 0
 
 
-def test_what_the_version_in_place_fails_counts_for_a_shadow_beside_a_canary_too() -> None:
+def test_a_failure_of_the_version_in_place_counts_for_a_shadow_beside_a_canary_too() -> None:
     choice = on_trial("canary", NotANumber("many_to_many"))
     assert choice.canary is not None
     object.__setattr__(choice.canary.baseline, "runtime", NotANumber("many_to_many"))

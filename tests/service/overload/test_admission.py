@@ -48,7 +48,7 @@ def test_bytes_are_bounded_but_one_request_always_gets_in_and_small_ones_do() ->
     _enter(admission, 4_000)
 
 
-def test_waiting_time_is_bounded_at_the_rate_that_was_measured() -> None:
+def test_the_queueing_time_is_bounded_by_measured_throughput() -> None:
     clock = Clock()
     admission = Admission(most_bytes=10_000, most_seconds=0.5, clock=clock)
     for _ in range(60):
@@ -86,7 +86,7 @@ def test_a_refusal_that_is_over_leaves_nothing_to_the_collector() -> None:
         gc.enable()
 
 
-def test_an_idle_spell_does_not_count_as_slowness() -> None:
+def test_idle_time_does_not_count_as_low_throughput() -> None:
     clock = Clock()
     admission = Admission(most_bytes=10_000, most_seconds=0.5, clock=clock)
     for _ in range(5):  # a request every ten seconds, answered at once
@@ -97,7 +97,7 @@ def test_an_idle_spell_does_not_count_as_slowness() -> None:
         _let_in(admission, 100)
 
 
-def test_what_small_requests_took_says_nothing_false_of_large_ones() -> None:
+def test_throughput_of_small_requests_is_not_wrong_for_large_ones() -> None:
     clock = Clock()
     admission = Admission(most_bytes=10**7, most_seconds=0.02, clock=clock)
     for _ in range(1_000):  # a probe: 0.4 ms each, nearly all of it whatever their size
@@ -110,7 +110,7 @@ def test_what_small_requests_took_says_nothing_false_of_large_ones() -> None:
         _enter(admission, 40_000)
 
 
-def test_a_slow_spell_does_not_keep_a_few_requests_out() -> None:
+def test_low_throughput_does_not_refuse_a_few_requests() -> None:
     clock = Clock()
     admission = Admission(most_bytes=10_000, most_seconds=0.5, clock=clock)
     _let_in(admission, 100)
@@ -122,7 +122,7 @@ def test_a_slow_spell_does_not_keep_a_few_requests_out() -> None:
         _enter(admission, 100)
 
 
-def test_what_is_announced_and_does_not_come_keeps_nobody_out() -> None:
+def test_announced_bytes_that_do_not_arrive_refuse_no_request() -> None:
     admission = Admission(most_bytes=10_000, most_seconds=1.0, clock=Clock())
     for _ in range(100):
         _enter(admission, 9_000)
@@ -131,7 +131,7 @@ def test_what_is_announced_and_does_not_come_keeps_nobody_out() -> None:
     assert admission.waiting_bytes == 6_000
 
 
-def test_who_waits_for_something_else_is_no_work_and_makes_nobody_slow() -> None:
+def test_a_request_aside_is_no_work_and_does_not_lower_throughput() -> None:
     clock = Clock()
     admission = Admission(most_bytes=10**6, most_seconds=0.02, clock=clock)
 
@@ -158,7 +158,7 @@ def test_who_waits_for_something_else_is_no_work_and_makes_nobody_slow() -> None
     assert (admission.waiting_requests, admission.waiting_bytes) == (0, 0)
 
 
-def test_bodies_are_counted_as_they_come_however_they_are_announced() -> None:
+def test_bodies_are_counted_as_they_arrive_whatever_was_announced() -> None:
     admission = Admission(most_bytes=10_000, most_seconds=1.0, clock=Clock())
     for size in (None, 9_000):
         _enter(admission, size)
@@ -173,14 +173,14 @@ def test_bodies_are_counted_as_they_come_however_they_are_announced() -> None:
     assert admission.waiting_bytes == 0
 
 
-def test_one_body_that_is_larger_than_all_may_be_is_read_in_parts() -> None:
+def test_a_body_larger_than_the_limit_for_all_is_read_in_parts() -> None:
     admission = Admission(most_bytes=10_000, most_seconds=1.0, clock=Clock())
     _enter(admission, None)
     _hold(admission, 6_000)
     _hold(admission, 6_000, 6_000)
 
 
-def test_a_slow_spell_is_forgotten_though_nothing_waits_between_bursts() -> None:
+def test_low_throughput_is_forgotten_although_no_request_waits_between_bursts() -> None:
     """What is refused keeps the queue short, so that it is often empty: the rate must be measured all the same."""
     clock = Clock()
     admission = Admission(most_bytes=10_000, most_seconds=0.5, clock=clock)
@@ -206,7 +206,7 @@ def slow(clock: Clock, most_seconds: float = 0.5) -> Admission:
     return admission
 
 
-def test_a_request_may_find_as_much_waiting_as_eight_of_its_own() -> None:
+def test_a_request_is_admitted_while_eight_times_its_own_work_is_waiting() -> None:
     admission = slow(Clock())
     for _ in range(TIMES_OWN_WORK + 1):
         _let_in(admission, 100_000)
@@ -216,7 +216,7 @@ def test_a_request_may_find_as_much_waiting_as_eight_of_its_own() -> None:
     _enter(admission, SMALL_BYTES)  # a few small ones wait behind the large
 
 
-def test_a_request_that_does_not_say_how_large_it_is_may_not() -> None:
+def test_a_request_of_unannounced_size_is_not() -> None:
     admission = slow(Clock())
     _let_in(admission, 100_000)
     with pytest.raises(Overloaded):
@@ -237,7 +237,7 @@ def busy(clock: Clock, waiting: int) -> Admission:
     return admission
 
 
-def test_a_burst_is_let_in_and_what_stands_is_not() -> None:
+def test_a_burst_is_admitted_and_an_overload_is_refused() -> None:
     clock = Clock()
     admission = busy(clock, waiting=120_000)
     for _ in range(10):
@@ -248,12 +248,12 @@ def test_a_burst_is_let_in_and_what_stands_is_not() -> None:
         _enter(admission, SIZE)
 
 
-def test_no_burst_is_larger_than_so_many_times_what_may_wait() -> None:
+def test_a_burst_is_at_most_so_many_times_the_limit() -> None:
     with pytest.raises(Overloaded):
         _enter(busy(Clock(), waiting=101_000 * BURST_TIMES), SIZE)
 
 
-def test_in_an_overload_the_limit_is_the_limit_until_nothing_was_refused_for_a_while() -> None:
+def test_in_an_overload_the_limit_is_strict_until_no_request_was_refused_for_a_while() -> None:
     clock = Clock()
     admission = busy(clock, waiting=101_000 * BURST_TIMES)
     with pytest.raises(Overloaded):
@@ -271,7 +271,7 @@ def test_in_an_overload_the_limit_is_the_limit_until_nothing_was_refused_for_a_w
     _enter(admission, SIZE)
 
 
-def test_a_ticket_counts_a_body_as_it_comes_and_its_work_once_it_is_here() -> None:
+def test_a_ticket_counts_a_body_as_it_arrives_and_its_work_once_it_is_complete() -> None:
     admission = Admission(most_bytes=10_000, most_seconds=1.0, clock=Clock())
     with Ticket(admission) as ticket:
         assert ticket.hold(6_000) is ticket.hold(3_000) is None
@@ -281,7 +281,7 @@ def test_a_ticket_counts_a_body_as_it_comes_and_its_work_once_it_is_here() -> No
     assert (admission.waiting_bytes, admission.waiting_requests) == (0, 0)
 
 
-def test_a_ticket_gives_up_a_body_that_did_not_come_whole_or_had_no_room() -> None:
+def test_a_ticket_gives_up_an_incomplete_body_and_one_without_room() -> None:
     admission = Admission(most_bytes=10_000, most_seconds=1.0, clock=Clock())
     with Ticket(admission) as ticket:
         assert ticket.hold(6_000) is None

@@ -16,7 +16,7 @@ def _held(refusals: Refusals, names: str) -> asyncio.Queue[str]:
     return gone
 
 
-def test_of_very_many_refusals_each_waits_its_turn() -> None:
+def test_very_many_refusals_wait_their_turn() -> None:
     async def client() -> None:
         clock, refusals = Clock(), Refusals()
         refusals._turns = TokenBucket(2.0, clock)

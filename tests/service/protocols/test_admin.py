@@ -65,7 +65,7 @@ def test_promote_and_roll_back_change_the_store_and_are_logged(
     assert store.aliases("one_to_one")["production"].version == first
 
 
-def test_what_is_stored_is_shown_with_its_history(admin: Admin, publish: Publish) -> None:
+def test_the_stored_versions_are_shown_with_the_history_of_aliases(admin: Admin, publish: Publish) -> None:
     version = publish().version
     ask(admin, PROMOTE, body={"version": version, "alias": "candidate"})
     stored = ask(admin, "/admin/models/{name}")
@@ -93,7 +93,7 @@ def test_a_change_that_the_store_refuses_says_why(admin: Admin, store: ModelStor
         ask(admin, ROLL_BACK, body={})
 
 
-def test_who_holds_the_stores_lock_keeps_nobody_waiting_past_the_deadline(
+def test_a_held_lock_of_the_store_keeps_no_request_past_its_deadline(
     admin: Admin, store: ModelStore, publish: Publish, caplog: pytest.LogCaptureFixture
 ) -> None:
     first, second = publish().version, publish().version
@@ -126,6 +126,8 @@ def test_a_name_that_is_not_in_the_store_is_404(admin: Admin, publish: Publish, 
         (b'{"version": "x", "force": true}', InvalidRequest, "received an invalid force"),
     ],
 )
-def test_a_body_that_does_not_fit_says_what_was_expected(admin: Admin, body: bytes, kind: type[Exception], why: str) -> None:
+def test_a_body_with_a_wrong_field_is_refused_with_what_was_expected(
+    admin: Admin, body: bytes, kind: type[Exception], why: str
+) -> None:
     with pytest.raises(kind, match=why):
         ask(admin, PROMOTE, body=body)

@@ -54,7 +54,7 @@ def compare(registry: Registry, off: float, rows: int = 1) -> None:
     registry.trials[0].compared(asked, asked.values, asked.values + np.float32(off), np.ones(rows, bool), 0.05)
 
 
-def test_models_tells_what_is_in_memory_what_is_refused_and_what_each_worker_serves(
+def test_models_shows_versions_in_memory_refusals_and_what_each_worker_serves(
     registry: Registry, store: ModelStore, tmp_path: Path
 ) -> None:
     first, second, broken = store.versions(NAME)
@@ -69,7 +69,7 @@ def test_models_tells_what_is_in_memory_what_is_refused_and_what_each_worker_ser
     assert told["workers"] == [{"pid": os.getpid(), "serving": {NAME: serving}}]
 
 
-def test_a_canary_that_has_ended_is_not_told_of_as_serving(registry: Registry, tmp_path: Path) -> None:
+def test_a_canary_that_has_ended_is_not_shown_as_serving(registry: Registry, tmp_path: Path) -> None:
     registry.trials[0].ended = True
     told = get(ModelPages(registry, WorkerStates(tmp_path / "workers")), "/models")
     assert told["workers"][0]["serving"][NAME]["canary"] is None
@@ -109,7 +109,7 @@ def test_a_comparison_sums_what_all_workers_saw(registry: Registry, store: Model
     assert (both["largest_difference"], both["mean_difference"]) == (0.5, pytest.approx(1 / 6))
 
 
-def test_a_trial_of_which_nothing_was_seen_has_figures_of_nothing(registry: Registry, tmp_path: Path) -> None:
+def test_a_trial_without_requests_has_figures_of_zero(registry: Registry, tmp_path: Path) -> None:
     (told,) = get(ModelPages(registry, WorkerStates(tmp_path / "workers")), "/models/{name}/comparison", name=NAME)["trials"]
     assert (told["compared_rows"], told["mean_difference"], told["sides"]["candidate"]["p99_ms"]) == (0, 0.0, 0.0)
 

@@ -31,7 +31,7 @@ def test_numbers_of_every_spelling_are_read() -> None:
         (b"\xff\xfe", "expected a JSON object"),
     ],
 )
-def test_what_is_not_json_is_said_to_be_so(body: bytes, said: str) -> None:
+def test_a_body_that_is_not_json_is_reported_as_such(body: bytes, said: str) -> None:
     with pytest.raises(NotJSON) as caught:
         parse(body)
     assert said in caught.value.detail
@@ -67,7 +67,7 @@ def test_what_is_not_json_is_said_to_be_so(body: bytes, said: str) -> None:
         ('{"sequences": ' + "[" * 500 + "]" * 500 + "}", "a list at sequences[0][0]"),
     ],
 )
-def test_what_is_no_request_is_explained(body: str, said: str) -> None:
+def test_a_wrong_body_is_explained(body: str, said: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
         parse(body.encode())
     assert said in caught.value.detail
@@ -111,7 +111,7 @@ def test_an_answer_holds_float32_values_in_as_few_digits_as_give_them_back(
     assert np.concatenate([np.float32(row) for row in answer["sequences"]]).tolist() == rows.values.tolist()
 
 
-def test_callers_inside_the_process_get_the_same_answer(models: dict[str, LoadedModel]) -> None:
+def test_calls_inside_the_process_get_the_same_answer(models: dict[str, LoadedModel]) -> None:
     """BentoML's endpoint functions call this; over HTTP the transport answers first."""
 
     native = Native(Engine(FakeModels(models), BARS), max_rows=2, max_items=4)

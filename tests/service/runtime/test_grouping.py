@@ -42,7 +42,7 @@ def test_padding_is_at_most_a_quarter_of_a_groups_items_or_free_and_no_group_cou
 
 
 @given(ragged)
-def test_groups_are_needed_where_one_would_be_too_much_padding(lengths: list[int]) -> None:
+def test_groups_are_needed_if_one_call_has_too_much_padding(lengths: list[int]) -> None:
     needed = needs_groups(lengths, sum(lengths), max(lengths))
     assert needed == too_much(lengths)
     assert needed == (len(groups_of(lengths)) > 1)

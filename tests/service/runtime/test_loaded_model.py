@@ -18,20 +18,20 @@ def told(model: LoadedModel) -> list[list[int] | None]:
     return model.runtime.lengths
 
 
-def test_one_to_one_shows_the_runtime_every_item_at_once() -> None:
+def test_one_to_one_gives_the_runtime_all_items_at_once() -> None:
     model = fake_model("one_to_one")
     assert model.run(RAGGED).values.tolist() == RAGGED.values.tolist()
     assert (shown(model), told(model)) == ([(6, 1, 1)], [None])
 
 
-def test_many_to_one_shows_it_the_rows_as_they_are() -> None:
+def test_many_to_one_gives_the_runtime_the_rows_as_they_are() -> None:
     model = fake_model("many_to_one", 3)
     rows = Rows.of([[0.1, 0.2, 0.3], [0.4, 0.5, 0.6]])
     assert model.run(rows).values.tolist() == rows.values.tolist()
     assert (shown(model), told(model)) == ([(2, 3, 1)], [None])
 
 
-def test_many_to_many_pads_rows_of_about_one_length_and_says_how_long_each_is() -> None:
+def test_many_to_many_pads_rows_of_similar_length_and_passes_their_lengths() -> None:
     model = fake_model("many_to_many")
     uniform, ragged = Rows.of([[0.1] * 9, [0.2] * 9]), Rows.of([[0.1] * 9, [0.2] * 11, [0.3]])
     for rows in (uniform, ragged):
@@ -39,7 +39,7 @@ def test_many_to_many_pads_rows_of_about_one_length_and_says_how_long_each_is() 
     assert (shown(model), told(model)) == ([(2, 9, 1), (3, 11, 1)], [None, [9, 11, 1]])
 
 
-def test_rows_of_different_lengths_are_shown_in_groups_the_longest_first() -> None:
+def test_rows_of_different_lengths_run_in_groups_the_longest_first() -> None:
     model = fake_model("many_to_many")
     rows = Rows.of([np.arange(length) for length in (4, 3000, 900, 2900, 900, 2)])
     assert model.run(rows).values.tolist() == rows.values.tolist()
@@ -72,7 +72,7 @@ class Linear(FakeRuntime):
 
 @pytest.mark.parametrize("name", TOPOLOGY_NAMES)
 @given(lengths=lengths_of_rows)
-def test_a_plan_expects_the_time_of_the_calls_that_will_be_made_and_makes_none(name: TopologyName, lengths: list[int]) -> None:
+def test_a_plan_expects_the_time_of_its_calls_without_making_them(name: TopologyName, lengths: list[int]) -> None:
     lengths = [5] * len(lengths) if name == "many_to_one" else lengths
     model = LoadedModel(make_manifest(name), Linear(name))
     plan = model.plan(Rows(np.zeros(sum(lengths), np.float32), lengths))
@@ -87,7 +87,7 @@ def test_in_domain_is_said_row_by_row() -> None:
     assert fake_model("one_to_one").run(RAGGED).in_domain == [True, True, True]
 
 
-def test_values_of_which_the_squares_are_infinite_are_an_answer() -> None:
+def test_finite_values_whose_squares_overflow_are_an_answer() -> None:
     with np.errstate(over="ignore"):  # of which NumPy warns once
         values, in_domain = fake_model("many_to_many").run(Rows.of([[3e38, -3e38], [0.5]]))
     assert (values.tolist(), in_domain) == ([np.float32(3e38), np.float32(-3e38), 0.5], [False, True])
@@ -101,7 +101,7 @@ class Lost(FakeRuntime):
 
 
 @pytest.mark.parametrize(("item", "error"), [(0.5, NotFinite), (2.0, TooFarOut)], ids=["in the domain", "far out"])
-def test_where_there_is_no_answer_the_model_is_at_fault_in_its_domain_and_the_row_outside(
+def test_an_answer_that_is_not_finite_is_the_models_fault_in_the_domain_and_the_rows_outside(
     item: float, error: type[Exception]
 ) -> None:
     model = LoadedModel(make_manifest("many_to_many"), Lost("many_to_many"))

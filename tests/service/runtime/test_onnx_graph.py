@@ -81,7 +81,7 @@ def cut(patch: pytest.MonkeyPatch, loaded: Loaded, row_steps: int, fewest_rows: 
     row_steps=st.integers(1, 40),
     fewest_rows=st.integers(1, 4),
 )
-def test_cut_anywhere_it_is_the_whole_to_the_last_bit(
+def test_a_row_cut_anywhere_gives_the_whole_to_the_last_bit(
     loaded: Loaded, lengths: list[int], padding: int, row_steps: int, fewest_rows: int
 ) -> None:
     inputs = loaded.inputs(len(lengths), max(lengths) + padding)
@@ -123,7 +123,7 @@ def test_no_call_has_more_than_stays_in_the_cache_and_few_rows_are_cut_along_tim
 
 
 @pytest.mark.parametrize("padding", [0, 5])
-def test_a_row_alone_answers_as_in_ragged_company_padded_and_not_to_the_last_bit(loaded: Loaded, padding: int) -> None:
+def test_a_row_answers_to_the_last_bit_the_same_alone_in_a_ragged_batch_and_padded(loaded: Loaded, padding: int) -> None:
     lengths = [1 + number * 7 % 41 for number in range(70)]
     inputs = loaded.inputs(len(lengths), max(lengths) + padding)
     together = loaded.answers(loaded.graph.run(inputs, lengths), lengths)
@@ -133,7 +133,7 @@ def test_a_row_alone_answers_as_in_ragged_company_padded_and_not_to_the_last_bit
         assert padded.tobytes() == beside_others.tobytes()
 
 
-def test_what_lies_in_the_padding_changes_nothing(loaded: Loaded) -> None:
+def test_the_values_of_padding_change_no_answer(loaded: Loaded) -> None:
     inputs, lengths = loaded.inputs(3, 9), [9, 4, 1]
     clean = loaded.answers(loaded.graph.run(inputs, lengths), lengths)
     for row, steps in zip(inputs, lengths, strict=True):
@@ -165,7 +165,7 @@ def test_ten_thousand_steps_with_their_state_are_the_whole_to_the_last_bit(loade
     assert (np.stack(outputs) if loaded.network.per_step else outputs[-1]).tobytes() == whole.tobytes()
 
 
-def test_threads_may_call_it_at_once(loaded: Loaded) -> None:
+def test_several_threads_may_run_a_graph_at_once(loaded: Loaded) -> None:
     asked = [loaded.inputs(rows, time) for rows, time in ((1, 300), (600, 1), (33, 20), (200, 3)) for _ in range(5)]
     one_by_one = [loaded.graph.run(inputs, None) for inputs in asked]
     fresh = OnnxGraph(loaded.file)
@@ -174,7 +174,7 @@ def test_threads_may_call_it_at_once(loaded: Loaded) -> None:
     assert [answer.tobytes() for answer in at_once] == [answer.tobytes() for answer in one_by_one]
 
 
-def test_zeros_that_another_thread_replaces_in_the_middle_of_a_call_are_enough_for_it(loaded: Loaded) -> None:
+def test_zeros_replaced_by_another_thread_during_a_call_are_large_enough(loaded: Loaded) -> None:
     class Replaced(np.ndarray[tuple[int, ...], np.dtype[np.float32]]):
         def __len__(self) -> int:
             graph._zeros = self[:1]  # between the look at them and their use
@@ -186,7 +186,7 @@ def test_zeros_that_another_thread_replaces_in_the_middle_of_a_call_are_enough_f
     assert graph.run(inputs, None).tobytes() == loaded.graph.run(inputs, None).tobytes()
 
 
-def test_an_array_that_cannot_be_written_is_taken_too(loaded: Loaded) -> None:
+def test_a_read_only_array_is_accepted(loaded: Loaded) -> None:
     inputs = loaded.inputs(3, 4)
     borrowed = np.frombuffer(inputs.tobytes(), np.float32).reshape(inputs.shape)
     assert loaded.graph.run(borrowed, None).tobytes() == loaded.graph.run(inputs, None).tobytes()

@@ -70,7 +70,7 @@ def answers(network: Network, outputs: Floats, lengths: list[int]) -> list[bytes
 
 @settings(deadline=None, max_examples=60)
 @given(lengths=st.lists(st.integers(1, 12), min_size=1, max_size=3 * ROWS + 1), padding=st.integers(0, 3))
-def test_packed_rows_answer_as_they_do_alone_to_the_last_bit(
+def test_packed_rows_answer_to_the_last_bit_the_same_as_alone(
     network: Network, runtime: OnnxRuntime, lengths: list[int], padding: int
 ) -> None:
     inputs = some(len(lengths), max(lengths) + padding)
@@ -87,7 +87,7 @@ def test_packed_rows_answer_as_they_do_alone_to_the_last_bit(
     assert together == alone
 
 
-def test_rows_are_packed_where_there_are_enough_of_them_to_pay(runtime: OnnxRuntime, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rows_are_packed_if_they_are_enough_for_it_to_pay(runtime: OnnxRuntime, monkeypatch: pytest.MonkeyPatch) -> None:
     plain, packed = counted(runtime, monkeypatch)
     enough = -(-onnx_runtime.FEWEST_STEPS // ROWS)
     for rows, time in ((ROWS - 1, 1000), (1, 1000), (ROWS, enough - 1)):
@@ -98,7 +98,7 @@ def test_rows_are_packed_where_there_are_enough_of_them_to_pay(runtime: OnnxRunt
     assert (plain.calls, packed.calls) == (3, 2)
 
 
-def test_the_time_it_expects_is_that_of_the_graph_that_computes(runtime: OnnxRuntime) -> None:
+def test_the_expected_time_is_that_of_the_graph_that_computes(runtime: OnnxRuntime) -> None:
     assert runtime._packed is not None
     assert runtime.seconds(1, 1000) == runtime._plain.seconds(1, 1000)
     assert runtime.seconds(1001, 10) == runtime._packed.seconds(-(-1001 // ROWS), 10)
@@ -126,7 +126,7 @@ def test_a_wide_network_has_no_packed_graph_and_needs_none(tmp_path: Path) -> No
     assert runtime.seconds(MANY, 9) == runtime._plain.seconds(MANY, 9)
 
 
-def test_a_packed_graph_that_answers_otherwise_is_not_used_and_that_is_said(
+def test_a_packed_graph_that_answers_differently_is_not_used_and_logged(
     network: Network, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     folder, other = write(network, tmp_path / "version"), write(network, tmp_path / "other", seed=2)

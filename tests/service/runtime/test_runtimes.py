@@ -67,14 +67,14 @@ def refusal(folder: Path, choice: RuntimeChoice) -> str:
     return str(caught.value)
 
 
-def test_without_a_translation_onnx_runs_nothing_whatever_is_installed(untranslated: Path) -> None:
+def test_without_a_translation_the_choice_onnx_refuses_the_version(untranslated: Path) -> None:
     assert refusal(untranslated, "onnx") == (
         "it has no translation (assets.extra/model.onnx), and UNROLL_RUNTIME is onnx. Train it again."
     )
 
 
 @pytest.mark.usefixtures("without_tensorflow")
-def test_what_needs_tensorflow_is_refused_where_it_is_not_installed(version: Path, untranslated: Path) -> None:
+def test_a_version_that_needs_tensorflow_is_refused_if_it_is_not_installed(version: Path, untranslated: Path) -> None:
     rest = "and TensorFlow is not installed. Train it again, or use the image built with VARIANT=tensorflow."
     assert refusal(untranslated, "auto") == f"it has no translation (assets.extra/model.onnx), {rest}"
     assert refusal(untranslated, "tensorflow") == refusal(version, "tensorflow") == f"UNROLL_RUNTIME is tensorflow, {rest}"
@@ -124,7 +124,7 @@ def child(store: Path, home: Path, loader: str) -> dict[str, object]:
     return told
 
 
-def test_a_process_that_serves_translations_has_no_tensorflow_no_threads_more_and_leaves_nothing_behind(
+def test_a_process_that_serves_translations_has_no_tensorflow_no_extra_threads_and_leaves_no_files(
     home: Path, tmp_path: Path
 ) -> None:
     told = child(home / "models", tmp_path, "load")
@@ -132,6 +132,6 @@ def test_a_process_that_serves_translations_has_no_tensorflow_no_threads_more_an
     assert list(tmp_path.iterdir()) == []  # such as the telemetry of ONNX Runtime: an id, a database, a session
 
 
-def test_a_process_that_serves_by_tensorflow_has_no_keras_and_one_thread_a_call(home: Path, tmp_path: Path) -> None:
+def test_a_process_that_serves_with_tensorflow_has_no_keras_and_one_thread_a_call(home: Path, tmp_path: Path) -> None:
     told = child(home / "models", tmp_path, "partial(load, choice='tensorflow')")
     assert (told["runtimes"], told["libraries"], told["threads"]) == (["tensorflow"] * 3, ["tensorflow"], [1, 1])

@@ -19,7 +19,7 @@ def rows_of(lengths: list[int]) -> Rows:
 
 @pytest.mark.parametrize("name", TOPOLOGY_NAMES)
 @pytest.mark.parametrize("lengths", [[5], [5] * 2, [5] * 33, [5] * 500], ids=len)
-def test_it_answers_as_the_translation_does(
+def test_tensorflow_answers_the_same_as_the_translation(
     trained: Trained, reference: Trained, name: TopologyName, lengths: list[int]
 ) -> None:
     rows = rows_of(lengths)
@@ -28,7 +28,9 @@ def test_it_answers_as_the_translation_does(
 
 @pytest.mark.parametrize("name", ["one_to_one", "many_to_many"])
 @pytest.mark.parametrize("lengths", [[1], [3000], [9, 11, 1], [1, 2000, 3, 40, 700, 5, 699]], ids=str)
-def test_rows_of_any_lengths_too(trained: Trained, reference: Trained, name: TopologyName, lengths: list[int]) -> None:
+def test_rows_of_any_lengths_answer_the_same_too(
+    trained: Trained, reference: Trained, name: TopologyName, lengths: list[int]
+) -> None:
     rows = rows_of(lengths)
     close(reference[name].run(rows).values, trained[name].run(rows).values)
 

@@ -19,7 +19,7 @@ def some_rows(name: TopologyName, rng: np.random.Generator) -> list[Floats]:
 
 
 @pytest.mark.parametrize("name", TOPOLOGY_NAMES)
-def test_no_company_changes_an_answer_by_a_single_bit(trained: Trained, name: TopologyName) -> None:
+def test_other_rows_change_no_bit_of_an_answer(trained: Trained, name: TopologyName) -> None:
     rng, model = np.random.default_rng(2026), trained[name]
     rows = some_rows(name, rng)
     alone = [model.run(Rows.of([row])).values.tobytes() for row in rows]

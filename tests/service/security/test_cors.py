@@ -26,7 +26,7 @@ def allowed(answer: httpx.Response) -> dict[str, str]:
     return {name: value for name, value in answer.headers.items() if name.startswith("access-control")}
 
 
-def test_where_no_origin_is_listed_no_page_may_ask_and_nothing_is_put_around() -> None:
+def test_without_listed_origins_no_page_may_ask_and_no_layer_is_added() -> None:
     assert cross_origin(())(APP, []) is APP
     assert allowed(ask((), "POST", {"origin": OURS})) == {}
 
@@ -42,12 +42,12 @@ def test_a_listed_origin_is_allowed_to_ask_with_a_key_and_to_read_the_answer() -
     assert "origin" in answer.headers["vary"].lower()
 
 
-def test_others_are_refused_beforehand_and_cannot_read_what_they_get() -> None:
+def test_a_preflight_from_another_origin_is_refused_and_its_pages_cannot_read_answers() -> None:
     assert ask((OURS,), "OPTIONS", {"origin": THEIRS, **PREFLIGHT}).status_code == 400
     for origin in (THEIRS, "null", OURS + ".evil.example", OURS.upper()):
         assert "access-control-allow-origin" not in allowed(ask((OURS,), "POST", {"origin": origin}))
 
 
-def test_a_method_that_is_not_taken_is_refused_beforehand() -> None:
+def test_a_preflight_for_another_method_is_refused() -> None:
     headers = {"origin": OURS, "access-control-request-method": "DELETE"}
     assert ask((OURS,), "OPTIONS", headers).status_code == 400

@@ -43,7 +43,7 @@ def bearer(name: str) -> dict[bytes, bytes]:
     return {b"authorization": b"Bearer " + SECRETS[name]}
 
 
-def test_without_a_file_everybody_gets_in_and_admin_routes_are_not_there(tmp_path: Path) -> None:
+def test_without_a_file_every_request_is_admitted_and_admin_routes_do_not_exist(tmp_path: Path) -> None:
     guard = Guard(None, KeyRates(tmp_path))
     assert guard.admit({}, "predict") is None
     assert guard.refusal("/metrics", {}) is None
@@ -110,7 +110,7 @@ def test_no_scope_implies_another(guard: Guard) -> None:
         assert f'error="insufficient_scope", scope="{scope}"' in refused.value.headers["www-authenticate"]
 
 
-def test_beyond_its_rate_a_key_is_told_when_to_come_back(guard: Guard) -> None:
+def test_a_key_beyond_its_rate_gets_the_time_to_retry(guard: Guard) -> None:
     assert [guard.admit(bearer("slow"), "predict") for _ in range(2)] == ["slow"] * 2
     with pytest.raises(RateLimited, match=r"at most 0\.5 requests a second with the key slow, 2 at once") as refused:
         guard.admit(bearer("slow"), "predict")
@@ -130,7 +130,7 @@ def test_bentomls_own_routes_need_a_key_but_for_the_probes(guard: Guard, path: s
     assert all(guard.refusal(probe, {}) is None for probe in ("/livez", "/readyz", "/healthz"))
 
 
-def test_metrics_may_be_opened(file: Path, tmp_path: Path) -> None:
+def test_metrics_can_be_open_without_a_key(file: Path, tmp_path: Path) -> None:
     guard = Guard(file, KeyRates(tmp_path), open_metrics=True)
     assert guard.refusal("/metrics", {}) is None
     assert isinstance(guard.refusal("/metrics/", {}), MissingKey)
@@ -181,13 +181,13 @@ VALUES = st.one_of(st.binary(max_size=600), st.lists(PIECES, max_size=8).map(b""
 
 @settings(max_examples=2000, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(headers=st.dictionaries(NAMES, VALUES, max_size=5))
-def test_whatever_the_headers_nobody_gets_in_and_only_401_comes_out(guard: Guard, headers: dict[bytes, bytes]) -> None:
+def test_any_headers_without_a_key_get_401(guard: Guard, headers: dict[bytes, bytes]) -> None:
     with pytest.raises(UnrollError) as refused:
         guard.admit(headers, "predict")
     assert refused.value.status == 401
 
 
-def test_a_hundred_thousand_guesses_let_nobody_in(guard: Guard) -> None:
+def test_a_hundred_thousand_guessed_keys_are_all_refused(guard: Guard) -> None:
     wrong = 0
     for number in range(100_000):
         guess = RIGHT[: number % 50] + secrets.token_urlsafe(40).encode()

@@ -34,7 +34,7 @@ def test_a_burst_goes_through_at_once_and_then_the_rate(tmp_path: Path) -> None:
     assert 99 <= passed <= 101
 
 
-def test_what_was_not_used_is_kept_up_to_the_burst(tmp_path: Path) -> None:
+def test_an_unused_rate_is_kept_up_to_the_burst(tmp_path: Path) -> None:
     clock = Clock(1000.0)
     rates, one = KeyRates(tmp_path, clock), key(1, burst=3)
     rates.take(one)
@@ -50,7 +50,7 @@ def test_workers_share_a_bucket_and_keys_do_not(tmp_path: Path) -> None:
     assert workers[0].take(key(2, name="b")) == 0.0
 
 
-def test_where_there_is_no_room_for_its_file_a_key_has_its_rate_all_the_same(
+def test_a_key_keeps_its_rate_if_its_file_cannot_be_made(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def full(*_: int) -> None:
@@ -71,7 +71,7 @@ def test_a_bucket_has_its_blocks_of_the_disk(tmp_path: Path) -> None:
     assert (file.stat().st_size, file.stat().st_blocks > 0) == (8, True)
 
 
-def test_a_bucket_that_another_life_left_behind_holds_nobody_up(tmp_path: Path) -> None:
+def test_a_bucket_that_an_earlier_service_left_behind_delays_no_request(tmp_path: Path) -> None:
     clock = Clock(1000.0)
     assert KeyRates(tmp_path, clock).take(key(0.001)) == 0.0
     clock.now = 5.0  # the machine was started again, and its clock with it

@@ -54,7 +54,7 @@ GOOD = {"name": "alice", "sha256": "0" * 64, "scopes": ["predict"]}
         ("unroll_secret", "line 1 is a key itself"),
     ],
 )
-def test_a_line_that_cannot_be_used_is_named_and_never_quoted(text: str, message: str) -> None:
+def test_an_unusable_line_is_named_and_never_quoted(text: str, message: str) -> None:
     with pytest.raises(KeysUnreadable) as refused:
         parse(text)
     assert message in str(refused.value)
@@ -83,7 +83,7 @@ def test_the_command_prints_the_line_to_store_and_shows_the_key_apart() -> None:
     assert (key.name, sorted(key.scopes), key.rate, key.most_at_once) == ("bob", ["admin", "predict"], 2.5, 9)
 
 
-def test_the_command_says_what_it_cannot_take(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_explains_a_wrong_option(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         keys.main(["new", "not a name"])
     assert "name: String should match pattern" in capsys.readouterr().err

@@ -13,7 +13,7 @@ def take(contents: list[bytes]) -> str:
     return contents[0].decode()
 
 
-def test_new_content_is_taken_and_bad_content_leaves_the_old(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_new_content_is_used_and_bad_content_leaves_the_old(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = tmp_path / "file"
     path.write_text("one")
     file = ReloadedFiles("keys", [path], take)
@@ -36,7 +36,7 @@ def test_new_content_is_taken_and_bad_content_leaves_the_old(tmp_path: Path, cap
     assert caplog.text.count("bad content") == 2
 
 
-def test_what_cannot_be_used_at_the_start_is_an_error(tmp_path: Path) -> None:
+def test_unusable_files_at_the_start_are_an_error(tmp_path: Path) -> None:
     with pytest.raises(Unusable, match=r"missing cannot be read: No such file"):
         ReloadedFiles("keys", [tmp_path / "missing"], take)
     (tmp_path / "large").write_bytes(bytes(LARGEST + 1))

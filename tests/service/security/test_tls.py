@@ -54,7 +54,7 @@ def test_a_new_certificate_is_shown_from_the_next_handshake_on(tmp_path: Path, h
     assert shake(certificates.context, authority, host) == der(second)
 
 
-def test_a_certificate_is_not_taken_before_its_key_is_there(tmp_path: Path) -> None:
+def test_a_new_certificate_is_not_used_before_its_key_is_there(tmp_path: Path) -> None:
     authority = trustme.CA()
     first, second = (authority.issue_cert("localhost") for _ in range(2))
     write(tmp_path, first, first)
@@ -67,7 +67,7 @@ def test_a_certificate_is_not_taken_before_its_key_is_there(tmp_path: Path) -> N
     assert shake(certificates.context, authority) == der(second)
 
 
-def test_files_that_do_not_fit_are_an_error_at_the_start(tmp_path: Path) -> None:
+def test_a_certificate_without_its_key_is_an_error_at_the_start(tmp_path: Path) -> None:
     authority = trustme.CA()
     write(tmp_path, authority.issue_cert("localhost"), authority.issue_cert("localhost"))
     with pytest.raises(Unusable, match=r"are not a certificate with its key: .*MISMATCH"):

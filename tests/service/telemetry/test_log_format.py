@@ -84,7 +84,7 @@ def test_text_ends_with_the_ids(printed: io.StringIO) -> None:
 
 
 @pytest.mark.parametrize("form", ["text", "json"])
-def test_within_a_request_an_error_is_logged_without_what_it_says(printed: io.StringIO, form: log_format.LogFormat) -> None:
+def test_within_a_request_an_error_is_logged_without_its_text(printed: io.StringIO, form: log_format.LogFormat) -> None:
     log_format.setup(form)
     in_request(log_failure)
     model = threading.Thread(target=log_failure, name="model_0")
@@ -96,13 +96,13 @@ def test_within_a_request_an_error_is_logged_without_what_it_says(printed: io.St
     assert printed.getvalue().index("ValueError") < printed.getvalue().index("raise KeyError")
 
 
-def test_elsewhere_an_error_is_logged_whole(printed: io.StringIO) -> None:
+def test_outside_of_a_request_an_error_is_logged_with_its_text(printed: io.StringIO) -> None:
     log_format.setup("text")
     log_failure()
     assert SECRET in printed.getvalue()
 
 
-def test_asyncio_shows_no_objects(printed: io.StringIO) -> None:
+def test_asyncios_lines_show_no_objects(printed: io.StringIO) -> None:
     log_format.setup("json")
     logging.getLogger("asyncio").error("Task exception was never retrieved\nfuture: <Task exception=ValueError(%s)>", SECRET)
     assert json.loads(printed.getvalue())["message"] == "Task exception was never retrieved"

@@ -13,7 +13,7 @@ def registry() -> CollectorRegistry:
     return CollectorRegistry()
 
 
-def test_nothing_is_told_before_it_is_time_and_all_of_it_then(registry: CollectorRegistry) -> None:
+def test_no_count_is_visible_before_the_flush_and_all_are_after_it(registry: CollectorRegistry) -> None:
     counter, buffer = Counter("seen", "Help.", registry=registry), MetricBuffer()
     buffer.add(counter)
     buffer.add(counter, 2.5)
@@ -24,7 +24,7 @@ def test_nothing_is_told_before_it_is_time_and_all_of_it_then(registry: Collecto
     assert registry.get_sample_value("seen_total") == 3.5
 
 
-def test_a_distribution_told_of_many_is_as_a_histogram_told_of_each(registry: CollectorRegistry) -> None:
+def test_observing_many_at_once_is_the_same_as_observing_each(registry: CollectorRegistry) -> None:
     amounts = [0.0, -1.0, 9.99, 10, 10.01, 1e9, *LATENCIES, *(0.00003 * n for n in range(1000))]
     all_ = Distribution("all", "Help.", ("route",), registry=registry, buckets=LATENCIES).labels("/x")
     each = Histogram("each", "Help.", ("route",), registry=registry, buckets=LATENCIES).labels("/x")
@@ -42,7 +42,7 @@ def test_a_distribution_told_of_many_is_as_a_histogram_told_of_each(registry: Co
     assert sums[0] == pytest.approx(sums[1])
 
 
-def test_nothing_is_lost_that_threads_add_while_it_is_told(registry: CollectorRegistry) -> None:
+def test_no_count_is_lost_that_threads_add_during_a_flush(registry: CollectorRegistry) -> None:
     counter, buffer = Counter("seen", "Help.", registry=registry), MetricBuffer()
 
     def add() -> None:
@@ -60,7 +60,7 @@ def test_nothing_is_lost_that_threads_add_while_it_is_told(registry: CollectorRe
     assert registry.get_sample_value("seen_total") == 80_000
 
 
-def test_it_is_told_soon_and_soon_again(registry: CollectorRegistry) -> None:
+def test_the_buffer_is_flushed_soon_and_soon_again(registry: CollectorRegistry) -> None:
     counter, buffer = Counter("seen", "Help.", registry=registry), MetricBuffer()
 
     async def twice() -> None:
@@ -75,7 +75,7 @@ def test_it_is_told_soon_and_soon_again(registry: CollectorRegistry) -> None:
     asyncio.run(twice())
 
 
-def test_a_loop_that_ended_before_it_was_time_keeps_the_next_from_nothing(registry: CollectorRegistry) -> None:
+def test_a_flush_due_on_an_ended_loop_does_not_stop_the_next(registry: CollectorRegistry) -> None:
     counter, buffer = Counter("seen", "Help.", registry=registry), MetricBuffer()
 
     async def added(wait: bool) -> None:

@@ -14,7 +14,7 @@ def test_files_that_workers_share_have_their_blocks_on_the_disk(tmp_path: Path) 
     assert {path.stat().st_size for path in files} == {metric_files.FILE_BYTES}
 
 
-def test_so_has_what_they_grow_by(tmp_path: Path) -> None:
+def test_files_that_have_grown_have_their_new_blocks_too(tmp_path: Path) -> None:
     files = shared(tmp_path, "[metrics.items.labels('model', str(n)) for n in range(10_000)]; metric_files.reserve()")
     assert max(path.stat().st_size for path in files) > metric_files.FILE_BYTES
 

@@ -23,7 +23,7 @@ def facts(caplog: pytest.LogCaptureFixture) -> list[tuple[int, str]]:
     return [(vars(record)["status"], vars(record)["outcome"]) for record in caplog.records]
 
 
-def test_answers_are_logged_by_share_and_errors_always(caplog: pytest.LogCaptureFixture) -> None:
+def test_answers_are_sampled_for_the_log_and_errors_always_logged(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     for sample in (0.0, 1.0):
         end(request_log(sample))
@@ -41,7 +41,7 @@ def test_answers_are_logged_by_share_and_errors_always(caplog: pytest.LogCapture
     assert vars(caplog.records[0])["ms"] == 1.234
 
 
-def test_lines_are_limited_each_kind_for_itself_and_what_is_left_out_is_counted(caplog: pytest.LogCaptureFixture) -> None:
+def test_log_lines_are_limited_by_kind_and_dropped_lines_are_counted(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     now, crowd = 0.0, request_log(1.0)
     crowd._errors = TokenBucket(3.0, clock=lambda: now)
@@ -54,7 +54,7 @@ def test_lines_are_limited_each_kind_for_itself_and_what_is_left_out_is_counted(
     assert vars(caplog.records[-1])["left_out"] == 7
 
 
-def test_of_refusals_without_a_task_lines_are_limited_too(caplog: pytest.LogCaptureFixture) -> None:
+def test_log_lines_of_refusals_without_a_task_are_limited_too(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     now, crowd = 0.0, request_log()
     crowd._errors = TokenBucket(3.0, clock=lambda: now)

@@ -126,7 +126,7 @@ def test_a_batch_links_to_so_many_of_its_requests_and_all_have_waited(collector:
     assert {span.trace_id.hex() for span in named(collector.spans, "queue")} == {trace.trace_id for trace in traces}
 
 
-def test_a_failed_run_is_marked_and_says_nothing_of_the_values(collector: Collector) -> None:
+def test_a_failed_run_is_marked_and_shows_no_values(collector: Collector) -> None:
     tracing = traced(collector)
     answers = run(tracing, (begin(tracing), [SECRET]), (begin(tracing), [7.0 + SECRET]))
     assert [type(answer) for answer in answers] == [Answer, ValueError]
@@ -140,7 +140,7 @@ def test_a_failed_run_is_marked_and_says_nothing_of_the_values(collector: Collec
     assert "123456" not in str(collector.spans)
 
 
-def test_the_caller_decides_and_chance_where_it_does_not(collector: Collector) -> None:
+def test_traceparent_decides_and_without_it_a_sample_is_traced(collector: Collector) -> None:
     never, always = traced(collector, 0.0), traced(collector, 1.0)
     assert begin(never, None) is None
     assert begin(never, SAMPLED) is not None
@@ -155,21 +155,21 @@ def test_the_caller_decides_and_chance_where_it_does_not(collector: Collector) -
     always.stop()
 
 
-def test_about_the_ratio_is_traced(collector: Collector) -> None:
+def test_about_the_configured_share_of_requests_is_traced(collector: Collector) -> None:
     tracing = traced(collector, 0.1)
     made = sum(begin(tracing, None) is not None for _ in range(5000))
     tracing.stop()
     assert 350 < made < 650  # seven standard deviations
 
 
-def test_without_an_endpoint_nothing_is_traced() -> None:
+def test_without_an_endpoint_no_request_is_traced() -> None:
     tracing = Tracing(None, 1.0, {})
     tracing.start()
     assert begin(tracing) is None
     tracing.stop()
 
 
-def test_a_collector_that_is_gone_costs_no_request_and_no_memory() -> None:
+def test_a_missing_collector_costs_no_request_and_no_memory() -> None:
     before = set(threading.enumerate())
     with socket.socket() as taken:  # bound and not listening: connections are refused
         taken.bind(("127.0.0.1", 0))

@@ -33,7 +33,7 @@ def test_a_new_version_is_loaded_and_answers_when_it_is_promoted(store: ModelSto
     assert (default(registry), answers(registry, "production")) == (first, first)
 
 
-def test_without_production_the_newest_answers_as_soon_as_it_is_published(store: ModelStore, publish: Publish) -> None:
+def test_without_production_the_newest_version_answers_once_it_is_published(store: ModelStore, publish: Publish) -> None:
     publish()
     registry = loaded(store)
     newest = publish().version
@@ -42,7 +42,7 @@ def test_without_production_the_newest_answers_as_soon_as_it_is_published(store:
     assert served(registry) == {"one_to_one": newest, "many_to_one_3": other}
 
 
-def test_what_is_in_memory_is_not_loaded_again(store: ModelStore, publish: Publish) -> None:
+def test_a_version_in_memory_is_not_loaded_again(store: ModelStore, publish: Publish) -> None:
     counting = Counting()
     first, second = publish().version, publish().version
     store.promote("one_to_one", "production", first)
@@ -89,7 +89,7 @@ def test_a_version_that_is_no_longer_needed_leaves_memory(store: ModelStore, pub
     assert runtime() is None
 
 
-def test_a_broken_version_in_production_leaves_the_one_before_it_serving(store: ModelStore, publish: Publish) -> None:
+def test_a_broken_version_in_production_leaves_the_version_before_it_serving(store: ModelStore, publish: Publish) -> None:
     first = publish().version
     store.promote("one_to_one", "production", first)
     registry = loaded(store)
@@ -103,7 +103,7 @@ def test_a_broken_version_in_production_leaves_the_one_before_it_serving(store: 
         registry.load_pinned(ONE, 5, wrong)
 
 
-def test_a_broken_candidate_leaves_the_one_before_it_answering_for_the_alias(store: ModelStore, publish: Publish) -> None:
+def test_a_broken_candidate_leaves_the_version_before_it_answering_for_the_alias(store: ModelStore, publish: Publish) -> None:
     first, second = publish().version, publish().version
     store.promote("one_to_one", "production", first)
     store.promote("one_to_one", "candidate", second)
@@ -172,7 +172,7 @@ def test_a_refusal_of_a_name_that_is_gone_is_forgotten(store: ModelStore, publis
     assert registry.refusals == []
 
 
-def test_files_that_cannot_be_looked_at_keep_no_other_from_being_served(
+def test_a_version_whose_files_cannot_be_read_stops_no_other_from_being_served(
     store: ModelStore, publish: Publish, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, second = publish().version, publish().version
@@ -203,7 +203,7 @@ def test_a_promotion_of_a_removed_version_is_refused_with_the_reason(store: Mode
     ]
 
 
-def test_aliases_that_cannot_be_read_are_what_they_were(store: ModelStore, publish: Publish) -> None:
+def test_unreadable_aliases_stay_as_they_were(store: ModelStore, publish: Publish) -> None:
     first, second = publish().version, publish().version
     store.promote("one_to_one", "production", first)
     registry = loaded(store)
@@ -228,7 +228,7 @@ def test_aliases_that_cannot_be_read_are_what_they_were(store: ModelStore, publi
         (ValueError("no model"), False),
     ],
 )
-def test_a_fault_that_is_not_the_files_is_not_held_against_a_version(
+def test_a_transient_fault_does_not_refuse_a_version_for_good(
     store: ModelStore, publish: Publish, fault: Exception, passing: bool
 ) -> None:
     class Once(Counting):

@@ -9,7 +9,7 @@ from tests.conftest import Publish
 from tests.service.registries import ONE, Counting, answers, default, in_memory, loaded, publish_wrong
 
 
-def test_a_pinned_version_is_loaded_once_and_never_another(store: ModelStore, publish: Publish) -> None:
+def test_a_pinned_version_is_loaded_once_and_answers_only_by_its_name(store: ModelStore, publish: Publish) -> None:
     counting = Counting()
     versions = [publish().version for _ in range(PINNED + 3)]
     store.promote("one_to_one", "production", versions[-1])
@@ -25,7 +25,7 @@ def test_a_pinned_version_is_loaded_once_and_never_another(store: ModelStore, pu
     assert registry.load_pinned(ONE, 5, versions[0]).model.manifest.version == versions[0]
 
 
-def test_a_pinned_version_that_is_asked_for_again_and_again_stays(store: ModelStore, publish: Publish) -> None:
+def test_a_pinned_version_that_requests_keep_naming_stays(store: ModelStore, publish: Publish) -> None:
     versions = [publish().version for _ in range(PINNED + 2)]
     registry = loaded(store)
     for version in versions[:PINNED]:

@@ -10,7 +10,7 @@ from tests.conftest import Publish
 from tests.service.registries import default, loaded, publish_wrong
 
 
-def test_trials_come_from_the_store_and_keep_what_was_seen_of_them(store: ModelStore, publish: Publish) -> None:
+def test_trials_come_from_the_store_and_keep_their_figures(store: ModelStore, publish: Publish) -> None:
     first, second, third = (publish().version for _ in range(3))
     store.promote("one_to_one", "production", first)
     registry = loaded(store)
@@ -90,7 +90,7 @@ def test_a_canary_that_failed_is_withdrawn_for_all_workers(store: ModelStore, pu
     assert len(here.trials) == 1
 
 
-def test_a_canary_ends_here_even_where_the_store_cannot_be_told(
+def test_a_canary_ends_here_even_if_the_store_cannot_be_written(
     store: ModelStore, publish: Publish, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, second = publish().version, publish().version

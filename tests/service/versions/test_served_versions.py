@@ -28,21 +28,21 @@ def test_a_version_that_is_named_answers_itself_and_is_on_no_trial() -> None:
             assert (choice.model, choice.canary, choice.shadow) == (model, None, None)
 
 
-def test_an_alias_answers_with_what_it_names_and_has_trials_of_its_own() -> None:
+def test_an_alias_answers_with_its_version_and_has_its_own_trials() -> None:
     everything, _, new = served(99.0)
     choice = everything.choose("candidate", "any")
     assert choice is not None
     assert (choice.model, choice.canary, choice.shadow, choice.on_trial) == (new, None, None, False)
 
 
-def test_production_is_what_answers_anyway_where_no_alias_is() -> None:
+def test_production_means_the_default_if_no_alias_exists() -> None:
     model = fake_model("one_to_one")
     choice = ServedVersions({model.manifest.version: model}, {}, model, {}, {}).choose("production", None)
     assert choice is not None
     assert choice.model is model
 
 
-def test_what_is_not_in_memory_is_chosen_by_nobody() -> None:
+def test_a_version_that_is_not_in_memory_is_not_chosen() -> None:
     assert served()[0].choose("20990101", "any") is None
 
 
@@ -58,7 +58,7 @@ def test_a_canary_answers_its_share_within_a_point_of_20_000_requests(wanted: st
     assert {(c.model, c.canary is not None, c.shadow is not None) for c in others} == {(old, True, True)}
 
 
-def test_a_key_is_always_answered_by_the_same_side_and_growing_shares_keep_who_was_in() -> None:
+def test_a_key_always_gets_the_same_side_and_a_larger_share_keeps_the_keys_of_a_smaller() -> None:
     everything, old, new = served(30.0)
     wider = Trial("canary", "production", old, new, 60.0, NOW)
     for n in range(500):
@@ -68,13 +68,13 @@ def test_a_key_is_always_answered_by_the_same_side_and_growing_shares_keep_who_w
             assert wider.draws(f"user {n}")
 
 
-def test_other_candidates_are_tried_on_other_keys() -> None:
+def test_other_candidates_get_other_keys() -> None:
     first, second = (served(50.0)[0].canaries["production"] for _ in range(2))
     both = sum(first.draws(str(n)) == second.draws(str(n)) for n in range(2000))
     assert 800 < both < 1200
 
 
-def test_a_canary_that_has_ended_answers_nobody() -> None:
+def test_a_canary_that_has_ended_answers_no_request() -> None:
     everything, old, _ = served(99.0)
     everything.canaries["production"].ended = True
     for n in range(100):

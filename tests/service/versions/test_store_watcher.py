@@ -57,7 +57,7 @@ def write_until_announced(folder: Path, looks: Looks) -> None:
     raise AssertionError("no change was announced")
 
 
-def test_a_change_anywhere_below_is_looked_at_without_waiting_for_the_next_look(tmp_path: Path) -> None:
+def test_a_change_anywhere_below_the_folder_is_seen_before_the_next_look_is_due(tmp_path: Path) -> None:
     with watched(tmp_path, 5.0) as looks:
         write_until_announced(tmp_path, looks)
         (tmp_path / "name" / "version").mkdir(parents=True)
@@ -74,7 +74,7 @@ def test_a_change_anywhere_below_is_looked_at_without_waiting_for_the_next_look(
         assert looks.wait_for(lambda: any(gone not in names for names in looks.names[count:]))
 
 
-def test_a_folder_that_is_not_there_yet_is_found(tmp_path: Path) -> None:
+def test_a_folder_that_is_made_later_is_found(tmp_path: Path) -> None:
     folder = tmp_path / "models"
     with watched(folder, 0.05) as looks:
         assert looks.wait_for(lambda: len(looks.names) >= 2)
@@ -98,7 +98,7 @@ def test_a_folder_that_goes_and_comes_back_is_watched_again(tmp_path: Path) -> N
         assert looks.wait_for(lambda: looks.saw("two"))
 
 
-def test_it_looks_every_few_seconds_though_nothing_is_announced(tmp_path: Path) -> None:
+def test_the_watcher_looks_every_few_seconds_without_announced_changes(tmp_path: Path) -> None:
     with watched(tmp_path, 0.05) as looks:
         assert looks.wait_for(lambda: len(looks.names) >= 3)
 
@@ -112,7 +112,7 @@ def test_a_look_that_fails_is_logged_and_the_next_one_follows(tmp_path: Path, ca
     assert "the volume is gone" in caplog.text
 
 
-def test_what_cannot_be_watched_is_looked_at(
+def test_a_folder_that_cannot_be_watched_is_looked_at(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def no_more(*_: object, **__: object) -> None:

@@ -53,14 +53,14 @@ def test_the_tolerance_is_in_widths_of_the_domain() -> None:
     assert (trial.rows, trial.past) == (2, 1)
 
 
-def test_an_answer_that_is_no_number_differs_and_leaves_the_figures_numbers() -> None:
+def test_a_nan_answer_counts_as_different_and_makes_no_figure_nan() -> None:
     trial = canary()
     compare(trial, [[0.5], [0.25]], [float("nan"), 0.25])
     compare(trial, [[0.5]], [float("nan")])
     assert (trial.rows, trial.past, trial.largest, trial.total) == (3, 3, 0.25, 0.25)
 
 
-def test_nothing_seen_is_no_verdict() -> None:
+def test_no_requests_give_no_verdict() -> None:
     assert canary().verdict(BARS) is None
 
 
@@ -132,7 +132,7 @@ def test_requests_that_never_return_end_a_canary(monkeypatch: pytest.MonkeyPatch
     assert trial.verdict(BARS) is None
 
 
-def test_a_request_is_timed_and_one_that_fails_counts_where_that_is_said() -> None:
+def test_a_request_is_timed_and_a_failed_one_counts_only_if_the_caller_says_so() -> None:
     trial = canary()
     errors = metrics.trial_errors.labels("one_to_one", trial.candidate.manifest.version, "canary")
     for side in ("candidate", "baseline"):
@@ -157,14 +157,14 @@ def test_a_quantile_of_the_histogram_is_at_most_an_eighth_too_high() -> None:
         assert exact * 0.99 <= quantile(side.seconds, share) < exact * 1.13
 
 
-def test_a_quantile_of_nothing_is_0_and_of_what_is_off_the_scale_its_end() -> None:
+def test_the_quantile_of_an_empty_histogram_is_0_and_beyond_the_scale_its_end() -> None:
     assert quantile(Side().seconds, 0.99) == 0.0
     side = Side()
     side.answered(1e6)
     assert quantile(side.seconds, 0.5) == EDGES[-1]
 
 
-def test_a_trial_goes_on_only_where_nothing_of_it_changed() -> None:
+def test_a_trial_goes_on_only_if_nothing_about_it_changed() -> None:
     trial = canary()
     same = (trial.baseline, trial.candidate, 5.0, NOW)
     assert trial.same("canary", *same)

@@ -22,7 +22,7 @@ def told_by_another_process(folder: Path, then: str = "") -> "subprocess.Popen[s
     )
 
 
-def test_a_worker_is_told_of_by_its_process_id_and_its_last_word_counts(tmp_path: Path) -> None:
+def test_the_last_state_of_a_worker_is_known_by_its_process_id(tmp_path: Path) -> None:
     workers = WorkerStates(tmp_path / "mine")
     workers.tell({"serving": {"one_to_one": "first"}})
     workers.tell({"serving": {"one_to_one": "second"}})
@@ -44,7 +44,7 @@ def test_a_worker_that_leaves_takes_nothing_of_the_others(tmp_path: Path) -> Non
         other.kill()
 
 
-def test_the_last_to_leave_takes_what_they_shared_along(tmp_path: Path) -> None:
+def test_the_last_worker_removes_the_shared_folder(tmp_path: Path) -> None:
     folder = tmp_path / "workers"
     workers = WorkerStates(folder)
     workers.tell({})
@@ -57,7 +57,7 @@ def test_the_last_to_leave_takes_what_they_shared_along(tmp_path: Path) -> None:
     assert not folder.exists()
 
 
-def test_all_living_workers_are_seen_and_those_that_died_are_swept_away(tmp_path: Path) -> None:
+def test_all_living_workers_are_seen_and_files_of_dead_ones_are_removed(tmp_path: Path) -> None:
     workers = WorkerStates(tmp_path)
     workers.tell({"serving": {}})
     with told_by_another_process(tmp_path, "input()") as other:
@@ -70,7 +70,7 @@ def test_all_living_workers_are_seen_and_those_that_died_are_swept_away(tmp_path
     assert [path.name for path in tmp_path.iterdir()] == [f"{os.getpid()}.json"]
 
 
-def test_workers_of_one_supervisor_share_a_folder_that_nobody_else_can_read(tmp_path: Path) -> None:
+def test_workers_of_one_supervisor_share_a_folder_that_no_other_user_can_read(tmp_path: Path) -> None:
     first, second = WorkerStates(tmp_path / "shared"), WorkerStates(tmp_path / "shared")
     first.tell({"serving": {}})
     assert second.all() == first.all()
@@ -87,7 +87,7 @@ def test_a_state_is_replaced_whole(tmp_path: Path) -> None:
         assert json.loads(path.read_text())["pid"] == os.getpid()
 
 
-def test_two_threads_that_tell_at_once_leave_nothing_torn(tmp_path: Path) -> None:
+def test_two_threads_that_write_at_once_leave_a_whole_file(tmp_path: Path) -> None:
     workers, others = WorkerStates(tmp_path), WorkerStates(tmp_path)
     others._mine = tmp_path / "nobody's"  # so that it reads what is written
 
@@ -103,7 +103,9 @@ def test_two_threads_that_tell_at_once_leave_nothing_torn(tmp_path: Path) -> Non
             done.result()
 
 
-def test_what_cannot_be_told_to_others_is_still_known_of_oneself(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_worker_knows_its_own_state_even_if_the_file_cannot_be_written(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     workers = WorkerStates(tmp_path)
     workers.tell({"serving": 1})
     (tmp_path / f"{os.getpid()}.tmp").mkdir()  # in the way of the next file, as a full disk would be
