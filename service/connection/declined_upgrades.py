@@ -17,20 +17,15 @@ class DeclinedUpgrades:
     """Of one connection: parses on behind each head that offers an upgrade."""
 
     def __init__(self) -> None:
-        self._framing = b""
-
-    @property
-    def body_to_come(self) -> bool:
-        """Whether the parser takes a head for a whole request, and a body is still to come."""
-        return bool(self._framing)
+        self.framing = b""  # of a body that is still to come, where the parser takes the head for a whole request
 
     def head_ends(self, headers: Sequence[tuple[bytes, bytes]]) -> None:
         """These headers offer an upgrade."""
-        self._framing = framing(headers)
+        self.framing = framing(headers)
 
     def go_on(self, connection: Any, rest: memoryview) -> bool:
         """Parse what follows such a head. Whether it is HTTP."""
-        lines, self._framing = self._framing, b""
+        lines, self.framing = self.framing, b""
         while rest or lines:
             try:
                 if lines:
@@ -39,7 +34,7 @@ class DeclinedUpgrades:
                 break
             except httptools.HttpParserUpgrade as upgrade:
                 rest = rest[upgrade.args[0] :]
-                lines, self._framing = self._framing, b""
+                lines, self.framing = self.framing, b""
             except httptools.HttpParserError:
                 return False
         return True

@@ -30,22 +30,14 @@ class Flow(FlowControl):
 
 
 class UnparsedPieces:
-    """Bytes that arrived and wait to be parsed. `pipeline` holds the parsed requests that wait for their turn."""
+    """Bytes that arrived and wait to be parsed, while a parsed request waits for its turn."""
 
-    def __init__(self, pipeline: Sized) -> None:
-        self._pipeline = pipeline
-        self._pieces = deque[bytes]()
+    def __init__(self) -> None:
+        self.pieces = deque[bytes]()
 
     def needed(self, data: bytes) -> bool:
         """Whether `data`, of more than PIECE bytes, could hold more requests than may be parsed at once."""
         return data.count(b"\r") > MANY
 
     def add(self, data: bytes) -> None:
-        self._pieces.extend(data[at : at + PIECE] for at in range(0, len(data), PIECE))
-
-    def next(self) -> bytes | None:
-        """The next piece to parse; None while a request waits for its turn, or when all are parsed."""
-        return self._pieces.popleft() if self._pieces and not self._pipeline else None
-
-    def clear(self) -> None:
-        self._pieces.clear()
+        self.pieces.extend(data[at : at + PIECE] for at in range(0, len(data), PIECE))

@@ -49,7 +49,7 @@ class Connection(HttpToolsProtocol):
         self._owed = StallTimer(loop, limits.header_seconds, partial(self._abort, "header-seconds"))
         self._unread = UnreadAnswer(loop, limits.write_seconds, shared.unread, partial(self._abort, "write-seconds"))
         self._idle = IdleTimeout(loop, self.timeout_keep_alive, self._idle_expired)
-        self._unparsed = UnparsedPieces(self.pipeline)
+        self._unparsed = UnparsedPieces()
         self._running: RequestResponseCycle | None = None  # the request whose turn it is, or was last; `cycle` was read last
         # A request that may be answered directly, and the cycle before it.
         self._taken: tuple[Route, DirectExchange, Any] | None = None
@@ -76,7 +76,7 @@ class Connection(HttpToolsProtocol):
             running.disconnected = True
             running.message_event.set()
         self.pipeline.clear()
-        self._unparsed.clear()
+        self._unparsed.pieces.clear()
         for timer in (self._owed, self._unread, self._idle):
             timer.close()  # without their callbacks the connection is in no cycle, and freed at once
         super().connection_lost(exc)
@@ -136,7 +136,7 @@ class Connection(HttpToolsProtocol):
             super().on_body(body)
 
     def on_message_complete(self) -> None:
-        if self._upgrades.body_to_come:
+        if self._upgrades.framing:
             return
         super().on_message_complete()
         cycle = self.cycle
@@ -250,9 +250,10 @@ class Connection(HttpToolsProtocol):
             self._refuse(self._refused or NotHTTP("expected a request of HTTP/1.1; received something else."))
 
     def _parse_on(self) -> None:
-        while (piece := self._unparsed.next()) is not None:
-            self.data_received(piece)
-        self.flow.resume_reading()
+        while self._unparsed.pieces and not self.pipeline:
+            self.data_received(self._unparsed.pieces.popleft())
+        if self.flow.read_paused:
+            self.flow.resume_reading()
 
     def _idles(self) -> None:
         """Every request that is here has been answered."""

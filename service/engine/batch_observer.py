@@ -29,13 +29,17 @@ class BatchObserver:
         name, _ = labels
         self._labels, self._on_answered = labels, on_answered
         self._waited, self._rows = metrics.queue_seconds.labels(name), metrics.batch_rows.labels(name)
-        self._items = metrics.items.labels(*labels)
+        self._items, self._seconds = metrics.items.labels(*labels), metrics.model_seconds.labels(name)
 
     def count(self, rows: Rows, waited: float) -> None:
         """A batch begins whose first request waited for so many seconds."""
         metric_buffer.add(self._waited, waited)
         metric_buffer.add(self._rows, len(rows.lengths))
         metric_buffer.add(self._items, len(rows.values))
+
+    def ran(self, seconds: float) -> None:
+        """The model has computed for so many seconds."""
+        metric_buffer.add(self._seconds, seconds)
 
     def trace(self, traced: list[tuple[RequestTrace, float]], rows: Rows) -> BatchTrace:
         """Of a batch with traced requests; `traced` says since when each has waited, by `time.monotonic`."""

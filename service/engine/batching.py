@@ -71,10 +71,11 @@ class Batcher:
         rows, begun = plan.rows, time.monotonic()
         self._observer.count(rows, waited=0.0)
         trace = None if caller.trace is None else self._observer.trace([(caller.trace, begun)], rows)
-        with trace or UNTRACED:
-            values = self._runner.compute(plan, trace)
-        if isinstance(values, Exception):
-            raise values
+        with trace or UNTRACED, trace.model() if trace else UNTRACED:
+            try:
+                values = self._model.compute(plan)
+            finally:
+                self._observer.ran(time.monotonic() - begun)
         answer = self._model.answer(rows, values)
         if watch is not None:
             self._observer.report(watch, rows, answer, [len(rows.lengths)], [time.monotonic() - begun])

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from service.engine.switch_interval import SwitchInterval
 from service.errors import DeadlineExceeded, InvalidShape, TooFarOut
 from service.request_context import Caller, CallerGone
 from service.runtime.loaded_model import Answer, LoadedModel
-from service.versions.served_versions import Choice
+from service.versions.served_versions import Choice, ServedVersions
 from service.versions.trials import Bars, Trial
 
 logger = logging.getLogger(__name__)
@@ -29,6 +29,10 @@ JUDGE_SECONDS: Final = 0.02
 
 class Models(Protocol):
     """The registry, or a stand-in for it."""
+
+    @property
+    def served(self) -> Mapping[str, ServedVersions]:
+        """By name."""
 
     def find(self, topology: Topology, length: int, wanted: str | None = None, key: str | None = None) -> Choice | None:
         """None: call `load_pinned` first. Raises LengthNotServed or ModelNotServed."""
@@ -80,7 +84,10 @@ class Engine:
         except ShapeError as error:
             raise InvalidShape(str(error), expected=error.expected, received=error.received, hint=error.hint) from error
         length = rows.lengths[0]
-        choice = self._models.find(topology, length, wanted, key)
+        served = self._models.served.get(topology.model_name(length)) if wanted is None else None
+        choice = served.usual if served is not None else None
+        if choice is None:  # a version is named, or a canary draws
+            choice = self._models.find(topology, length, wanted, key)
         if choice is None:
             choice = await self._load_pinned(topology, length, wanted or "", caller)
         model, canary, shadow = choice

@@ -31,7 +31,7 @@ from service.request_context import Caller, CallerGone
 from service.security.guard import Guard
 from service.telemetry import metrics
 from service.telemetry.metric_buffer import metric_buffer
-from service.telemetry.request_log import OK, RequestLog
+from service.telemetry.request_log import CURRENT, OK, RequestLog
 from service.telemetry.tracing import RequestTrace
 
 logger = logging.getLogger(__name__)
@@ -127,12 +127,12 @@ class Transport:
         headers = exchange.headers
         identity = self._identity(headers)
         method = exchange.method if exchange.method in METHODS else OTHER
-        self._log.begin(headers, identity[1])
+        CURRENT.set((identity[1], headers, None))
         trace = None
         status, outcome = UnrollError.status, UnrollError.slug
         try:
             key = self._guard.admit(headers, route.scope)
-            trace = self._log.trace(headers, method, route.path, identity[1])
+            trace = self._log.trace(headers, method, route.path, identity[1]) if self._log.tracing else None
             response = await self._handle(route, path, exchange, trace, key)
         except UnrollError as error:
             status, outcome = error.status, error.slug

@@ -37,7 +37,8 @@ class Admission:
     def __init__(self, most_bytes: int, most_seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._most_bytes, self._most_seconds, self._clock = most_bytes, most_seconds, clock
         self._held = 0  # bytes received of requests that are not answered; announced bytes take no memory
-        self._waiting, self._requests = 0, 0  # work of the requests that wait for their answers, and their number
+        self._waiting = 0  # work of the requests that wait for their answers
+        self.waiting_requests = 0  # requests that have arrived completely and wait for their answers
         self._rate = math.inf  # work a second; not known yet
         self.full = False  # whether the queueing time is over its limit; if not, no request is refused for that reason
         # of the throughput's window: its start or the last idle end, seconds with waiting requests, work answered
@@ -45,11 +46,6 @@ class Admission:
         self._over: float | None = None  # since when the queueing time has been over the limit
         self._strict_until = -math.inf
         self._refusals: dict[str, tuple[float, Overloaded]] = {}  # reason -> until when to repeat it
-
-    @property
-    def waiting_requests(self) -> int:
-        """Requests that have arrived completely and are not answered."""
-        return self._requests
 
     @property
     def waiting_bytes(self) -> int:
@@ -64,7 +60,7 @@ class Admission:
             size is None
             or not (
                 self._waiting <= TIMES_OWN_WORK * (size + REQUEST_COST)
-                or (size <= SMALL_BYTES and self._requests < FEW_REQUESTS)
+                or (size <= SMALL_BYTES and self.waiting_requests < FEW_REQUESTS)
             )
         ) and self._stands():
             return self._overloaded("time", self._waiting)
@@ -79,10 +75,10 @@ class Admission:
 
     def arrive(self, size: int) -> None:
         """A whole body has arrived. From now on the request waits for its answer; before, it waited for its client."""
-        if not self._requests:
+        if not self.waiting_requests:
             self._since = self._clock()
         self._waiting += size + REQUEST_COST
-        self._requests += 1
+        self.waiting_requests += 1
         self.full = self._waiting > self._most_seconds * self._rate
 
     def give_up(self, size: int) -> None:
@@ -115,9 +111,9 @@ class Admission:
 
     def _waits_no_more(self, work: int, now: float) -> None:
         self._waiting -= work
-        self._requests -= 1
+        self.waiting_requests -= 1
         self.full = self._waiting > self._most_seconds * self._rate
-        if not self._requests:
+        if not self.waiting_requests:
             self._busy += now - self._since
 
     def _stands(self) -> bool:

@@ -31,7 +31,7 @@ class ModelPages:
 
     def tell(self) -> None:
         """Publish this worker's versions and trials for the other workers."""
-        serving = {name: _serving(served) for name, served in self._registry.served.items()}
+        serving = {name: _serving(served) for name, served in {**self._registry.served}.items()}
         trials = [{"model": trial.name, **trial.state()} for trial in self._registry.trials]
         self._workers.tell({"serving": serving, "trials": trials})
 
@@ -42,7 +42,7 @@ class ModelPages:
 
     async def _models(self, _request: Request) -> Response:
         workers = await asyncio.to_thread(self._told)
-        served = self._registry.served.values()
+        served = [*self._registry.served.values()]
         models = Models(
             models=[_info(each, version) for each in served for version in sorted(each.versions)],
             refused=[RefusedVersion(name=r.name, version=r.version, reason=r.reason) for r in self._registry.refusals],

@@ -88,7 +88,7 @@ def render(predicted: Predicted) -> bytes:
     """A Prediction as JSON, with the fewest digits that give back each float32 value."""
     rows, uniform, manifest = predicted.rows, predicted.rows.uniform, predicted.model.manifest
     values = predicted.values.reshape(-1, uniform) if uniform else rows.split(predicted.values)
-    shapes = _shapes(*manifest.shape.shapes(rows))
+    shapes = _shapes(*predicted.model.topology.shapes(rows))
     in_domain = b"[true]" if predicted.in_domain == [True] else orjson.dumps(predicted.in_domain)
     sequences = orjson.dumps(values, option=orjson.OPT_SERIALIZE_NUMPY)
     return b"".join((_head(manifest.topology, manifest.name, manifest.version), sequences, shapes, in_domain, b"}"))

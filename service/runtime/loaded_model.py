@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import accumulate, pairwise
 from math import isfinite
 from typing import NamedTuple
@@ -10,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from contract.manifest import Manifest
-from contract.topologies import Floats, Rows
+from contract.topologies import Floats, Rows, Topology
 from service.errors import NotFinite, TooFarOut
 from service.runtime.grouping import Groups, group, needs_groups
 from service.runtime.runtimes import Runtime
@@ -42,6 +43,10 @@ class Plan(NamedTuple):
 class LoadedModel:
     manifest: Manifest
     runtime: Runtime
+
+    @cached_property
+    def topology(self) -> Topology:
+        return self.manifest.shape
 
     def run(self, rows: Rows) -> Answer:
         """The answer to each row, to the last bit the same whatever the other rows are. Raises NotFinite or TooFarOut."""
@@ -82,7 +87,7 @@ class LoadedModel:
 
     def _call(self, rows: Rows) -> Floats:
         """One call for rows of similar length."""
-        topology = self.manifest.shape
+        topology = self.topology
         lengths = None if rows.uniform or not topology.return_sequences else rows.lengths
         return topology.from_model(self.runtime.run(topology.to_model(rows), lengths), rows)
 

@@ -39,22 +39,18 @@ def _trace_id(traceparent: bytes) -> str:
 class RequestLog:
     """Logs the share `sample` of the answers and all errors; of each kind at most `per_second` lines a second.
 
-    If `samples` is false, an answer without a trace needs no call of `end`.
+    If `tracing` is false, no request has a trace. If `samples` is false, an answer without a trace needs no call of `end`.
     """
 
     def __init__(self, tracing: Tracing, sample: float, per_second: float) -> None:
-        self._tracing, self._begin = tracing.on, tracing.begin
+        self.tracing, self._begin = tracing.on, tracing.begin
         self._sample = sample
         self.samples = sample > 0
         self._answers, self._errors = TokenBucket(per_second), TokenBucket(per_second)
 
-    def begin(self, headers: dict[bytes, bytes], request_id: bytes) -> None:
-        """Make a request whose headers have arrived the current request of this task."""
-        CURRENT.set((request_id, headers, None))
-
     def trace(self, headers: dict[bytes, bytes], method: str, route: str, request_id: bytes) -> RequestTrace | None:
         """The trace of the current request, or None. Call it after admission: only an admitted client may ask for a trace."""
-        trace = self._begin(headers, method, route) if self._tracing else None
+        trace = self._begin(headers, method, route)
         if trace is not None:
             CURRENT.set((request_id, headers, trace))
         return trace
@@ -64,13 +60,13 @@ class RequestLog:
     ) -> None:
         """`begin` and `end` in one, for a request that was refused before it had a task. `begun`: `time.perf_counter`."""
         allowance = self._allowance(outcome)
-        if allowance is None and not self._tracing:  # nearly all refusals of an overload
+        if allowance is None and not self.tracing:  # nearly all refusals of an overload
             return
         seconds = time.perf_counter() - begun
 
         def end() -> None:
-            self.begin(headers, request_id)
-            trace = self.trace(headers, method, route, request_id)
+            CURRENT.set((request_id, headers, None))
+            trace = self.trace(headers, method, route, request_id) if self.tracing else None
             self._end(trace, allowance, method, route, status, outcome, seconds)
 
         copy_context().run(end)

@@ -33,7 +33,7 @@ class Registry:
 
     def __init__(self, store: ModelStore, load: RuntimeLoader = runtimes.load, keep_previous: int = 1) -> None:
         self._store, self._loader, self._keep_previous = store, VersionLoader(store, load), keep_previous
-        self._served: dict[str, ServedVersions] = {}
+        self.served: dict[str, ServedVersions] = {}  # by name; entries are replaced while requests read
         self._aliases: dict[str, dict[str, Alias]] = {}  # by name, as they were last readable
         self._pinned: dict[str, dict[str, float]] = {}  # by name: version -> time.monotonic() of the last request for it
         self._ended: set[tuple[str, str, str, object]] = set()  # failed canaries, which stay ended whatever the store says
@@ -42,14 +42,14 @@ class Registry:
     def load_all(self) -> None:
         """Raises ModelNotServed when no model can be served."""
         self.refresh()
-        if not self._served:
+        if not self.served:
             reasons = "; ".join(f"{r.name}:{r.version}: {r.reason}" for r in self.refusals) or "it is empty"
             raise ModelNotServed(f"no model in {self._store.root} can be served: {reasons}")
 
     def refresh(self) -> None:
         """Bring memory in step with the store. A version that cannot be read or fails a check replaces no other."""
         with self._lock:
-            for name in sorted({*self._store.names(), *self._served, *(refusal.name for refusal in self.refusals)}):
+            for name in sorted({*self._store.names(), *self.served, *(refusal.name for refusal in self.refusals)}):
                 self._refresh_name(name)
             metrics.refused_versions.set(len(self.refusals))
 
@@ -60,7 +60,7 @@ class Registry:
         """
         name = topology.model_name(length)
         try:
-            served = self._served[name]
+            served = self.served[name]
         except KeyError:
             raise self._nothing_for(topology, length) from None
         if wanted is not None and wanted in (pinned := self._pinned.get(name, {})):
@@ -71,13 +71,13 @@ class Registry:
         """Load a version that a request names and no alias names. Raises UnknownVersion."""
         name = topology.model_name(length)
         with self._lock:
-            served = self._served[name]
+            served = self.served[name]
             if (there := served.choose(version, None)) is not None:  # another request had it loaded meanwhile
                 return there
             if version in self._store.versions(name):
                 self._pinned.setdefault(name, {})[version] = time.monotonic()
                 self._refresh_name(name)
-                served = self._served[name]
+                served = self.served[name]
             if (loaded := served.choose(version, None)) is None:
                 raise self._unknown(name, version, served)
             return loaded
@@ -99,18 +99,13 @@ class Registry:
                 logger.error("the canary ended in this worker only, the store could not be written: %s", error)
 
     @property
-    def served(self) -> dict[str, ServedVersions]:
-        """By name."""
-        return dict(self._served)
-
-    @property
     def models(self) -> list[LoadedModel]:
         """All models in memory."""
-        return [model for served in self.served.values() for model in served.versions.values()]
+        return [model for served in [*self.served.values()] for model in served.versions.values()]
 
     @property
     def trials(self) -> list[Trial]:
-        return [t for served in self.served.values() for t in (*served.canaries.values(), *served.shadows.values())]
+        return [t for served in [*self.served.values()] for t in (*served.canaries.values(), *served.shadows.values())]
 
     @property
     def refusals(self) -> list[Refusal]:
@@ -118,7 +113,7 @@ class Registry:
 
     def _refresh_name(self, name: str) -> None:
         """Look at the store, plan, load what is missing, then replace what the name answers with."""
-        before = self._served.get(name)
+        before = self.served.get(name)
         on_disk = self._store.versions(name)
         if before is not None and not on_disk:  # a volume is gone for a while, and its aliases with it
             return
@@ -144,7 +139,7 @@ class Registry:
             canaries=self._trials(name, "canary", aliases, versions, before.canaries if before else {}),
             shadows=self._trials(name, "shadow", aliases, versions, before.shadows if before else {}),
         )
-        self._served[name] = served
+        self.served[name] = served
         if before is None:
             metrics.canary_rollbacks.labels(name)  # begins at 0: an alert does not see a series that begins at 1 increase
         if before is None or before.default is not served.default:

@@ -1,7 +1,7 @@
 """What a name answers with: its versions in memory, their aliases and their trials."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from contract.aliases import PRODUCTION
@@ -31,6 +31,11 @@ class ServedVersions:
     default: LoadedModel  # for requests that name no version
     canaries: Mapping[str, Trial]  # by alias
     shadows: Mapping[str, Trial]
+    usual: Choice | None = field(init=False)  # of a request that names no version; None while a canary draws each
+
+    def __post_init__(self) -> None:
+        usual = None if PRODUCTION in self.canaries else Choice(self.default, None, self.shadows.get(PRODUCTION))
+        object.__setattr__(self, "usual", usual)
 
     def choose(self, wanted: str | None, key: str | None) -> Choice | None:
         """The model for a request that names a version, an alias or neither; None if it is not in memory.

@@ -8,7 +8,7 @@ import pytest
 from contract.topologies import TOPOLOGIES, Floats, Topology, TopologyName
 from service.errors import LengthNotServed, UnknownVersion
 from service.runtime.loaded_model import LoadedModel
-from service.versions.served_versions import Choice
+from service.versions.served_versions import Choice, ServedVersions
 from service.versions.trials import Bars, Trial
 from tests.conftest import make_manifest
 
@@ -43,6 +43,7 @@ class FakeModels:
     def __init__(self, models: dict[str, LoadedModel], choice: Choice | None = None) -> None:
         self._models, self._choice = models, choice
         self.ended: list[str] = []
+        self.served: dict[str, ServedVersions] = {}  # so that the engine always asks `find`
 
     def find(self, topology: Topology, length: int, wanted: str | None = None, key: str | None = None) -> Choice | None:
         if wanted is not None:

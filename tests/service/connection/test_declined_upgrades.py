@@ -102,9 +102,9 @@ class Callbacks:
 def test_behind_a_declined_upgrade_come_its_body_and_the_next_request() -> None:
     upgrades, connection = DeclinedUpgrades(), Callbacks()
     upgrades.head_ends([(b"upgrade", b"h2c"), (b"content-length", b"3")])
-    assert upgrades.body_to_come
+    assert upgrades.framing
     assert upgrades.go_on(connection, memoryview(b"abcGET /next HTTP/1.1\r\n\r\n"))
-    assert not upgrades.body_to_come
+    assert not upgrades.framing
     assert connection.told == [b"abc", b"end", b"begin", b"/next", b"end"]
 
 

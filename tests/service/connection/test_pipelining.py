@@ -103,22 +103,13 @@ def test_a_body_that_nobody_asked_for_is_let_go_with_the_answer() -> None:
     run(client, hasty, state=state)
 
 
-def test_pieces_wait_while_a_request_waits_for_its_turn() -> None:
-    pipeline: list[int] = []
-    pieces = UnparsedPieces(pipeline)
-    pieces.add(bytes(PIECE) + b"rest")
-    assert pieces.next() == bytes(PIECE)
-    pipeline.append(1)
-    assert pieces.next() is None
-    pipeline.clear()
-    assert pieces.next() == b"rest"
-    assert pieces.next() is None
+def test_a_read_is_cut_into_pieces() -> None:
+    unparsed = UnparsedPieces()
+    unparsed.add(bytes(PIECE) + b"rest")
+    unparsed.add(b"more")
+    assert list(unparsed.pieces) == [bytes(PIECE), b"rest", b"more"]
 
 
 def test_a_read_could_hold_many_requests_by_its_carriage_returns() -> None:
-    pieces = UnparsedPieces([])
-    assert pieces.needed(GET * 100)
-    assert not pieces.needed(GET + b"[[0.5, 0.5]]" * 1000)
-    pieces.add(GET)
-    pieces.clear()
-    assert pieces.next() is None
+    assert UnparsedPieces().needed(GET * 100)
+    assert not UnparsedPieces().needed(GET + b"[[0.5, 0.5]]" * 1000)

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from service.telemetry.request_log import RequestLog, current_ids
+from service.telemetry.request_log import CURRENT, RequestLog, current_ids
 from service.telemetry.tracing import Tracing
 from service.token_bucket import TokenBucket
 
@@ -68,10 +68,9 @@ def test_log_lines_of_refusals_without_a_task_are_limited_too(caplog: pytest.Log
 
 
 def test_ids_are_those_of_the_request_of_the_task() -> None:
-    seen = request_log()
 
     async def request(identity: bytes, headers: dict[bytes, bytes]) -> dict[str, str]:
-        seen.begin(headers, identity)
+        CURRENT.set((identity, headers, None))
         await asyncio.sleep(0)
         return current_ids()
 
