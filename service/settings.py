@@ -51,7 +51,9 @@ class Settings(BaseSettings):
     max_body_bytes: int = Field(8 * 2**20, ge=1, description="Largest request body, in bytes; beyond it 413.")
     body_seconds: float = Field(10.0, gt=0, description="How long a body may take to arrive, in seconds; beyond it 408.")
     max_waiting_bytes: int = Field(64 * 2**20, ge=1, description="Most bytes of waiting requests in one worker; beyond it 429.")
-    max_waiting_ms: int = Field(20, ge=1, description="Longest estimated queueing time, from recent throughput; beyond it 429.")
+    max_waiting_ms: int = Field(
+        100, ge=1, description="Longest queueing time, estimated from recent throughput; beyond it 429."
+    )
     timeout_ms: int = Field(10_000, ge=1, description="Deadline of a request without `x-request-timeout-ms`; beyond it 504.")
     max_timeout_ms: int = Field(60_000, ge=1, description="Largest deadline that a request may ask for.")
     max_rows: int = Field(10_000, ge=1, description="Most rows in one request; beyond it 422.")

@@ -22,11 +22,6 @@ FEW_REQUESTS, SMALL_BYTES = 32, 2**11
 TIMES_OWN_WORK = 8
 """A request is admitted if at most so many times its own work is waiting: a few clients with ten thousand rows each are no
 overload, and none of them expects an answer sooner."""
-BURST_TIMES, BURST_SECONDS = 5, 0.1
-"""A queueing time over the limit is a burst while it is under BURST_TIMES times the limit and shorter than BURST_SECONDS; then
-requests are admitted. Anything more is an overload (as in CoDel, RFC 8289): then the limit is strict until no request was
-refused for CALM_SECONDS."""
-CALM_SECONDS = 1.0
 REPEAT_SECONDS = 0.01
 """For so long one refusal is repeated: wording thousands a second took a tenth of the goodput."""
 
@@ -43,8 +38,6 @@ class Admission:
         self.full = False  # whether the queueing time is over its limit; if not, no request is refused for that reason
         # of the throughput's window: its start or the last idle end, seconds with waiting requests, work answered
         self._since, self._busy, self._answered = 0.0, 0.0, 0
-        self._over: float | None = None  # since when the queueing time has been over the limit
-        self._strict_until = -math.inf
         self._refusals: dict[str, tuple[float, Overloaded]] = {}  # reason -> until when to repeat it
 
     @property
@@ -54,15 +47,13 @@ class Admission:
 
     def refusal(self, size: int | None) -> Overloaded | None:
         """Why a request with a body of `size` bytes is refused; None if it is admitted. `size` None: it is not announced."""
-        if not self.full:
-            self._over = None
-        elif (
-            size is None
-            or not (
+        if self.full and not (
+            size is not None
+            and (
                 self._waiting <= TIMES_OWN_WORK * (size + REQUEST_COST)
                 or (size <= SMALL_BYTES and self.waiting_requests < FEW_REQUESTS)
             )
-        ) and self._stands():
+        ):
             return self._overloaded("time", self._waiting)
         return None if size is None or self._fits(size, 0) else self._overloaded("bytes", self._held)
 
@@ -115,17 +106,6 @@ class Admission:
         self.full = self._waiting > self._most_seconds * self._rate
         if not self.waiting_requests:
             self._busy += now - self._since
-
-    def _stands(self) -> bool:
-        """Whether the queueing time over the limit is an overload, and not a burst."""
-        now, expected = self._clock(), self._seconds(self._waiting)
-        if self._over is None:
-            self._over = now
-        burst = expected <= BURST_TIMES * self._most_seconds and now - self._over < BURST_SECONDS
-        if burst and now >= self._strict_until:
-            return False
-        self._strict_until = now + CALM_SECONDS
-        return True
 
     def _seconds(self, waiting: int) -> float:
         """The time that so much work takes."""

@@ -175,7 +175,7 @@ def test_given_values_reach_the_pods_unchanged(helm: str) -> None:
     pod = of_kind(resources, "Deployment")["spec"]["template"]["spec"]
     (container,) = pod["containers"]
     given = {variable["name"]: variable["value"] for variable in container["env"]}
-    assert (given["UNROLL_MAX_BODY_BYTES"], given["UNROLL_MAX_WAITING_MS"], given["UNROLL_WORKERS"]) == ("16777216", "100", "2")
+    assert (given["UNROLL_MAX_BODY_BYTES"], given["UNROLL_MAX_WAITING_MS"], given["UNROLL_WORKERS"]) == ("16777216", "50", "2")
     assert of_kind(resources, "Job")["spec"]["activeDeadlineSeconds"] == 10_000_000
     secrets = {volume["secret"]["secretName"]: volume["name"] for volume in pod["volumes"] if "secret" in volume}
     mounted = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}

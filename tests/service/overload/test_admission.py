@@ -5,9 +5,6 @@ import pytest
 
 from service.errors import Overloaded
 from service.overload.admission import (
-    BURST_SECONDS,
-    BURST_TIMES,
-    CALM_SECONDS,
     FEW_REQUESTS,
     REPEAT_SECONDS,
     SMALL_BYTES,
@@ -99,7 +96,7 @@ def test_idle_time_does_not_count_as_low_throughput() -> None:
 
 def test_throughput_of_small_requests_is_not_wrong_for_large_ones() -> None:
     clock = Clock()
-    admission = Admission(most_bytes=10**7, most_seconds=0.02, clock=clock)
+    admission = Admission(most_bytes=10**7, most_seconds=0.1, clock=clock)
     for _ in range(1_000):  # a probe: 0.4 ms each, nearly all of it whatever their size
         _let_in(admission, 50)
         clock.now += 0.0004
@@ -237,37 +234,16 @@ def busy(clock: Clock, waiting: int) -> Admission:
     return admission
 
 
-def test_a_burst_is_admitted_and_an_overload_is_refused() -> None:
-    clock = Clock()
-    admission = busy(clock, waiting=120_000)
-    for _ in range(10):
-        _let_in(admission, SIZE)
-        clock.now += 0.9 * BURST_SECONDS / 10
-    clock.now += BURST_SECONDS
+def test_whatever_is_worked_off_within_the_limit_is_admitted_and_what_takes_longer_is_refused() -> None:
+    admission = busy(Clock(), waiting=80_000)
+    _let_in(admission, SIZE)
+    _let_in(admission, SIZE)
+    assert not admission.full
+    _let_in(admission, 10_000)
+    assert admission.full
     with pytest.raises(Overloaded):
         _enter(admission, SIZE)
-
-
-def test_a_burst_is_at_most_so_many_times_the_limit() -> None:
-    with pytest.raises(Overloaded):
-        _enter(busy(Clock(), waiting=101_000 * BURST_TIMES), SIZE)
-
-
-def test_in_an_overload_the_limit_is_strict_until_no_request_was_refused_for_a_while() -> None:
-    clock = Clock()
-    admission = busy(clock, waiting=101_000 * BURST_TIMES)
-    with pytest.raises(Overloaded):
-        _enter(admission, SIZE)
-    admission.leave(101_000 * BURST_TIMES)
-    _enter(admission, SIZE)
-    clock.now += 0.5 * CALM_SECONDS
-    _let_in(admission, 120_000)
-    with pytest.raises(Overloaded):
-        _enter(admission, SIZE)
-    clock.now += 1.01 * CALM_SECONDS
-    admission.leave(120_000)
-    _enter(admission, SIZE)
-    _let_in(admission, 120_000)
+    admission.leave(80_000)
     _enter(admission, SIZE)
 
 
