@@ -21,8 +21,9 @@ from benchmarks.engines.cases import CASES, RUNTIMES, TORCH, Case, of_case
 from benchmarks.engines.runtimes import Network, Torch, inputs_of, torch_if_installed, use_one_thread, weights
 from benchmarks.servers.payloads import ITEMS, rows_body
 from benchmarks.servers.targets import models_folder
+from contract.rows import Rows
 from contract.store import ModelStore
-from contract.topologies import TOPOLOGIES, Rows
+from contract.topologies import TOPOLOGIES
 from service.engine.engine import Predicted
 from service.protocols.native import parse, render
 from service.versions.registry import Registry

@@ -25,7 +25,7 @@ from typing import Final
 
 import numpy as np
 
-from contract.topologies import Floats
+from contract.rows import Floats
 from service.errors import WrongKey
 from service.security.guard import Guard
 from service.security.key_rates import KeyRates

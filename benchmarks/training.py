@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from contract.topologies import TOPOLOGY_NAMES, TopologyName
-from training.commands.options import LENGTH
+from training.commands.train import LENGTH
 from training.fit import fit
 from training.networks import build
 from training.recipes import TUTORIAL, Plan, plan

@@ -1,5 +1,7 @@
 """What a published model says of itself. It lies beside the SavedModel as `manifest.json`, is written once, never changed."""
 
+import math
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Final, Literal
 
@@ -34,6 +36,18 @@ class Figure(_Frozen):
     @property
     def passed(self) -> bool:
         return self.value <= self.bar  # NaN passes nothing
+
+    @property
+    def share(self) -> float:
+        """The part of the bar that the value takes; infinite for NaN, and for any value above a bar of 0."""
+        if math.isnan(self.value) or (self.bar == 0 and self.value > 0):
+            return math.inf
+        return self.value / self.bar if self.bar else 0.0
+
+
+def worst_figure(gate: Iterable[Figure]) -> Figure | None:
+    """The figure that is nearest to its bar, or furthest beyond it; None without figures."""
+    return max(gate, key=lambda figure: figure.share, default=None)
 
 
 class GoldenPair(_Frozen):

@@ -13,102 +13,20 @@ nothing, whenever the writer is killed. Version names sort by time.
 """
 
 import contextlib
-import json
 import secrets
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
-
-from pydantic import TypeAdapter, ValidationError
 
 from contract.aliases import PRODUCTION, Alias, Canary, check_name, uses_of
-from contract.atomic_files import folders, hash_files, locked, staging_folder, sync, sync_tree, write_atomically
-from contract.manifest import CONTRACT_VERSION, Manifest
+from contract.atomic_files import hash_files, locked, staging_folder, sync, sync_tree, write_atomically
+from contract.manifest import Manifest
+from contract.store_reader import ALIASES, ALIASES_FILE, MANIFEST, BrokenVersion, StoreReader
 from contract.topologies import parse_model_name
 
-MANIFEST: Final = "manifest.json"
-ALIASES: Final = "aliases.json"
-_ALIASES: Final = TypeAdapter(dict[str, Alias])
 
-
-class BrokenVersion(Exception):
-    """A version that must not be served, or an alias that cannot be read or changed so; the message says why."""
-
-
-class ModelStore:
-    """`root` is the models folder itself; it need not exist."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-
-    def names(self) -> list[str]:
-        """Every name with a version, foreign BentoML models left out."""
-        return sorted(p.name for p in folders(self.root) if parse_model_name(p.name) and self.versions(p.name))
-
-    def versions(self, name: str) -> list[str]:
-        """Every version of a name, oldest first. Broken ones are listed too: `verify` tells."""
-        return sorted(p.name for p in folders(self.root / name))
-
-    def path(self, name: str, version: str) -> Path:
-        return self.root / name / version
-
-    def preference(self, name: str, aliases: dict[str, Alias]) -> list[str]:
-        """Versions in the order in which to try them: what `production` names, its way back, then the newest first.
-
-        Last comes what another alias names or an alias has on trial: it was published to be asked for by that name.
-        """
-        newest_first = self.versions(name)[::-1]
-        production = aliases.get(PRODUCTION)
-        first = [v for v in production.versions[::-1] if v in (production.version, *newest_first)] if production else []
-        set_apart = {version for label, alias in aliases.items() for version in alias.named if label != PRODUCTION}
-        set_apart |= set(production.trials.values()) if production else set()
-        return list(dict.fromkeys([*first, *sorted(newest_first, key=lambda version: version in set_apart)]))
-
-    def tags(self) -> list[str]:
-        """`name:version` of the first that is whole, for every name that has one, in the order in which they are tried."""
-        found = []
-        for name in self.names():
-            versions = self.preference(name, self.readable_aliases(name))
-            first = next((version for version in versions if self.is_whole(name, version)), None)
-            found += [f"{name}:{first}"] if first else []
-        return found
-
-    def verify(self, name: str, version: str) -> Manifest:
-        """The manifest of a version whose files are all there and unchanged. Raises BrokenVersion."""
-        folder = self.path(name, version)
-        try:
-            written = (folder / MANIFEST).read_bytes()
-        except OSError as error:
-            raise BrokenVersion(f"{MANIFEST} cannot be read: {error.strerror or error}") from error
-        try:
-            stated = json.loads(written).get("contract_version")
-        except (ValueError, AttributeError) as error:
-            raise BrokenVersion(f"{MANIFEST} is not a JSON object: {error}") from error
-        if stated != CONTRACT_VERSION:  # before its fields are read: another contract may have others
-            raise BrokenVersion(f"contract version {stated}, this program speaks {CONTRACT_VERSION}: train it again")
-        try:
-            manifest = Manifest.model_validate_json(written)
-        except ValidationError as error:
-            raise BrokenVersion(f"{MANIFEST} does not follow its schema: {error.errors()[0]}") from error
-        if (manifest.name, manifest.version) != (name, version):
-            raise BrokenVersion(f"{MANIFEST} is that of {manifest.name}:{manifest.version}")
-        try:
-            found = hash_files(folder, but=MANIFEST)
-        except OSError as error:  # deleted meanwhile, or a failing disk
-            raise BrokenVersion(f"{error.filename} cannot be read: {error.strerror or error}") from error
-        for path in sorted(found.keys() | manifest.files.keys()):
-            if found.get(path) != manifest.files.get(path):
-                how = "missing" if path not in found else "changed" if path in manifest.files else "not in the manifest"
-                raise BrokenVersion(f"{path} is {how}")
-        return manifest
-
-    def is_whole(self, name: str, version: str) -> bool:
-        """Whether `verify` has nothing against it."""
-        with contextlib.suppress(BrokenVersion):
-            self.verify(name, version)
-            return True
-        return False
+class ModelStore(StoreReader):
+    """The whole store: what `StoreReader` reads, and every change."""
 
     def check_ready(self, name: str) -> None:
         """Raises OSError or BrokenVersion where a version could not be published or named: ask before training, not after."""
@@ -143,25 +61,6 @@ class ModelStore:
         """Write down the newest version, for BentoML's own tools: the last step of publishing."""
         with self._locked(name):  # a slower writer of an older version must not take `latest` back
             write_atomically(self.root / name / "latest", self.versions(name)[-1])
-
-    def aliases(self, name: str) -> dict[str, Alias]:
-        """Raises BrokenVersion when the file is not ours."""
-        try:
-            return _ALIASES.validate_json((self.root / name / ALIASES).read_bytes())
-        except FileNotFoundError:
-            return {}
-        except OSError as error:
-            raise BrokenVersion(f"{ALIASES} of {name} cannot be read: {error.strerror or error}") from error
-        except ValidationError as error:
-            fault = error.errors()[0]
-            where = ".".join(map(str, fault["loc"]))
-            raise BrokenVersion(f"{ALIASES} of {name} cannot be read: {where + ': ' if where else ''}{fault['msg']}") from error
-
-    def readable_aliases(self, name: str) -> dict[str, Alias]:
-        """`aliases`, or none where the file is not ours."""
-        with contextlib.suppress(BrokenVersion):
-            return self.aliases(name)
-        return {}
 
     def promote(self, name: str, alias: str, version: str) -> None:
         """Let an alias, which need not exist yet, name a version. Raises BrokenVersion unless the version is whole, and
@@ -263,7 +162,7 @@ class ModelStore:
         before = aliases.copy()
         yield aliases
         if aliases != before:
-            write_atomically(self.root / name / ALIASES, _ALIASES.dump_json(aliases, indent=1).decode() + "\n")
+            write_atomically(self.root / name / ALIASES, ALIASES_FILE.dump_json(aliases, indent=1).decode() + "\n")
 
     @contextlib.contextmanager
     def _locked(self, name: str) -> Iterator[None]:

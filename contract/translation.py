@@ -16,7 +16,7 @@ from typing import Final
 
 import numpy as np
 
-from contract.topologies import Floats
+from contract.rows import Floats
 
 FILE: Final = "assets.extra/model.onnx"
 PACKED: Final = "assets.extra/packed.onnx"

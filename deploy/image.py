@@ -19,7 +19,7 @@ from typing import Final
 
 import yaml
 
-from deploy.commit import commit
+from training.environment import checkout_commit
 
 ROOT: Final = Path(__file__).parent.parent
 HERE: Final = Path(__file__).parent
@@ -114,11 +114,11 @@ def finish(
     whole = {
         "org.opencontainers.image.title": name,
         "org.opencontainers.image.version": version(),
-        "org.opencontainers.image.revision": commit(),
+        "org.opencontainers.image.revision": checkout_commit(),
         **labels,
     }
     build = [tool, "build", "-f", str(HERE / f"{kind}.Dockerfile")]
-    for key, value in {"CYCLONEDX": CYCLONEDX, "COMMIT": commit(), **arguments}.items():
+    for key, value in {"CYCLONEDX": CYCLONEDX, "COMMIT": checkout_commit(), **arguments}.items():
         build += ["--build-arg", f"{key}={value}"]
     label = [part for key, value in whole.items() for part in ("--label", f"{key}={value}")]
     run([*build, *label, "-t", image, str(context)])

@@ -8,7 +8,8 @@ from typing import Final, Literal
 import numpy as np
 import numpy.typing as npt
 
-from contract.topologies import TOPOLOGIES, Rows, TopologyName
+from contract.rows import Rows
+from contract.topologies import TOPOLOGIES, TopologyName
 
 Kind = Literal["tutorial", "one row", "ragged", "batch"]
 

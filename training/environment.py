@@ -1,6 +1,7 @@
 """What the environment says to a training job. The only place of `training/` that reads it."""
 
 import os
+import subprocess
 from pathlib import Path
 
 
@@ -15,6 +16,23 @@ def key() -> str | None:
     return os.environ.get("UNROLL_KEY")
 
 
-def commit() -> str | None:
-    """What an image was built from, which has no checkout that could be asked."""
-    return os.environ.get("UNROLL_COMMIT") or None
+def commit() -> str:
+    """UNROLL_COMMIT, which an image carries; else the checkout's commit."""
+    return os.environ.get("UNROLL_COMMIT") or checkout_commit()
+
+
+def checkout_commit(*paths: str, digits: int = 40) -> str:
+    """The checkout's commit; `+` follows when tracked files below `paths` (default: any) differ. Elsewhere 'unknown'."""
+    try:
+        head = _git("rev-parse", f"--short={digits}", "HEAD")
+        # Without optional locks: a killed git, or a full disk, would leave the lock behind.
+        changed = _git("--no-optional-locks", "status", "--porcelain", "-uno", "--", *paths)
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return f"{head}{'+' if changed else ''}"
+
+
+def _git(*arguments: str) -> str:
+    root = Path(__file__).parent.parent
+    done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=True)  # noqa: S603, S607
+    return done.stdout.strip()

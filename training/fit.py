@@ -16,7 +16,7 @@ from typing import NamedTuple
 import keras
 import tensorflow as tf
 
-from contract.topologies import Floats
+from contract.rows import Floats
 from training.networks import as_os_error
 from training.recipes import Plan
 from training.sequences.dataset import Dataset

@@ -22,7 +22,8 @@ import tensorflow as tf
 
 from contract import translation
 from contract.manifest import Figure
-from contract.topologies import Floats, Rows, Topology
+from contract.rows import Floats, Rows
+from contract.topologies import Topology
 from training import interrupts
 from training.recipes import Plan
 from training.sequences.generated import edge_rows, random_rows, tutorial_sequence

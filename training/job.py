@@ -21,14 +21,16 @@ import keras
 from contract.aliases import PRODUCTION
 from contract.atomic_files import write_atomically
 from contract.manifest import Figure, GoldenPair
-from contract.store import BrokenVersion, ModelStore, new_version
-from contract.topologies import Rows
-from training import interrupts
+from contract.rows import Rows
+from contract.store import ModelStore, new_version
+from contract.store_reader import BrokenVersion
+from training import environment, interrupts
+from training.console import job as shown
 from training.console import screen
 from training.fit import adam_of, fit, tensorboard
 from training.gate import Exported, against_production, judge
 from training.networks import build, export
-from training.publish import code_commit, first_input, golden_inputs, manifest_for, publish
+from training.publish import first_input, golden_inputs, manifest_for, publish
 from training.recipes import Plan
 from training.runs import checkpoints, record
 from training.runs.checkpoints import Checkpoint
@@ -58,7 +60,7 @@ def resume(folder: Path) -> int:
 
 
 def _in_turn(begun: Iterable[Run]) -> int:
-    outcomes: list[screen.Outcome] = []
+    outcomes: list[shown.Outcome] = []
     under_way: Run | None = None
     try:
         with interrupts.heard():
@@ -69,18 +71,18 @@ def _in_turn(begun: Iterable[Run]) -> int:
                 under_way = None
                 interrupts.check()  # before the next has begun
     except KeyboardInterrupt:
-        screen.show_stopped("Interrupted", under_way)
+        shown.show_stopped("Interrupted", under_way)
         return 130
     except (OSError, BrokenVersion) as error:
-        screen.show_stopped(f"Cannot go on: {(under_way or record).sentence(error)}", under_way)
+        shown.show_stopped(f"Cannot go on: {(under_way or record).sentence(error)}", under_way)
         return 1
     finally:
         if outcomes:
-            screen.show_outcomes(outcomes)
+            shown.show_outcomes(outcomes)
     return 1 if any(outcome.refused for outcome in outcomes) else 0
 
 
-def carry_out(run: Run) -> screen.Outcome:
+def carry_out(run: Run) -> shown.Outcome:
     """Do what is left of a run, up to its end. Raises OSError or BrokenVersion where store or record fail."""
     plan, store = run.plan.again(run.folder), ModelStore(run.plan.store)
     volume = _volume(store, create=not (run.folder / "metrics.jsonl").exists())
@@ -91,7 +93,7 @@ def carry_out(run: Run) -> screen.Outcome:
         store.mark_latest(plan.name)
         return _named(run, store, plan, gate)
 
-    screen.show_plan(plan)
+    shown.show_plan(plan)
     model = build(plan.topology, plan.units, plan.length, plan.seed)
     model.summary(print_fn=screen.console.print)
     interrupts.check()
@@ -102,7 +104,7 @@ def carry_out(run: Run) -> screen.Outcome:
     _export(model, plan, saved_model)
     exported = Exported(saved_model, plan.topology)
     answer = exported(Rows.of([first_input(plan)]))
-    screen.show_answers(first_input(plan).tolist(), answer.tolist(), plan)
+    shown.show_answers(first_input(plan).tolist(), answer.tolist(), plan)
 
     screen.console.print("gate")
     gate = []
@@ -113,7 +115,7 @@ def carry_out(run: Run) -> screen.Outcome:
     write_atomically(gate_json, record.FIGURES.dump_json(gate, indent=2))
     if not all(figure.passed for figure in gate):
         run.end("refused", "; ".join(figure.name for figure in gate if not figure.passed))
-        return screen.Outcome(plan, None, run.worked(), gate, str(run.folder))
+        return shown.Outcome(plan, None, run.worked(), gate, str(run.folder))
 
     golden = [GoldenPair(input=row.tolist(), output=exported(Rows.of([row])).tolist()) for row in golden_inputs(plan)]
     manifest = manifest_for(plan, run.plan.version, run.plan.id, gate, golden)
@@ -139,7 +141,7 @@ def _written(plan: Plan, store: ModelStore, wish: Wish) -> RunPlan:
         against_production=wish.against_production,
         checkpoint_seconds=wish.checkpoint_seconds,
         store=store.root.absolute(),
-        commit=code_commit(),
+        commit=environment.commit(),
         created=datetime.now(UTC),
     )
 
@@ -167,7 +169,7 @@ def _fit(model: keras.Model, plan: Plan, run: Run) -> None:
     with (
         (run.folder / "metrics.jsonl").open("a", buffering=1) as metrics,
         tensorboard(run.folder) as board,
-        screen.progress(plan.name, plan.steps) as report,
+        shown.progress(plan.name, plan.steps) as report,
     ):
         for since in fit(model, plan, adam):
             interrupts.check()
@@ -207,10 +209,10 @@ def _gate(model: keras.Model, saved_model: Path, plan: Plan, run: Run, store: Mo
     yield against_production(saved_model, store.path(plan.name, production.version), plan)
 
 
-def _named(run: Run, store: ModelStore, plan: Plan, gate: list[Figure]) -> screen.Outcome:
+def _named(run: Run, store: ModelStore, plan: Plan, gate: list[Figure]) -> shown.Outcome:
     """The last step: the alias, unless a killed process got as far as that."""
     alias = store.aliases(plan.name).get(run.plan.alias)
     if alias is None or run.plan.version not in {event.version for event in alias.history if event.what == "promote"}:
         store.promote(plan.name, run.plan.alias, run.plan.version)
     run.end("published")
-    return screen.Outcome(plan, run.plan.version, run.worked(), gate, str(run.folder))
+    return shown.Outcome(plan, run.plan.version, run.worked(), gate, str(run.folder))

@@ -1,7 +1,6 @@
 """From a SavedModel that passed the gate to a version in the store, with a manifest that says everything about it."""
 
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,8 +13,8 @@ import bentoml
 from bentoml._internal.models import ModelStore as BentoStore  # the one hook that lets a model be put together in staging
 
 from contract.manifest import Figure, GoldenPair, Manifest
+from contract.rows import Floats
 from contract.store import ModelStore
-from contract.topologies import Floats
 from training import environment
 from training.recipes import Plan
 from training.sequences.generated import edge_rows, random_rows, tutorial_sequence
@@ -53,7 +52,7 @@ def manifest_for(plan: Plan, version: str, run_id: str, gate: list[Figure], gold
         steps=plan.steps,
         run_id=run_id,
         created=datetime.now(UTC),
-        commit=code_commit(),
+        commit=environment.commit(),
         libraries={
             name: installed(distributions[name][0])
             for name in ("tensorflow", "keras", "numpy", "bentoml", "onnx", "onnxruntime")
@@ -92,18 +91,3 @@ def _temporary_files_in(folder: Path) -> Iterator[None]:
         yield
     finally:
         tempfile.tempdir = before
-
-
-def code_commit() -> str:
-    """The checkout's commit, `+` after uncommitted changes; of an image, what UNROLL_COMMIT says; else 'unknown'."""
-    if stated := environment.commit():
-        return stated
-    root = Path(__file__).parent
-    try:
-        head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=root, capture_output=True, text=True, check=True)  # noqa: S607
-        # Looking leaves no lock behind, as it otherwise does where it is killed or the disk is full.
-        status = ["git", "--no-optional-locks", "status", "--porcelain", "-uno"]
-        state = subprocess.run(status, cwd=root, capture_output=True, text=True, check=True)  # noqa: S603
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-    return head.stdout.strip() + ("+" if state.stdout.strip() else "")

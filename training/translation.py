@@ -15,7 +15,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from contract import translation
-from contract.topologies import Floats
+from contract.rows import Floats
 from training.sequences.scaling import Scaling, width
 
 OPSET: Final = 17

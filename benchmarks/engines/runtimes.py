@@ -15,7 +15,7 @@ from benchmarks.engines import timing
 from benchmarks.engines.cases import OURS, TORCH, Case
 from benchmarks.peers import model as peers
 from benchmarks.servers.targets import PEERS
-from contract.topologies import Floats
+from contract.rows import Floats
 from loadtests.processes import ROOT, end
 from training.translation import Weights, save
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]
 
-from deploy.commit import commit
+from training.environment import checkout_commit
 
 SPEED_SECONDS = 0.2
 _WORK = json.dumps([[number / 7, number / 11, number / 13] for number in range(1000)])
@@ -19,7 +19,7 @@ _WORK = json.dumps([[number / 7, number / 11, number / 13] for number in range(1
 def facts() -> dict[str, str]:
     return {
         "date": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
-        "commit": commit("service", "contract", digits=7).replace("+", " and changes not committed"),
+        "commit": checkout_commit("service", "contract", digits=7).replace("+", " and changes not committed"),
         "cpu": _cpu(),
         "cores": str(psutil.cpu_count()),
         "memory": f"{psutil.virtual_memory().total / 2**30:.0f} GiB",

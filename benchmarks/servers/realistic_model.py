@@ -19,8 +19,8 @@ from benchmarks.servers.payloads import rows_body, rows_items
 from benchmarks.servers.served_model import MODEL, model_folder
 from benchmarks.servers.targets import BARE, FASTAPI, GRANIAN, OURS, Target
 from contract.manifest import Manifest
+from contract.rows import Rows
 from contract.store import ModelStore
-from contract.topologies import Rows
 from loadtests.processes import ROOT
 
 UNITS: Final = 64

@@ -17,8 +17,8 @@ import numpy as np
 from benchmarks.servers.payloads import rows_items
 from benchmarks.servers.served_model import MODEL, model_folder
 from contract.manifest import GoldenPair, Manifest
+from contract.rows import Rows
 from contract.store import ModelStore, new_version
-from contract.topologies import Rows
 from loadtests.processes import ROOT
 
 OFF = 1e-3

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from contract.topologies import Rows
+from contract.rows import Rows
 from service.engine.batch_queue import Waiting
 from service.engine.batch_runner import Outcomes
 from service.runtime.loaded_model import Answer

@@ -5,7 +5,7 @@ import logging
 from collections import deque
 from typing import Any, Final, NamedTuple
 
-from contract.topologies import Rows
+from contract.rows import Rows
 from service.errors import DeadlineExceeded
 from service.request_context import Caller, CallerGone
 from service.runtime.loaded_model import Answer, Plan

@@ -4,7 +4,7 @@ import logging
 import time
 from typing import NamedTuple, Protocol
 
-from contract.topologies import Floats, Rows
+from contract.rows import Floats, Rows
 from service.engine.batch_queue import Waiting
 from service.errors import UnrollError
 from service.runtime.loaded_model import Answer, Plan

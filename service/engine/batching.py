@@ -9,7 +9,7 @@ import time
 from concurrent.futures import Executor
 from typing import Any, Final
 
-from contract.topologies import Rows
+from contract.rows import Rows
 from service.engine.batch_observer import BatchObserver, OnAnswered
 from service.engine.batch_queue import BatchQueue, Waiting
 from service.engine.batch_runner import BatchRunner, Computed, Model, Outcomes

@@ -17,7 +17,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from contract.topologies import Floats, Rows
+from contract.rows import Floats, Rows
 from service.engine.batch_queue import MOST_ITEMS
 from service.runtime.loaded_model import LoadedModel
 from service.telemetry.metric_buffer import metric_buffer

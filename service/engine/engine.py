@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import Final, Protocol
 
-from contract.topologies import TOPOLOGIES, Floats, Rows, ShapeError, Topology, TopologyName
+from contract.rows import Floats, Rows
+from contract.topologies import TOPOLOGIES, ShapeError, Topology, TopologyName
 from service.engine.batching import Batcher
 from service.engine.comparing import Comparer
 from service.engine.switch_interval import SwitchInterval

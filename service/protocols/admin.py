@@ -16,7 +16,8 @@ from typing import Final, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from contract.store import BrokenVersion, ModelStore
+from contract.store import ModelStore
+from contract.store_reader import BrokenVersion
 from service.errors import DeadlineExceeded, InvalidRequest, NotJSON, Unchangeable, UnknownRoute
 from service.http.messages import Request, Response
 from service.http.routes import Route

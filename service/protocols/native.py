@@ -12,7 +12,8 @@ import msgspec
 import numpy as np
 import orjson
 
-from contract.topologies import TOPOLOGY_NAMES, Rows, TopologyName
+from contract.rows import Rows
+from contract.topologies import TOPOLOGY_NAMES, TopologyName
 from service.engine.engine import Engine, Predicted
 from service.http.messages import Request, Response
 from service.http.routes import Route

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from pydantic import ValidationError
 
-from contract.topologies import Rows
+from contract.rows import Rows
 from service.errors import InvalidRequest, NotJSON, TooManyValues
 from service.protocols.schemas import PredictionRequest
 

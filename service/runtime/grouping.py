@@ -5,7 +5,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from contract.topologies import Ints
+from contract.rows import Ints
 
 SPARE: Final = 0.25
 """Most padding of a group, as a share of its items."""

@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from contract.manifest import Manifest
-from contract.topologies import Floats, Rows, Topology
+from contract.rows import Floats, Rows
+from contract.topologies import Topology
 from service.errors import NotFinite, TooFarOut
 from service.runtime.grouping import Groups, group, needs_groups
 from service.runtime.runtimes import Runtime

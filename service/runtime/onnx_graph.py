@@ -12,7 +12,7 @@ import numpy.typing as npt
 import onnxruntime
 
 from contract import translation
-from contract.topologies import Floats
+from contract.rows import Floats
 
 Steps = npt.NDArray[np.int32]
 ANSWER: Final = translation.OUTPUTS[:1]

@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 
 from contract import translation
-from contract.topologies import Floats
+from contract.rows import Floats
 from service.runtime.onnx_graph import OnnxGraph
 
 logger = logging.getLogger(__name__)

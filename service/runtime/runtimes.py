@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from contract import translation
-from contract.topologies import Floats
+from contract.rows import Floats
 
 RuntimeChoice = Literal["auto", "onnx", "tensorflow"]
 

@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from contract.topologies import Floats
+from contract.rows import Floats
 
 
 def tensorflow() -> Any:

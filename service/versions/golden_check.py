@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from contract.store import BrokenVersion
-from contract.topologies import Rows
+from contract.rows import Rows
+from contract.store_reader import BrokenVersion
 from service.runtime.loaded_model import LoadedModel
 
 

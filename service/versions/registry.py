@@ -12,7 +12,8 @@ from datetime import UTC, datetime
 from typing import Final
 
 from contract.aliases import Alias
-from contract.store import BrokenVersion, ModelStore
+from contract.store import ModelStore
+from contract.store_reader import BrokenVersion
 from contract.topologies import Topology
 from service.errors import LengthNotServed, ModelNotServed, UnknownVersion
 from service.runtime import runtimes

@@ -17,7 +17,7 @@ from typing import Any, Final, Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from contract.topologies import Floats, Rows
+from contract.rows import Floats, Rows
 from service.runtime.loaded_model import LoadedModel
 from service.telemetry import metrics
 

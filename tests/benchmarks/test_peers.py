@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from benchmarks.peers import model as peers
-from contract.topologies import Floats
+from contract.rows import Floats
 from training.translation import Weights, save
 
 UNITS = 3

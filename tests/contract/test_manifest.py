@@ -3,7 +3,7 @@ import math
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from contract.manifest import Figure, Manifest
+from contract.manifest import Figure, Manifest, worst_figure
 from tests.conftest import make_manifest
 
 
@@ -32,3 +32,19 @@ def test_a_gate_of_infinite_figures_survives_being_written() -> None:
 @pytest.mark.parametrize(("value", "passed"), [(0.03, True), (0.0301, False), (math.inf, False), (math.nan, False)])
 def test_a_figure_passes_up_to_its_bar(value: float, passed: bool) -> None:
     assert Figure(name="error", value=value, bar=0.03).passed is passed
+
+
+@pytest.mark.parametrize(
+    ("value", "bar", "share"),
+    [(0.01, 0.04, 0.25), (0, 0, 0), (1e-9, 0, math.inf), (math.nan, 1, math.inf), (math.nan, 0, math.inf)],
+)
+def test_a_figure_says_the_share_of_its_bar(value: float, bar: float, share: float) -> None:
+    assert Figure(name="error", value=value, bar=bar).share == share
+
+
+def test_the_worst_figure_has_the_largest_share_of_its_bar() -> None:
+    figures = [
+        Figure(name=name, value=value, bar=bar) for name, value, bar in (("a", 0, 0), ("b", 0.02, 0.03), ("c", 0.02, 0.05))
+    ]
+    assert worst_figure(figures) == figures[1]
+    assert worst_figure([]) is None

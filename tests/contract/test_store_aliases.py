@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from contract.aliases import Canary
-from contract.store import BrokenVersion, ModelStore
+from contract.store import ModelStore
+from contract.store_reader import BrokenVersion
 from tests.conftest import Publish
 
 NAME = "one_to_one"

@@ -9,7 +9,8 @@ from unittest.mock import patch
 
 import contract.store
 from contract import aliases, atomic_files
-from contract.store import BrokenVersion, ModelStore
+from contract.store import ModelStore
+from contract.store_reader import BrokenVersion
 from tests.conftest import Publish, make_manifest
 from tests.victim import Victim
 

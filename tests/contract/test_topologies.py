@@ -1,6 +1,7 @@
 import pytest
 
-from contract.topologies import TOPOLOGIES, TOPOLOGY_NAMES, Rows, ShapeError, parse_model_name
+from contract.rows import Rows
+from contract.topologies import TOPOLOGIES, TOPOLOGY_NAMES, ShapeError, parse_model_name
 
 RAGGED = Rows.of([[0.1, 0.2, 0.3], [0.4], [0.5, 0.6]])
 UNIFORM = Rows.of([[0.1, 0.2, 0.3], [0.4, 0.5, 0.6]])
@@ -80,22 +81,6 @@ def test_shape_errors_say_what_was_expected_and_what_came(rows: Rows, expected: 
 @pytest.mark.parametrize("name", ["one_to_one", "many_to_many"])
 def test_other_topologies_take_any_length(name: str) -> None:
     next(t for t in TOPOLOGIES.values() if t.name == name).check(RAGGED)
-
-
-def test_parts_undo_end_to_end() -> None:
-    requests = [RAGGED, UNIFORM, Rows.of([[1.0]]), UNIFORM]
-    parts = Rows.end_to_end(requests).parts([len(request.lengths) for request in requests])
-    assert [(part.values.tolist(), part.lengths) for part in parts] == [
-        (request.values.tolist(), request.lengths) for request in requests
-    ]
-
-
-def test_rows_split_into_what_they_were_made_of() -> None:
-    assert [row.tolist() for row in RAGGED.split()] == [
-        Rows.of([row]).values.tolist() for row in ([0.1, 0.2, 0.3], [0.4], [0.5, 0.6])
-    ]
-    assert (RAGGED.starts.tolist(), UNIFORM.starts.tolist()) == ([0, 3, 4], [0, 3])
-    assert (RAGGED.uniform, UNIFORM.uniform) == (None, 3)
 
 
 @pytest.mark.parametrize(

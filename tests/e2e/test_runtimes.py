@@ -14,7 +14,8 @@ from onnx import numpy_helper
 
 from contract import translation
 from contract.atomic_files import hash_files
-from contract.store import MANIFEST, ModelStore
+from contract.store import ModelStore
+from contract.store_reader import MANIFEST
 from contract.topologies import TOPOLOGY_NAMES, TopologyName
 from tests.e2e.conftest import serving, supervisor_of, workers_of
 

@@ -14,7 +14,8 @@ import tensorflow as tf
 
 from contract.atomic_files import hash_files
 from contract.manifest import GoldenPair
-from contract.store import MANIFEST, ModelStore, new_version
+from contract.store import ModelStore, new_version
+from contract.store_reader import MANIFEST
 from tests import asking
 from tests.e2e.conftest import serving
 from training.networks import build, export

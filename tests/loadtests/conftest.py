@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from benchmarks.servers.stub_server import Quiet, listening
-from contract.topologies import TOPOLOGIES, Rows
+from contract.rows import Rows
+from contract.topologies import TOPOLOGIES
 
 MODELS = [
     {"name": topology.model_name(5), "topology": name, "version": "1", "length": 5, "aliases": ["production"]}

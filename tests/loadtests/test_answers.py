@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from contract.topologies import Rows
+from contract.rows import Rows
 from loadtests.answers import Wrong, check
 from loadtests.payloads import Payload
 

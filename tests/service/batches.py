@@ -7,7 +7,7 @@ from threading import Event, get_ident
 
 import pytest
 
-from contract.topologies import Floats, Rows
+from contract.rows import Floats, Rows
 from service.engine.batching import Batcher
 from service.engine.switch_interval import SwitchInterval
 from service.errors import NotFinite

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from contract.topologies import TOPOLOGIES, Floats, Topology, TopologyName
+from contract.rows import Floats
+from contract.topologies import TOPOLOGIES, Topology, TopologyName
 from service.errors import LengthNotServed, UnknownVersion
 from service.runtime.loaded_model import LoadedModel
 from service.versions.served_versions import Choice, ServedVersions

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
+from contract.rows import Floats
 from contract.store import ModelStore
-from contract.topologies import TOPOLOGIES, Floats
+from contract.topologies import TOPOLOGIES
 from service.runtime.runtimes import Runtime
 from service.versions.registry import Registry
 from tests.conftest import make_manifest

@@ -13,7 +13,8 @@ from training.fit import fit
 from training.networks import build, export
 from training.recipes import GENERAL, Plan, plan
 from training.sequences.check import check
-from training.sequences.dataset import Dataset, Source
+from training.sequences.dataset import Dataset
+from training.sequences.source import Source
 
 
 class Trained(NamedTuple):

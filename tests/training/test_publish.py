@@ -1,4 +1,3 @@
-import re
 import shutil
 import signal
 from pathlib import Path
@@ -9,13 +8,13 @@ from bentoml._internal.models import ModelStore as BentoStore
 
 from contract import translation
 from contract.manifest import Figure, GoldenPair, Manifest
+from contract.rows import Rows
 from contract.store import ModelStore, new_version
-from contract.topologies import Rows
 from service.versions.registry import Registry
 from tests.training.conftest import Trained
 from tests.victim import Victim
 from training.gate import Exported
-from training.publish import GOLDEN_PAIRS, code_commit, golden_inputs, manifest_for, publish
+from training.publish import GOLDEN_PAIRS, golden_inputs, manifest_for, publish
 
 GATE = [Figure(name="error, held-out rows", value=0.01, bar=0.03)]
 
@@ -93,17 +92,3 @@ def test_killed_at_any_write_what_was_published_before_is_served(
     assert model.manifest.version > before.version
     assert not list((store.root.parent / "staging").glob("[!.]*"))
     assert list((tmp_path / "temporary").iterdir()) == []
-
-
-def test_the_commit_is_that_of_the_checkout() -> None:
-    assert re.fullmatch(r"[0-9a-f]{40}\+?|unknown", code_commit())
-
-
-def test_in_an_image_the_commit_is_what_the_image_says(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("UNROLL_COMMIT", "0123abc")
-    assert code_commit() == "0123abc"
-
-
-def test_outside_a_checkout_the_commit_is_unknown(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("training.publish.__file__", str(tmp_path / "publish.py"))
-    assert code_commit() == "unknown"

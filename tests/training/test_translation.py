@@ -13,7 +13,7 @@ import pytest
 from onnx import numpy_helper
 
 from contract import translation as contract
-from contract.topologies import Floats
+from contract.rows import Floats
 from tests.conftest import ROOT
 from tests.training.conftest import Trained, own_data
 from training import translation

@@ -3,49 +3,14 @@
 import dataclasses
 import json
 import sys
-from collections.abc import Callable
 from typing import Any
 
 import click
 
-from training.commands.number_range import NumberRange
+from training.commands.options import FILE, source_values, with_data_options
 from training.console.data import show_faults, show_report
-from training.sequences.dataset import DataRefused, Dataset, Source
-
-FILE = click.Path(exists=True, dir_okay=False, readable=True, allow_dash=True)
-DATA_OPTIONS = (
-    click.option("--sequence-column", help="Of a long table: whose item a line is. Default: sequence, id or series."),
-    click.option("--value-column", help="Of a long table: the items. Default: value, or the only column there is."),
-    click.option("--target-column", help="Of a long table: what to answer. Default: target; without one, an echo."),
-    click.option("--stride", type=click.IntRange(1), default=1, show_default=True, help="Items from one row to the next."),
-    click.option(
-        "--held-out",
-        type=NumberRange(0.01, 0.9),
-        default=0.2,
-        show_default=True,
-        help="Share of the sequences to judge on.",
-    ),
-    click.option(
-        "--split-seed",
-        "seed_of_split",
-        type=click.IntRange(0, 2**31 - 1),
-        default=Source.seed,
-        show_default=True,
-        help="Of which are held out.",
-    ),
-)
-
-
-def source_values(given: dict[str, Any]) -> dict[str, Any]:
-    """Take the options above out of what a command was given, as keywords of `Source`."""
-    values = {name: given.pop(name) for name in ("sequence_column", "value_column", "target_column", "stride", "held_out")}
-    return values | {"seed": given.pop("seed_of_split")}
-
-
-def _with_data_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    for option in reversed(DATA_OPTIONS):
-        command = option(command)
-    return command
+from training.sequences.dataset import Dataset
+from training.sequences.source import DataRefused, Source
 
 
 @click.group()
@@ -57,7 +22,7 @@ def data() -> None:
 @click.argument("file", type=FILE)
 @click.option("--length", type=click.IntRange(1, 1000), help="Items in a row. Default: the sequences', where they share one.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
-@_with_data_options
+@with_data_options
 def check_command(file: str, length: int | None, as_json: bool, **how: Any) -> None:
     """Say what is in FILE (CSV, Parquet, NPZ; - is CSV on standard input), how it would be split, and what is wrong with it.
 

@@ -1,86 +1,64 @@
 """Options that several commands of training share."""
 
+import math
 from collections.abc import Callable
-from functools import wraps
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import click
 
 from contract.aliases import check_name
 from contract.store import ModelStore
-from contract.topologies import TOPOLOGY_NAMES, TopologyName
 from training import environment
-from training.commands.data import DATA_OPTIONS, FILE, load, source_values
-from training.commands.number_range import NumberRange
-from training.recipes import GENERAL, RECIPES, Plan, plan
 from training.runs.record import RUNS
-from training.sequences.dataset import Source
-
-LENGTH = 5
-"""Of the tutorial's sequence."""
-CHECKPOINT_SECONDS = 2.0
-"""A checkpoint takes a few milliseconds."""
-SEEDS = click.IntRange(0, 2**31 - 1)
+from training.sequences.source import Source
 
 
-class Asked(NamedTuple):
-    """What is to be trained, but for the seed."""
+class NumberRange(click.FloatRange):
+    """A range of numbers without NaN: click lets NaN through, since NaN is neither below nor above a bound."""
 
-    topologies: tuple[TopologyName, ...]
-    recipe: str
-    length: int | None
-    units: int | None
-    steps: int | None
-    source: Source | None
-
-    def plans(self, seed: int) -> list[Plan]:
-        """Where data is refused, its faults are printed and the exit code is 1."""
-        recipe, names, data = RECIPES[self.recipe], self.topologies or TOPOLOGY_NAMES, None
-        if self.source is not None:
-            if recipe is not GENERAL:
-                raise click.UsageError(f"--data goes with recipe {GENERAL.name}; {recipe.name} has a sequence of its own")
-            data = load(self.source)
-        length = (self.length or LENGTH) if data is None else data.facts.length
-        return [plan(recipe, name, length, seed, self.units, self.steps, data) for name in names]
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        number: float = super().convert(value, param, ctx)
+        if math.isnan(number):
+            self.fail(f"{value} is not in the range {self._describe_range()}.", param, ctx)
+        return number
 
 
-_ASKED = (
+FILE = click.Path(exists=True, dir_okay=False, readable=True, allow_dash=True)
+DATA_OPTIONS = (
+    click.option("--sequence-column", help="Of a long table: whose item a line is. Default: sequence, id or series."),
+    click.option("--value-column", help="Of a long table: the items. Default: value, or the only column there is."),
+    click.option("--target-column", help="Of a long table: what to answer. Default: target; without one, an echo."),
+    click.option("--stride", type=click.IntRange(1), default=1, show_default=True, help="Items from one row to the next."),
     click.option(
-        "--topology", "topologies", type=click.Choice(TOPOLOGY_NAMES), multiple=True, help="Repeatable. Default: all."
+        "--held-out",
+        type=NumberRange(0.01, 0.9),
+        default=0.2,
+        show_default=True,
+        help="Share of the sequences to judge on.",
     ),
-    click.option("--recipe", type=click.Choice(list(RECIPES)), default=GENERAL.name, show_default=True, help="How to teach."),
     click.option(
-        "--length", type=click.IntRange(1, 1000), help=f"Items in a taught row. Default: {LENGTH}; with --data its sequences'."
+        "--split-seed",
+        "seed_of_split",
+        type=click.IntRange(0, 2**31 - 1),
+        default=Source.seed,
+        show_default=True,
+        help="Of which are held out.",
     ),
-    click.option("--units", type=click.IntRange(1, 1024), help="LSTM cells. Default: the recipe's choice for the length."),
-    click.option("--steps", "--epochs", type=click.IntRange(1), help="Optimiser steps; one of the tutorial's is one epoch."),
-    click.option("--data", "file", type=FILE, help="Teach your own sequences: CSV, Parquet, NPZ; - is CSV on standard input."),
-    *DATA_OPTIONS,
 )
 in_runs = click.option("--runs", type=click.Path(path_type=Path), default=RUNS, show_default=True, help="Where records are.")
-checkpoint_seconds = click.option(
-    "--checkpoint-seconds",
-    type=NumberRange(0),
-    default=CHECKPOINT_SECONDS,
-    show_default=True,
-    help="The most training that a kill may cost; 0: after every chunk of steps.",
-)
 
 
-def asked(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options of a plan, given to the command as one argument `asked`."""
+def source_values(given: dict[str, Any]) -> dict[str, Any]:
+    """Take the options above out of what a command was given, as keywords of `Source`."""
+    values = {name: given.pop(name) for name in ("sequence_column", "value_column", "target_column", "stride", "held_out")}
+    return values | {"seed": given.pop("seed_of_split")}
 
-    @wraps(command)
-    def gathered(**given: Any) -> Any:
-        file, how = given.pop("file"), source_values(given)
-        source = None if file is None else Source(file, length=given["length"], **how)
-        plan_options = Asked(**{name: given.pop(name) for name in Asked._fields if name != "source"}, source=source)
-        return command(asked=plan_options, **given)
 
-    for option in reversed(_ASKED):
-        gathered = option(gathered)
-    return gathered
+def with_data_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    for option in reversed(DATA_OPTIONS):
+        command = option(command)
+    return command
 
 
 def alias(given: str | None) -> str | None:

@@ -9,10 +9,11 @@ import httpx
 from pydantic import TypeAdapter
 
 from contract.aliases import PRODUCTION, Alias
-from contract.store import BrokenVersion, ModelStore
+from contract.store import ModelStore
+from contract.store_reader import BrokenVersion
 from training import environment
 from training.commands import options
-from training.commands.number_range import NumberRange
+from training.commands.options import NumberRange
 from training.commands.wait import NotServed, wait_until_served
 from training.console.store import list_versions, show_history, show_versions
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 
 from training.console.screen import console
-from training.sequences.dataset import Fault
+from training.sequences.source import Fault
 
 if TYPE_CHECKING:  # Arrow, which `--help` need not wait for
     from training.sequences.check import Report, Spread

@@ -55,7 +55,7 @@ def table(records: list[Record], runs: Path) -> None:
         step = f"{record.step:,}/{record.plan.steps:,}"
         loss = "" if record.loss is None else f"{record.loss:.1g}"
         worst = "" if record.worst is None else _worst(record.worst)
-        age, took = _duration((datetime.now(UTC) - record.plan.created).total_seconds()), _duration(record.seconds)
+        age, took = screen.duration((datetime.now(UTC) - record.plan.created).total_seconds()), screen.duration(record.seconds)
         model, version = [record.plan.model] * wide, [record.version or ""] * wide
         shown.add_row(record.folder.name, *model, status, step, loss, worst, *version, age, took)
     shown_on.print(shown)
@@ -91,7 +91,7 @@ def _fields(record: Record) -> dict[str, str]:
         "status": record.shown,
         "reason": status.reason,
         "step": f"{record.step:,} of {record.plan.steps:,}" + ("" if record.loss is None else f", loss {record.loss:.3g}"),
-        "took": _duration(record.seconds),
+        "took": screen.duration(record.seconds),
         "weights": status.weights,
         "compared with": status.compared_with,
     }
@@ -103,10 +103,3 @@ def _fields(record: Record) -> dict[str, str]:
 def _worst(figure: Figure) -> str:
     shown = f"{figure.name} {figure.value:.2g} of {figure.bar:.2g}"
     return shown if figure.passed else f"[bold red]{shown}[/]"
-
-
-def _duration(seconds: float) -> str:
-    for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60)):
-        if seconds >= 2 * length:
-            return f"{seconds / length:.0f} {unit}"
-    return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"

@@ -1,7 +1,6 @@
 """What is in the store, as `python -m training models` and `history` show it."""
 
-import math
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from pydantic import BaseModel
 from rich import box
@@ -10,8 +9,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from contract.aliases import Alias
-from contract.manifest import Figure
-from contract.store import BrokenVersion, ModelStore
+from contract.manifest import Figure, worst_figure
+from contract.store import ModelStore
+from contract.store_reader import BrokenVersion
+from training.console.screen import duration
 
 PIPE_WIDTH = 1_000
 """Columns where there is no terminal: one line a version, for grep."""
@@ -69,14 +70,13 @@ def _entry(store: ModelStore, name: str, version: str, aliases: dict[str, Alias]
     except BrokenVersion as error:
         return Entry(name=name, version=version, state="broken", reason=str(error), aliases=roles)
     age = (datetime.now(UTC) - manifest.created).total_seconds()
-    worst = max(manifest.gate, key=_share, default=None)
     return Entry(
         name=name,
         version=version,
         state="whole",
         created=manifest.created,
         age_seconds=round(age, 1),
-        worst=worst,
+        worst=worst_figure(manifest.gate),
         aliases=roles,
     )
 
@@ -90,20 +90,13 @@ def _roles(label: str, alias: Alias, version: str) -> list[Role]:
     return roles
 
 
-def _share(figure: Figure) -> float:
-    """Of the bar that a figure takes."""
-    if figure.bar > 0:
-        return figure.value / figure.bar
-    return 0.0 if figure.passed else math.inf
-
-
 def show_versions(listing: Listing) -> None:
     table = _table("model", "version", "age", "aliases", "gate, worst/bar", "state")
     for entry in listing.models:
         worst = entry.worst
-        gate = f"{worst.value:.3g}/{worst.bar:.3g} = {_share(worst):.2f}" if worst else "-"
+        gate = f"{worst.value:.3g}/{worst.bar:.3g} = {worst.share:.2f}" if worst else "-"
         state = "whole" if entry.state == "whole" else f"[bold red]broken:[/] {escape(entry.reason or '')}"
-        age = "-" if entry.age_seconds is None else _age(entry.age_seconds)
+        age = "-" if entry.age_seconds is None else duration(round(entry.age_seconds))
         table.add_row(entry.name, entry.version, age, escape(", ".join(map(str, entry.aliases))), gate, state)
     _print(table)
     for fault in listing.faults:
@@ -118,14 +111,6 @@ def show_history(aliases: dict[str, Alias]) -> None:
         at = f"{event.at.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
         table.add_row(at, label, event.what, event.version, escape(event.reason))
     _print(table)
-
-
-def _age(seconds: float) -> str:
-    """In the largest unit of which there are two."""
-    for unit, length in (("d", timedelta(days=1)), ("h", timedelta(hours=1)), ("min", timedelta(minutes=1))):
-        if seconds >= 2 * length.total_seconds():
-            return f"{seconds / length.total_seconds():.0f} {unit}"
-    return f"{seconds:.0f} s"
 
 
 def _table(*columns: str) -> Table:

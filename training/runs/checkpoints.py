@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from contract.atomic_files import write_atomically
-from contract.topologies import Floats
+from contract.rows import Floats
 
 KEPT = 2
 

@@ -14,9 +14,7 @@ An id is the version that the run publishes and the model's name, so a run has a
 """
 
 import contextlib
-import fcntl
 import json
-import os
 import shutil
 import signal
 from collections.abc import Iterator
@@ -27,9 +25,10 @@ from typing import IO, Any, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from contract.atomic_files import is_locked, write_atomically
-from contract.manifest import Figure
+from contract.atomic_files import write_atomically
+from contract.manifest import Figure, worst_figure
 from contract.store import ModelStore
+from training.runs.lock import held, take
 from training.runs.plan import DATA, NoRun, RunPlan
 from training.sequences.dataset import Dataset
 
@@ -113,14 +112,14 @@ class Record(NamedTuple):
     @property
     def worst(self) -> Figure | None:
         """The figure that came closest to its bar, or went furthest past it."""
-        return max(self.gate, key=_of_bar, default=None)
+        return worst_figure(self.gate)
 
 
 def begin(runs: Path, plan: RunPlan, data: Dataset | None = None) -> Run:
     """A new record, held. Raises OSError where it cannot be written."""
     folder = runs / plan.id
     folder.mkdir(parents=True)
-    lock = _take(folder)
+    lock = take(folder)
     if lock is None:
         raise NoRun(f"{folder} was new and is held: something else is at work in {runs}")
     run = Run(folder, lock, plan, RunStatus(began=datetime.now(UTC)))
@@ -138,7 +137,7 @@ def begin(runs: Path, plan: RunPlan, data: Dataset | None = None) -> Run:
 
 def take_up(folder: Path) -> Run:
     """Hold a record in order to go on with it. Raises NoRun where a process is at it."""
-    lock = _take(folder)
+    lock = take(folder)
     if lock is None:
         raise NoRun(f"{folder.name} is running: another process holds it")
     try:
@@ -223,36 +222,6 @@ def sentence(error: BaseException) -> str:
     return first if isinstance(error, OSError) and first else f"{type(error).__name__}: {first}"
 
 
-def held(folder: Path) -> bool:
-    """Whether a process is at it."""
-    with _asking(folder), contextlib.suppress(FileNotFoundError):
-        return is_locked(folder / ".lock")
-    return False
-
-
-def _take(folder: Path) -> IO[str] | None:
-    """The lock, or none where it is held."""
-    with _asking(folder):
-        lock = open(folder / ".lock", "a")  # noqa: SIM115 - held as long as the run
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            lock.close()
-            return None
-        return lock
-
-
-@contextlib.contextmanager
-def _asking(folder: Path) -> Iterator[None]:
-    """Locks are tried one at a time: who only asks must not be taken for one that holds."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
-
-
 @contextlib.contextmanager
 def _deaf() -> Iterator[None]:
     """A second Ctrl-C does not keep the first from being written down."""
@@ -261,9 +230,3 @@ def _deaf() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
-
-
-def _of_bar(figure: Figure) -> float:
-    if figure.bar == 0:
-        return float("inf") if figure.value > 0 else 0.0
-    return float("inf") if figure.value != figure.value else figure.value / figure.bar  # NaN is as bad as can be

@@ -9,9 +9,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from contract.topologies import Floats, Ints
+from contract.rows import Floats, Ints
 from training.sequences.columns import NUMBER
-from training.sequences.dataset import SHOWN, Fault
+from training.sequences.source import SHOWN, Fault
 
 HIGHEST: Final = float(np.finfo(np.float32).max)
 

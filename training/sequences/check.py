@@ -16,10 +16,11 @@ import numpy as np
 import numpy.typing as npt
 
 from contract.manifest import DataFacts
-from contract.topologies import Floats, Ints
+from contract.rows import Floats, Ints
 from training.sequences.cells import HIGHEST
-from training.sequences.dataset import SHOWN, DataRefused, Dataset, Fault, Source, domain_of, starts_of_rows
+from training.sequences.dataset import Dataset, domain_of, starts_of_rows
 from training.sequences.reader import Read, read
+from training.sequences.source import SHOWN, DataRefused, Fault, Source
 from training.sequences.split import blocks_of_time, copies, fingerprints, held_out
 
 QUANTILES: Final = (0.01, 0.25, 0.5, 0.75, 0.99)

@@ -3,7 +3,7 @@
 import re
 from typing import NamedTuple, NoReturn
 
-from training.sequences.dataset import DataRefused, Fault, Source
+from training.sequences.source import DataRefused, Fault, Source
 
 SEQUENCE_NAMES = ("sequence", "sequence_id", "id", "series", "series_id")
 VALUE_NAMES = ("value", "values", "input")

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from contract.manifest import Domain
-from contract.topologies import Floats
+from contract.rows import Floats
 
 HELD_OUT = 0x6A7E
 """Added to a seed for the gate's sequences. Training draws with TensorFlow's generator, so no stream is shared anyway."""

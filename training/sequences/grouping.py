@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from contract.topologies import Ints
+from contract.rows import Ints
 
 
 class Grouped(NamedTuple):

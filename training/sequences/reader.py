@@ -22,11 +22,11 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
-from contract.topologies import Floats, Ints
+from contract.rows import Floats, Ints
 from training.sequences.cells import Faults, describe, float32
 from training.sequences.columns import NUMBER, Layout, layout_of
-from training.sequences.dataset import STDIN, DataRefused, Fault, Source
 from training.sequences.grouping import Runs
+from training.sequences.source import STDIN, DataRefused, Fault, Source
 
 BLOCK: Final = 1 << 22
 """Bytes of text that are parsed at once."""

@@ -5,7 +5,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from contract.topologies import Floats, Ints
+from contract.rows import Floats, Ints
 
 Fingerprints = npt.NDArray[np.uint64]
 SPLIT: Final = 0x5911

@@ -13,12 +13,12 @@ import yaml
 from contract.store import ModelStore
 from contract.topologies import TOPOLOGY_NAMES
 from deploy import image
-from deploy.commit import commit
 from tests.asking import get, post
 from tests.conftest import ROOT, environment
 from tests.deploy.images.conftest import HARDENED, REQUEST, container
 from tests.deploy.machine import Machine
 from tests.e2e.conftest import serving
+from training.environment import checkout_commit
 
 MB = 1e6
 NOTHING = """
@@ -46,7 +46,7 @@ def test_a_hardened_container_answers_like_a_local_service(
                 assert row == pytest.approx(REQUEST["sequences"][0], abs=0.05)
         assert get(f"{there}/models").json()["refused"] == []
         assert post(f"{there}/one_to_one", json={**REQUEST, "model_version": "production"}).status_code == 200
-        assert f'commit="{commit()}",version="{image.version()}"' in get(f"{there}/metrics").text
+        assert f'commit="{checkout_commit()}",version="{image.version()}"' in get(f"{there}/metrics").text
 
 
 def test_a_container_starts_at_most_a_second_later_than_an_empty_service(
@@ -135,7 +135,7 @@ def test_a_training_job_publishes_into_the_store_of_a_serving_container(
     store = ModelStore(root / "models")
     assert served == store.versions("one_to_one")  # the running container loaded the second one
     published = [store.verify("one_to_one", version) for version in served]
-    assert [(manifest.seed, manifest.commit) for manifest in published] == [(seed, commit()) for seed in (26, 27)]
+    assert [(manifest.seed, manifest.commit) for manifest in published] == [(seed, checkout_commit()) for seed in (26, 27)]
     assert {path.stat().st_uid for path in root.rglob("*")} == {1034}
 
 

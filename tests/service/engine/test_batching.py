@@ -8,7 +8,7 @@ from threading import get_ident
 import numpy as np
 import pytest
 
-from contract.topologies import Rows
+from contract.rows import Rows
 from service.engine.batching import Batcher
 from service.engine.switch_interval import SwitchInterval
 from service.errors import DeadlineExceeded, NotFinite

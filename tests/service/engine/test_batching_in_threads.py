@@ -8,7 +8,7 @@ from threading import get_ident
 
 import pytest
 
-from contract.topologies import Floats, Rows
+from contract.rows import Floats, Rows
 from service.engine.batching import TURN_ITEMS, Batcher
 from service.engine.switch_interval import LOOP_SECONDS, RUN_SECONDS, SwitchInterval
 from service.request_context import Caller

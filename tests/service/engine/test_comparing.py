@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from contract.manifest import Domain
-from contract.topologies import Floats, Rows
+from contract.rows import Floats, Rows
 from service.engine.batch_queue import MOST_ITEMS
 from service.engine.comparing import PAUSE, WAITING, Comparer
 from service.runtime.loaded_model import LoadedModel

@@ -4,7 +4,8 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from contract.topologies import Floats, Rows, TopologyName
+from contract.rows import Floats, Rows
+from contract.topologies import TopologyName
 from service.engine.engine import Engine, Predicted
 from service.errors import DeadlineExceeded, InvalidShape, LengthNotServed, NotFinite, TooFarOut
 from service.request_context import Caller

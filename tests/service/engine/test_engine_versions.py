@@ -8,7 +8,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from contract.topologies import Floats, Rows, Topology
+from contract.rows import Floats, Rows
+from contract.topologies import Topology
 from service.engine.engine import Engine, Predicted
 from service.errors import DeadlineExceeded, UnknownVersion
 from service.request_context import Caller

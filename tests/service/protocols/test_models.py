@@ -9,8 +9,8 @@ from typing import Any, Final
 import numpy as np
 import pytest
 
+from contract.rows import Rows
 from contract.store import ModelStore
-from contract.topologies import Rows
 from service.errors import UnknownRoute
 from service.http.messages import Request, Response
 from service.protocols.models import ModelPages

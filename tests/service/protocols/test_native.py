@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contract.topologies import Rows
+from contract.rows import Rows
 from service.engine.engine import Engine, Predicted
 from service.errors import InvalidRequest, NotJSON, TooManyValues
 from service.protocols.native import Native, parse, render

@@ -3,7 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contract.topologies import TOPOLOGY_NAMES, Floats, Rows, TopologyName
+from contract.rows import Floats, Rows
+from contract.topologies import TOPOLOGY_NAMES, TopologyName
 from service.errors import NotFinite, TooFarOut
 from service.runtime.grouping import FREE
 from service.runtime.loaded_model import Answer, LoadedModel

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contract import translation
-from contract.topologies import Floats
+from contract.rows import Floats
 from service.runtime import onnx_graph
 from service.runtime.onnx_graph import OnnxGraph
 from tests.service.runtime.translations import NARROW, WIDE, Network, write

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from contract import translation
 from contract.manifest import Domain
-from contract.topologies import Floats
+from contract.rows import Floats
 from service.runtime import onnx_runtime
 from service.runtime.onnx_graph import OnnxGraph
 from service.runtime.onnx_runtime import OnnxRuntime

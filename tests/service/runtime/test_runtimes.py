@@ -93,7 +93,7 @@ import json, os, sys
 from functools import partial
 from pathlib import Path
 from contract.store import ModelStore
-from contract.topologies import Rows
+from contract.rows import Rows
 from service.versions.registry import Registry
 from service.runtime.runtimes import load
 

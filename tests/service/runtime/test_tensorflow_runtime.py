@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from contract.manifest import Domain
-from contract.topologies import TOPOLOGIES, TOPOLOGY_NAMES, Floats, Rows, TopologyName
+from contract.rows import Floats, Rows
+from contract.topologies import TOPOLOGIES, TOPOLOGY_NAMES, TopologyName
 from service.runtime.runtimes import load
 from tests.service.runtime.conftest import Trained
 from training.networks import build, export

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from contract.topologies import TOPOLOGY_NAMES, Floats, Rows, TopologyName
+from contract.rows import Floats, Rows
+from contract.topologies import TOPOLOGY_NAMES, TopologyName
 from tests.service.runtime.conftest import Trained
 
 COMPANIES = 700

@@ -13,7 +13,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from opentelemetry.proto.trace.v1.trace_pb2 import Status as SentStatus
 from opentelemetry.sdk.trace import ReadableSpan
 
-from contract.topologies import Floats, Rows
+from contract.rows import Floats, Rows
 from service.engine.batching import Batcher
 from service.engine.switch_interval import SwitchInterval
 from service.request_context import Caller

@@ -3,7 +3,7 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from contract.topologies import Rows
+from contract.rows import Rows
 from service.telemetry import metrics
 from service.versions.trials import EDGES, ENOUGH, ENOUGH_FOR_A_TAIL, Side, Trial, quantile
 from tests.service.conftest import BARS, fake_model

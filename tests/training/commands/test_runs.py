@@ -1,6 +1,5 @@
 import json
 import math
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -10,9 +9,9 @@ from click.testing import CliRunner, Result
 
 from contract.manifest import Figure
 from tests.conftest import ROOT
-from tests.training.runs.test_record import written
+from tests.training.runs.test_plan import written
 from training.commands.main import cli
-from training.runs.record import FIGURES, begin, folders, read
+from training.runs.record import FIGURES, begin
 
 
 def call(*arguments: str) -> Result:
@@ -21,48 +20,11 @@ def call(*arguments: str) -> Result:
     return result
 
 
-@pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("BENTOML_HOME", str(tmp_path / "home"))
-    return tmp_path
-
-
 def test_without_runs_the_list_says_how_to_make_one(tmp_path: Path) -> None:
     result = call("runs", "--runs", str(tmp_path))
     assert result.exit_code == 0
     assert result.output == f"No runs in {tmp_path} yet: `make train` (or `python -m training run`) makes one.\n"
     assert json.loads(call("runs", "--runs", str(tmp_path), "--json").output) == []
-
-
-def test_retrained_models_are_candidates_listed_shown_and_promoted_when_told(home: Path) -> None:
-    runs = str(home / "runs")
-    retrain = ("retrain", "--topology", "one_to_one", "--recipe", "tutorial", "--runs", runs)
-    assert call(*retrain, "--seed", "26", "--promote").exit_code == 0
-    assert call(*retrain).exit_code in (0, 1)  # of a seed of its own, whatever that gives
-    first, second = (read(folder) for folder in folders(home / "runs"))
-    assert (first.plan.alias, second.plan.alias) == ("production", "candidate")
-    assert (first.plan.seed, second.status.compared_with) == (26, first.plan.version)
-    assert second.plan.seed > 1_000_000
-
-    listed = call("runs", "--runs", runs).output
-    assert listed.index(second.folder.name) < listed.index(first.folder.name)
-    (line,) = [line for line in listed.splitlines() if first.folder.name in line]
-    assert "published" in line
-    assert "1,000/1,000" in line
-    newest, oldest = json.loads(call("runs", "--runs", runs, "--json").output)
-    assert (newest["id"], oldest["id"]) == (second.folder.name, first.folder.name)
-    assert (oldest["status"], oldest["step"], oldest["published_version"]) == ("published", 1_000, first.plan.version)
-    assert oldest["plan"]["seed"] == 26
-    assert oldest["plan"]["data"] is None
-
-    shown = call("runs", "--runs", runs, "show", "last").output
-    for word in (second.folder.name, "seed", str(second.plan.seed), "against production", "log.txt"):
-        assert word in shown
-    assert json.loads(call("runs", "--runs", runs, "show", first.folder.name, "--json").output) == oldest
-
-    again = call("resume", "--runs", runs, first.folder.name)
-    assert again.exit_code == 0
-    assert "has ended: published. There is nothing left to do." in again.output
 
 
 def test_a_run_that_cannot_be_had_is_said(tmp_path: Path) -> None:
@@ -107,13 +69,3 @@ def test_the_list_needs_no_tensorflow(tmp_path: Path) -> None:
     program += "print('tensorflow' in sys.modules)"
     listed = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
     assert listed.stdout.splitlines()[-1] == "False"
-
-
-def test_ctrl_c_while_tensorflow_is_loaded_is_a_sentence(tmp_path: Path) -> None:
-    program = (
-        "import os, signal; from training.commands.runs import heavy_imports\n"
-        "with heavy_imports(): os.kill(os.getpid(), signal.SIGINT); import training.job; print('went on')"
-    )
-    result = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert result.returncode == 128 + signal.SIGINT
-    assert result.stdout.split("\n", 1)[1] == "Interrupted. Nothing had begun.\n"

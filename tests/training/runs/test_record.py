@@ -8,32 +8,10 @@ from pathlib import Path
 import pytest
 
 from contract.manifest import Figure
-from contract.store import new_version
-from training.recipes import GENERAL, TUTORIAL, plan
-from training.runs.plan import NoRun, RunPlan, recipe_values
+from tests.training.runs.test_plan import written
+from training.runs.plan import NoRun
 from training.runs.record import FIGURES, begin, find, folders, keep_metrics, last_metrics, read, sentence, take_up
 from training.sequences.dataset import Dataset
-
-QUICK = plan(TUTORIAL, "one_to_one", length=5, seed=1)
-
-
-def written(tmp_path: Path, version: str | None = None) -> RunPlan:
-    return RunPlan(
-        model="one_to_one",
-        version=version or new_version(),
-        topology="one_to_one",
-        length=5,
-        recipe="tutorial",
-        recipe_values=recipe_values(QUICK),
-        units=5,
-        steps=1_000,
-        seed=1,
-        alias="tutorial",
-        checkpoint_seconds=2,
-        store=tmp_path / "models",
-        commit="0123456789abcdef",
-        created=datetime.now(UTC),
-    )
 
 
 def test_a_run_is_running_while_its_process_holds_it_and_then_what_became_of_it(tmp_path: Path) -> None:
@@ -160,19 +138,6 @@ def test_the_worst_figure_is_the_one_nearest_to_or_furthest_past_its_bar(tmp_pat
     worst = read(run.folder).worst
     assert worst is not None
     assert worst.name == "d"
-
-
-def test_a_plan_comes_back_as_it_was_written(tmp_path: Path) -> None:
-    assert written(tmp_path).again(tmp_path) == QUICK
-    general = plan(GENERAL, "many_to_one", length=8, seed=3, units=9, steps=11)
-    values = recipe_values(general)
-    assert (values["learning_rate"], values["bars"]) == (0.02, {"random": 0.05, "edges": 0.05, "held_out": 0.0})
-    assert {"units", "steps", "alias"}.isdisjoint(values)
-
-
-def test_a_recipe_that_is_no_more_is_named(tmp_path: Path) -> None:
-    with pytest.raises(NoRun, match="begun by recipe secret, which is no more; there are general, tutorial"):
-        written(tmp_path).model_copy(update={"recipe": "secret"}).again(tmp_path)
 
 
 def test_an_error_is_one_line(tmp_path: Path) -> None:

@@ -7,7 +7,8 @@ import numpy.typing as npt
 import pytest
 
 from training.sequences.check import Report, check
-from training.sequences.dataset import Dataset, Source
+from training.sequences.dataset import Dataset
+from training.sequences.source import Source
 
 Array = npt.NDArray[Any]
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from training.sequences.check import check
-from training.sequences.dataset import DataRefused, Dataset, Fault, Source
+from training.sequences.dataset import Dataset
+from training.sequences.source import Source
 
 
 @pytest.mark.parametrize("mapping", [False, True])
@@ -29,15 +30,3 @@ def test_held_out_rows_are_evenly_chosen(tmp_path: Path) -> None:
     every, few = dataset.held_out_rows(1000), dataset.held_out_rows(20)
     assert (len(every.inputs), len(few.inputs)) == (50, 17)
     assert few.inputs.tolist() == every.inputs[::3].tolist()
-
-
-def test_faults_come_in_the_files_order_and_say_where() -> None:
-    late, early = (Fault("a.csv", row, row + 1, "value", "is bad") for row in (9, 3))
-    refused = DataRefused([late, early, Fault("a.csv", None, None, None, "is odd")])
-    assert str(refused).splitlines() == [
-        "a.csv: is odd",
-        "a.csv, line 4, column value: is bad",
-        "a.csv, line 10, column value: is bad",
-    ]
-    assert str(Fault("a.npz", 3, None, None, "is bad")) == "a.npz, row 3: is bad"
-    assert (Source("/tmp/my.csv").file, Source("-").file) == ("my.csv", "standard input")

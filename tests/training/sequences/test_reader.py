@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
-from training.sequences.dataset import DataRefused, Source
 from training.sequences.reader import MOST_RAGGED, Read, read
+from training.sequences.source import DataRefused, Source
 
 
 def written(folder: Path, text: str | bytes, name: str = "my.csv") -> str:

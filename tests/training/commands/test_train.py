@@ -9,7 +9,9 @@ from click.testing import CliRunner, Result
 
 from contract.store import ModelStore
 from tests.conftest import ROOT
+from tests.training.commands.test_runs import call
 from training.commands.main import cli
+from training.runs.record import folders, read
 
 
 @pytest.fixture
@@ -146,3 +148,44 @@ def test_help_names_every_option_and_the_exit_codes() -> None:
         "Exit code 0",
     ):
         assert word in output
+
+
+def test_retrained_models_are_candidates_listed_shown_and_promoted_when_told(home: Path, tmp_path: Path) -> None:
+    runs = str(tmp_path / "runs")
+    retrain = ("retrain", "--topology", "one_to_one", "--recipe", "tutorial", "--runs", runs)
+    assert call(*retrain, "--seed", "26", "--promote").exit_code == 0
+    assert call(*retrain).exit_code in (0, 1)  # of a seed of its own, whatever that gives
+    first, second = (read(folder) for folder in folders(tmp_path / "runs"))
+    assert (first.plan.alias, second.plan.alias) == ("production", "candidate")
+    assert (first.plan.seed, second.status.compared_with) == (26, first.plan.version)
+    assert second.plan.seed > 1_000_000
+
+    listed = call("runs", "--runs", runs).output
+    assert listed.index(second.folder.name) < listed.index(first.folder.name)
+    (line,) = [line for line in listed.splitlines() if first.folder.name in line]
+    assert "published" in line
+    assert "1,000/1,000" in line
+    newest, oldest = json.loads(call("runs", "--runs", runs, "--json").output)
+    assert (newest["id"], oldest["id"]) == (second.folder.name, first.folder.name)
+    assert (oldest["status"], oldest["step"], oldest["published_version"]) == ("published", 1_000, first.plan.version)
+    assert oldest["plan"]["seed"] == 26
+    assert oldest["plan"]["data"] is None
+
+    shown = call("runs", "--runs", runs, "show", "last").output
+    for word in (second.folder.name, "seed", str(second.plan.seed), "against production", "log.txt"):
+        assert word in shown
+    assert json.loads(call("runs", "--runs", runs, "show", first.folder.name, "--json").output) == oldest
+
+    again = call("resume", "--runs", runs, first.folder.name)
+    assert again.exit_code == 0
+    assert "has ended: published. There is nothing left to do." in again.output
+
+
+def test_ctrl_c_while_tensorflow_is_loaded_is_a_sentence(tmp_path: Path) -> None:
+    program = (
+        "import os, signal; from training.commands.train import heavy_imports\n"
+        "with heavy_imports(): os.kill(os.getpid(), signal.SIGINT); import training.job; print('went on')"
+    )
+    result = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert result.returncode == 128 + signal.SIGINT
+    assert result.stdout.split("\n", 1)[1] == "Interrupted. Nothing had begun.\n"

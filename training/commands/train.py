@@ -1,0 +1,179 @@
+"""The commands that train: `run`, `retrain`, `resume`. TensorFlow is loaded only when there is something to train."""
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from pathlib import Path
+from types import FrameType
+from typing import Any, NamedTuple
+
+import click
+
+from contract.aliases import PRODUCTION
+from contract.store import ModelStore
+from contract.topologies import TOPOLOGY_NAMES, TopologyName
+from training.commands import options
+from training.commands.data import load
+from training.commands.options import DATA_OPTIONS, FILE, NumberRange, source_values
+from training.commands.runs import no_run_is_said
+from training.console import screen
+from training.recipes import CANDIDATE, GENERAL, RECIPES, Plan, plan
+from training.runs.record import find, read
+from training.sequences.source import Source
+
+SEED = 26
+"""Of 0 to 39, the one whose tutorial models round to the right decimals by the widest margin after the tutorial's epochs:
+seven do for all three topologies, many_to_many being the one that often wants more."""
+LENGTH = 5
+"""Of the tutorial's sequence."""
+CHECKPOINT_SECONDS = 2.0
+"""A checkpoint takes a few milliseconds."""
+SEEDS = click.IntRange(0, 2**31 - 1)
+
+
+class Asked(NamedTuple):
+    """What is to be trained, but for the seed."""
+
+    topologies: tuple[TopologyName, ...]
+    recipe: str
+    length: int | None
+    units: int | None
+    steps: int | None
+    source: Source | None
+
+    def plans(self, seed: int) -> list[Plan]:
+        """Where data is refused, its faults are printed and the exit code is 1."""
+        recipe, names, data = RECIPES[self.recipe], self.topologies or TOPOLOGY_NAMES, None
+        if self.source is not None:
+            if recipe is not GENERAL:
+                raise click.UsageError(f"--data goes with recipe {GENERAL.name}; {recipe.name} has a sequence of its own")
+            data = load(self.source)
+        length = (self.length or LENGTH) if data is None else data.facts.length
+        return [plan(recipe, name, length, seed, self.units, self.steps, data) for name in names]
+
+
+_ASKED = (
+    click.option(
+        "--topology", "topologies", type=click.Choice(TOPOLOGY_NAMES), multiple=True, help="Repeatable. Default: all."
+    ),
+    click.option("--recipe", type=click.Choice(list(RECIPES)), default=GENERAL.name, show_default=True, help="How to teach."),
+    click.option(
+        "--length", type=click.IntRange(1, 1000), help=f"Items in a taught row. Default: {LENGTH}; with --data its sequences'."
+    ),
+    click.option("--units", type=click.IntRange(1, 1024), help="LSTM cells. Default: the recipe's choice for the length."),
+    click.option("--steps", "--epochs", type=click.IntRange(1), help="Optimiser steps; one of the tutorial's is one epoch."),
+    click.option("--data", "file", type=FILE, help="Teach your own sequences: CSV, Parquet, NPZ; - is CSV on standard input."),
+    *DATA_OPTIONS,
+)
+checkpoint_seconds = click.option(
+    "--checkpoint-seconds",
+    type=NumberRange(0),
+    default=CHECKPOINT_SECONDS,
+    show_default=True,
+    help="The most training that a kill may cost; 0: after every chunk of steps.",
+)
+
+
+def asked(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options of a plan, given to the command as one argument `asked`."""
+
+    @wraps(command)
+    def gathered(**given: Any) -> Any:
+        file, how = given.pop("file"), source_values(given)
+        source = None if file is None else Source(file, length=given["length"], **how)
+        plan_options = Asked(**{name: given.pop(name) for name in Asked._fields if name != "source"}, source=source)
+        return command(asked=plan_options, **given)
+
+    for option in reversed(_ASKED):
+        gathered = option(gathered)
+    return gathered
+
+
+@click.command()
+@asked
+@click.option("--seed", type=SEEDS, default=SEED, show_default=True, help="Of weights and rows.")
+@click.option(
+    "--alias",
+    callback=lambda *given: options.alias(given[-1]),
+    help="Name for the published version. Default: the recipe's (general: production; with --data: candidate).",
+)
+@options.in_runs
+@checkpoint_seconds
+@click.option("--if-missing", is_flag=True, help="Train only what the store has not under that alias.")
+def run(asked: Asked, seed: int, alias: str | None, runs: Path, checkpoint_seconds: float, if_missing: bool) -> None:
+    """Train, gate and publish.
+
+    Exit code 0: all published; 1: the gate refused one, or something could not be written; 2: usage; 130: Ctrl-C.
+
+    The store is $BENTOML_HOME/models (default ~/bentoml/models).
+    """
+    store, plans = options.store(), asked.plans(seed)
+    if if_missing:
+        plans = [wanted for wanted in plans if not _there(store, wanted.name, alias or wanted.recipe.alias)]
+    if plans:
+        with heavy_imports():
+            from training.job import Wish, train_all  # noqa: PLC0415
+        raise SystemExit(train_all(plans, store, Wish(alias, runs, checkpoint_seconds=checkpoint_seconds)))
+
+
+def _there(store: ModelStore, name: str, alias: str) -> bool:
+    named = store.readable_aliases(name).get(alias)
+    return named is not None and store.is_whole(name, named.version)
+
+
+@click.command()
+@asked
+@click.option("--seed", type=SEEDS, help="Of weights and rows. Default: the time in seconds, so another at every call.")
+@options.in_runs
+@checkpoint_seconds
+@click.option("--promote", is_flag=True, help="Name it production at once, not candidate.")
+def retrain(asked: Asked, seed: int | None, runs: Path, checkpoint_seconds: float, promote: bool) -> None:
+    """Train anew, gate against the version in production too, and publish as candidate.
+
+    Exit code 0: all published; 1: the gate refused one, or something could not be written; 2: usage; 130: Ctrl-C.
+
+    The gate's figure `..., against production` is the new version's worst error on its held-out rows; its bar is the worst
+    error of the version in production on the same rows, and a tenth of the recipe's bar.
+    """
+    plans = asked.plans(int(time.time()) % 2**31 if seed is None else seed)
+    with heavy_imports():
+        from training.job import Wish, train_all  # noqa: PLC0415
+    wish = Wish(PRODUCTION if promote else CANDIDATE, runs, against_production=True, checkpoint_seconds=checkpoint_seconds)
+    raise SystemExit(train_all(plans, options.store(), wish))
+
+
+@click.command()
+@click.argument("run_id", metavar="ID")
+@options.in_runs
+def resume(run_id: str, runs: Path) -> None:
+    """Go on with a run that was interrupted, failed or died, to the same weights.
+
+    ID may be its beginning, or `last`. Exit codes as of `run`; for a run that had ended, those with which it ended.
+    """
+    with no_run_is_said():
+        found = read(find(runs, run_id))
+        if found.shown in ("published", "refused"):
+            screen.console.print(f"{found.folder.name} has ended: {found.shown}. There is nothing left to do.", soft_wrap=True)
+            raise SystemExit(0 if found.shown == "published" else 1)
+        found.plan.again(found.folder)
+        with heavy_imports():
+            from training.job import resume as go_on  # noqa: PLC0415
+        raise SystemExit(go_on(found.folder))
+
+
+@contextmanager
+def heavy_imports() -> Iterator[None]:
+    """TensorFlow takes three seconds to import; Ctrl-C meanwhile is no ImportError from its midst but the end."""
+
+    def leave(_signal: int, _frame: FrameType | None) -> None:
+        click.echo("\nInterrupted. Nothing had begun.")
+        os._exit(130)
+
+    before = signal.signal(signal.SIGINT, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
