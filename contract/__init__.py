@@ -1,1 +1,1 @@
-"""What training and serving must agree on: topologies, manifest, store. NumPy and pydantic only."""
+"""What training and serving share: topologies, manifest, model store. Needs NumPy and pydantic only."""

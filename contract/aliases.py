@@ -1,6 +1,6 @@
-"""An alias: a movable name for a version, the way back, what it has on trial, and everything that happened to it.
+"""An alias: a movable name for a version, with its earlier versions, its trials and its history.
 
-Pure values: each change gives a new alias. `contract/store.py` reads and writes them, and knows which versions are whole.
+Pure values: each change returns a new alias. `contract/store.py` checks versions and writes aliases.
 """
 
 import re
@@ -11,16 +11,16 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 PRODUCTION: Final = "production"
 NAME: Final = r"[a-z][a-z0-9_-]{0,62}"
-"""Of an alias: versions begin with a digit, so none can be taken for the other."""
+"""The pattern of an alias. Versions begin with a digit, so an alias never looks like a version."""
 RESERVED: Final = ("latest", "default", "canary", "shadow")
-"""Words that mean something else where aliases are named."""
+"""These words have another meaning where a request names an alias."""
 What = Literal["promote", "rollback", "canary", "shadow", "withdraw", "delete"]
 HISTORY: Final = 1_000
-"""Events, and steps of the way back, that an alias keeps: its file is read at every look, and must not grow for ever."""
+"""An alias keeps so many events and earlier versions. The watcher reads the file again and again, so it must stay small."""
 
 
 def check_name(alias: str) -> str:
-    """The alias. Raises ValueError unless it may be one."""
+    """Return the alias. Raises ValueError where it is reserved or malformed."""
     if alias in RESERVED:
         raise ValueError(f"{alias} has a meaning of its own, and cannot be an alias")
     if not re.fullmatch(NAME, alias):
@@ -33,7 +33,7 @@ class _Frozen(BaseModel):
 
 
 class Canary(_Frozen):
-    """A version that answers a part of what the alias is asked."""
+    """A version that answers a part of the alias' requests."""
 
     version: str
     percent: float = Field(gt=0, lt=100, allow_inf_nan=False)
@@ -47,9 +47,11 @@ class Event(_Frozen):
 
 
 class Alias(_Frozen):
-    versions: tuple[str, ...] = Field(min_length=1, description="The way back: oldest first, the last is what it names now.")
+    versions: tuple[str, ...] = Field(
+        min_length=1, description="Every version that the alias named, oldest first; the last is current."
+    )
     canary: Canary | None = None
-    shadow: str | None = Field(default=None, description="A version that is sent a copy of the traffic and never answers.")
+    shadow: str | None = Field(default=None, description="A version that receives a copy of the traffic and never answers.")
     history: tuple[Event, ...] = ()
 
     @classmethod
@@ -62,7 +64,7 @@ class Alias(_Frozen):
 
     @property
     def trials(self) -> dict[str, str]:
-        """What it has on trial: `canary` and `shadow` -> version."""
+        """The versions on trial: `canary` and `shadow` -> version."""
         return ({"canary": self.canary.version} if self.canary else {}) | ({"shadow": self.shadow} if self.shadow else {})
 
     @property
@@ -71,14 +73,14 @@ class Alias(_Frozen):
         return {self.version, *self.trials.values()}
 
     def promoted(self, version: str) -> "Alias":
-        """The canary ends, whichever it is; a shadow goes on unless it is this version."""
+        """The alias with another current version. The canary ends, and so does a shadow of this version."""
         if version == self.version:
             return self
         shadow = None if self.shadow == version else self.shadow
         return _changed(self, "promote", version, versions=(*self.versions, version)[-HISTORY:], canary=None, shadow=shadow)
 
     def rolled_back(self, version: str) -> "Alias":
-        """Back to a version that it named before, and as if it had named none since. The canary ends."""
+        """The alias with an earlier version current and the later ones forgotten. The canary ends."""
         place = len(self.versions) - 2 - self.versions[-2::-1].index(version)
         ended = self.withdrawn(canary=True, shadow=self.shadow == version, version=None, reason="rollback")
         return _changed(ended, "rollback", version, f"from {self.version}", versions=self.versions[: place + 1])
@@ -92,7 +94,7 @@ class Alias(_Frozen):
         return self if version == self.shadow else _changed(self, "shadow", version, shadow=version)
 
     def withdrawn(self, *, canary: bool, shadow: bool, version: str | None, reason: str) -> "Alias":
-        """Without its canary, its shadow or both; where `version` is given, only if they still are that one."""
+        """The alias without its canary, its shadow or both. With `version`, only a trial of that version ends."""
         alias = self
         for trial, wanted in (("canary", canary), ("shadow", shadow)):
             tried = self.trials.get(trial)
@@ -101,16 +103,18 @@ class Alias(_Frozen):
         return alias
 
     def without(self, version: str) -> "Alias":
-        """With a deleted version gone from the way back. It must not be `named`."""
+        """The alias without a deleted version. The version must not be `named`."""
         if version not in self.versions:
             return self
         left = [each for each in self.versions if each != version]
-        way_back = tuple(each for place, each in enumerate(left) if left[place + 1 : place + 2] != [each])  # no step to itself
+        way_back = tuple(
+            each for place, each in enumerate(left) if left[place + 1 : place + 2] != [each]
+        )  # no version twice in a row
         return _changed(self, "delete", version, versions=way_back)
 
 
 def uses_of(version: str, aliases: dict[str, Alias]) -> str:
-    """Where it is named, such as "production, canary of candidate"; empty where it is not."""
+    """Where aliases use a version, such as "production, canary of candidate"; empty for an unused version."""
     uses = [label for label, alias in aliases.items() if alias.version == version]
     for label, alias in aliases.items():
         uses += [f"{trial} of {label}" for trial, tried in alias.trials.items() if tried == version]

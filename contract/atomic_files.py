@@ -1,4 +1,4 @@
-"""Files that outlive their writer: written whole or not at all, on disk on return, one writer at a time."""
+"""Files that survive a killed writer: written whole or not at all, on disk on return, by one writer at a time."""
 
 import contextlib
 import fcntl
@@ -12,7 +12,7 @@ from pathlib import Path
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Alone, of all processes, in a folder; what killed writers left in it is swept away."""
+    """Hold a folder against all other processes. Removes the temporary files of killed writers."""
     with open(folder / ".lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         for left in folder.glob(".*.tmp"):
@@ -21,10 +21,10 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def is_locked(path: Path) -> bool:
-    """Whether a process has locked a file for itself. Raises FileNotFoundError."""
+    """Whether a process holds an exclusive lock on a file. Raises FileNotFoundError."""
     with open(path) as file:
         try:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)  # NFS locks what is open to be read for no more than this
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)  # on NFS a file opened for reading takes only a shared lock
         except BlockingIOError:
             return True
     return False
@@ -32,10 +32,10 @@ def is_locked(path: Path) -> bool:
 
 @contextlib.contextmanager
 def staging_folder(parent: Path) -> Iterator[Path]:
-    """A folder of this writer's own below `parent`, locked while it lives; those whose writer died are swept away."""
+    """A folder for this writer alone below `parent`, locked while in use. Removes folders whose writer died."""
     parent.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as stack:
-        with locked(parent):  # nobody sweeps between our mkdir and our lock
+        with locked(parent):  # no other writer sweeps between mkdir and lock
             _sweep(parent)
             mine = parent / secrets.token_hex(8)
             mine.mkdir()
@@ -44,13 +44,13 @@ def staging_folder(parent: Path) -> Iterator[Path]:
         try:
             yield mine
         finally:
-            with locked(parent):  # half removed, it looks like one whose writer died
-                owner.close()  # NFS keeps an open file that is removed, under another name, and so its folder
+            with locked(parent):  # a half-removed folder looks like one whose writer died
+                owner.close()  # NFS renames an open file that is removed, so the folder would not be empty
                 shutil.rmtree(mine)
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
-    """Replace a file's content: a reader sees the old or the new, and it is on disk on return."""
+    """Replace a file's content. A reader sees the old or the new content; the new one is on disk on return."""
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
         temporary.write_bytes(content.encode() if isinstance(content, str) else content)
@@ -63,17 +63,17 @@ def write_atomically(path: Path, content: str | bytes) -> None:
 
 
 def state(folder: Path) -> tuple[tuple[str, int, int], ...]:
-    """(path, size, time of change in ns) of every file below a folder: differs when any of them was written to."""
+    """(path, size, time of change in ns) of every file below a folder. A write to any file changes the result."""
     found = []
     for path in sorted(folder.rglob("*")):
-        with contextlib.suppress(FileNotFoundError):  # gone since it was listed
+        with contextlib.suppress(FileNotFoundError):  # deleted since the listing
             status = path.stat()
             found.append((path.relative_to(folder).as_posix(), status.st_size, status.st_mtime_ns))
     return tuple(found)
 
 
 def folders(parent: Path) -> list[Path]:
-    """The folders in a folder that need not exist, hidden ones left out."""
+    """The folders in `parent`, without hidden ones. `parent` need not exist."""
     try:
         return [p for p in parent.iterdir() if p.is_dir() and not p.name.startswith(".")]
     except FileNotFoundError:
@@ -81,13 +81,13 @@ def folders(parent: Path) -> list[Path]:
 
 
 def hash_files(folder: Path, but: str) -> dict[str, str]:
-    """Path below `folder` -> SHA-256, for every file but one at its top."""
+    """Path below `folder` -> SHA-256, for every file except `but` at the top."""
     files = {p.relative_to(folder).as_posix(): p for p in sorted(folder.rglob("*")) if p.is_file()}
     return {name: hashlib.sha256(p.read_bytes()).hexdigest() for name, p in files.items() if name != but}
 
 
 def sync(path: Path) -> None:
-    """A file's content, or a folder's list of names, to disk."""
+    """Force a file's content, or a folder's list of names, to disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -108,8 +108,8 @@ def _sweep(parent: Path) -> None:
 
 
 def _owned(staging: Path) -> bool:
-    """Whether the writer of a staging folder still lives."""
+    """Whether the writer of a staging folder is still alive."""
     try:
         return is_locked(staging / ".owner")
-    except FileNotFoundError:  # killed before it took the lock
+    except FileNotFoundError:  # the writer was killed before it took the lock
         return False

@@ -1,4 +1,4 @@
-"""What a published model says of itself. It lies beside the SavedModel as `manifest.json`, is written once, never changed."""
+"""What a published model says of itself: `manifest.json` beside the SavedModel, written once and never changed."""
 
 import math
 from collections.abc import Iterable
@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from contract.topologies import TOPOLOGIES, Topology, TopologyName
 
 CONTRACT_VERSION: Final = 1
-"""Raised when training and serving stop understanding each other: shapes, signatures, this file. Others are not served."""
+"""Raised when shapes, signatures or this file change incompatibly. A service refuses versions of another contract."""
 
 
 class _Frozen(BaseModel):
@@ -25,9 +25,9 @@ class Domain(_Frozen):
 
 
 class Figure(_Frozen):
-    """One measurement of the gate: passed where value <= bar."""
+    """One measurement of the gate. It passes where value <= bar."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")  # what was refused is often infinite
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")  # a refused value is often infinite
 
     name: str
     value: float
@@ -35,7 +35,7 @@ class Figure(_Frozen):
 
     @property
     def passed(self) -> bool:
-        return self.value <= self.bar  # NaN passes nothing
+        return self.value <= self.bar  # NaN never passes
 
     @property
     def share(self) -> float:
@@ -60,19 +60,19 @@ class GoldenPair(_Frozen):
 class DataFacts(_Frozen):
     """The user's own sequences that a model was trained and gated on. A sequence is never on both sides of the split."""
 
-    file: str = Field(description="Its name, without the folder; or 'standard input'.")
-    sha256: str = Field(description="Of its content.")
-    task: Literal["echo", "mapping"] = Field(description="An echo gives the inputs back; a mapping gives targets of its own.")
+    file: str = Field(description="The file's name without its folder, or 'standard input'.")
+    sha256: str = Field(description="SHA-256 of the file's content.")
+    task: Literal["echo", "mapping"] = Field(description="An echo returns the inputs; a mapping returns targets of its own.")
     length: int = Field(ge=1, description="Items in a row.")
-    stride: int = Field(ge=1, description="Items from the start of one row to that of the next, within a sequence.")
-    split: Literal["by sequence", "by blocks of time"] = Field(description="Blocks of time: of the one long series there is.")
+    stride: int = Field(ge=1, description="Items from the start of one row to the start of the next.")
+    split: Literal["by sequence", "by blocks of time"] = Field(description="Blocks of time split a single long series.")
     split_seed: int
-    held_out_fraction: float = Field(description="Of the sequences, or blocks, that were asked to be held out.")
+    held_out_fraction: float = Field(description="Requested share of held-out sequences or blocks.")
     sequences_train: int = Field(description="Sequences, or blocks of time.")
     sequences_held_out: int
     rows_train: int
-    rows_held_out: int = Field(description="Those that do not occur among the rows to train on.")
-    targets: Domain = Field(description="Range of the targets; of an echo, the domain.")
+    rows_held_out: int = Field(description="Held-out rows that do not occur among the training rows.")
+    targets: Domain = Field(description="Range of the targets; for an echo, the domain.")
 
 
 class Manifest(_Frozen):
@@ -80,26 +80,28 @@ class Manifest(_Frozen):
     name: str
     version: str
     topology: TopologyName
-    length: int = Field(ge=1, description="Trained on rows of this length; many_to_one takes no other.")
+    length: int = Field(ge=1, description="Length of the training rows; many_to_one takes no other.")
     highest_length: int = Field(ge=1, description="The longest rows that the gate tried.")
     units: int = Field(ge=1)
     parameters: int
     domain: Domain
-    data: DataFacts | None = Field(default=None, description="None: taught on generated sequences.")
+    data: DataFacts | None = Field(default=None, description="None: trained on generated sequences.")
     recipe: str
     seed: int
     steps: int
     run_id: str
     created: datetime
-    commit: str = Field(description="Of the code that trained it; 'unknown' outside a checkout, '+' after uncommitted changes.")
+    commit: str = Field(description="Commit of the training code; 'unknown' outside a checkout, '+' after uncommitted changes.")
     libraries: dict[str, str]
     signatures: tuple[Literal["serving_default", "step"], ...]
     gate: list[Figure]
     golden: list[GoldenPair] = Field(min_length=1)
-    golden_tolerance: float = Field(default=1e-5, description="Largest difference from a golden output on another machine.")
+    golden_tolerance: float = Field(
+        default=1e-5, description="Largest allowed difference from a golden output, on any machine."
+    )
     files: dict[str, str] = Field(default_factory=dict, description="Path in the version's folder -> SHA-256.")
 
     @property
     def shape(self) -> Topology:
-        """The topology's own row of the table."""
+        """This model's topology."""
         return TOPOLOGIES[self.topology]

@@ -1,15 +1,15 @@
-"""The model store on disk: names, versions, aliases, files; atomic to write, checked to read.
+"""The model store on disk: publishing and deleting versions, moving aliases. Every write is atomic.
 
-It is a BentoML model store, `$BENTOML_HOME/models`, so `bentoml models list` and `bentoml build` work on it:
+The store is a BentoML model store, `$BENTOML_HOME/models`, so `bentoml models list` and `bentoml build` work with it:
 
-    models/<name>/<version>/            saved_model.pb, variables/, assets.extra/, model.yaml (theirs), gate.json, manifest.json
+    models/<name>/<version>/            saved_model.pb, variables/, assets.extra/, model.yaml, gate.json, manifest.json
     models/<name>/aliases.json          {"production": {"versions": [older, ..., current], ...}}: `contract/aliases.py`
-    models/<name>/latest                for BentoML's own tools; ours take the newest whole version instead
+    models/<name>/latest                for BentoML's own tools; this project takes the newest whole version instead
     models/<name>/.lock                 held while aliases change or a version is deleted
-    staging/<random>/                   where a version is put together or taken apart; same file system, never read
+    staging/<random>/                   where a version is assembled or removed; same file system, never read
 
-A version appears, and goes, by one rename of a folder that is complete and on disk, so a reader sees all of it or
-nothing, whenever the writer is killed. Version names sort by time.
+One rename of a complete folder makes a version appear or go. So a reader sees the whole version or nothing,
+even if the writer is killed. Version names sort by time.
 """
 
 import contextlib
@@ -29,19 +29,21 @@ class ModelStore(StoreReader):
     """The whole store: what `StoreReader` reads, and every change."""
 
     def check_ready(self, name: str) -> None:
-        """Raises OSError or BrokenVersion where a version could not be published or named: ask before training, not after."""
+        """Raises OSError or BrokenVersion where publishing would fail. A job asks before training, not after."""
         self.aliases(name)
         self.root.mkdir(parents=True, exist_ok=True)
         final = self.root / name if self.versions(name) else self.root
         with staging_folder(self.root.parent / "staging") as staging:
             (staging / "probe").touch()
-            (staging / "probe").rename(final / f".{staging.name}.tmp").unlink(missing_ok=True)  # swept, perhaps, by then
+            (staging / "probe").rename(final / f".{staging.name}.tmp").unlink(
+                missing_ok=True
+            )  # another writer may have removed it
 
     def publish(self, manifest: Manifest, fill: Callable[[Path], None]) -> Manifest:
-        """Make a version of the folder `<name>/<version>` that `fill` makes below the empty folder it is given.
+        """Publish the folder `<name>/<version>` that `fill` makes below an empty folder.
 
-        Returns the manifest with the files in it. Raises OSError when the disk is full or not writable; then nothing is
-        published, unless it was the last step, `latest`, that failed: `versions` tells.
+        Returns the manifest with the hashes of all files. Raises OSError when the disk is full or not writable. Then
+        nothing is published, unless only the last step, `mark_latest`, failed: `versions` tells.
         """
         final = self.path(manifest.name, manifest.version)
         with staging_folder(self.root.parent / "staging") as staging:
@@ -58,13 +60,14 @@ class ModelStore(StoreReader):
         return whole
 
     def mark_latest(self, name: str) -> None:
-        """Write down the newest version, for BentoML's own tools: the last step of publishing."""
-        with self._locked(name):  # a slower writer of an older version must not take `latest` back
+        """Write the newest version into `latest`, for BentoML's own tools: the last step of publishing."""
+        with self._locked(name):  # a slow writer of an older version must not move `latest` back
             write_atomically(self.root / name / "latest", self.versions(name)[-1])
 
     def promote(self, name: str, alias: str, version: str) -> None:
-        """Let an alias, which need not exist yet, name a version. Raises BrokenVersion unless the version is whole, and
-        ValueError as `check_name`."""
+        """Let an alias, new or not, name a version.
+
+        Raises BrokenVersion unless the version is whole, and ValueError as `check_name`."""
         check_name(alias)
         with self._changing(name) as aliases:
             self._verify_known(name, version)
@@ -77,7 +80,7 @@ class ModelStore(StoreReader):
             aliases[alias] = aliases[alias].with_canary(Canary(version=version, percent=percent))
 
     def set_shadow(self, name: str, alias: str, version: str) -> None:
-        """Let a version be sent a copy of an alias' traffic. Raises BrokenVersion as `promote`."""
+        """Send a version a copy of an alias' traffic. Raises BrokenVersion as `promote`."""
         with self._changing(name) as aliases:
             self._verify_trial(name, alias, version, aliases)
             aliases[alias] = aliases[alias].with_shadow(version)
@@ -85,43 +88,43 @@ class ModelStore(StoreReader):
     def withdraw(
         self, name: str, alias: str, *, canary: bool, shadow: bool, reason: str = "", version: str | None = None
     ) -> bool:
-        """End what an alias has on trial; where `version` is given, only if it still is that one. Whether anything ended."""
+        """End an alias' trials; with `version`, only a trial of that version. Returns whether a trial ended."""
         with self._changing(name) as aliases:
             before = _known(name, alias, aliases)
             aliases[alias] = before.withdrawn(canary=canary, shadow=shadow, version=version, reason=reason)
             return aliases[alias] is not before
 
     def unalias(self, name: str, alias: str) -> str:
-        """Take an alias away, with its history and what it has on trial. Returns the version that it named."""
+        """Delete an alias with its history and its trials. Returns the version that it named."""
         with self._changing(name) as aliases:
             _known(name, alias, aliases)
             return aliases.pop(alias).version
 
     def rollback(self, name: str, alias: str) -> str:
-        """Let an alias name again what it named before, and is still whole. Returns that version."""
+        """Let an alias name its last earlier version that is still whole. Returns that version."""
         with self._changing(name) as aliases:
             current = _known(name, alias, aliases)
             version = self.way_back(name, current)
             if version is None:
                 tried = ", ".join(dict.fromkeys(current.versions[-2::-1])) or "none"
-                raise BrokenVersion(f"{alias} of {name} has nothing whole to go back to; before, it named: {tried}")
+                raise BrokenVersion(f"{alias} of {name} has no whole version to go back to; it named before: {tried}")
             aliases[alias] = current.rolled_back(version)
             return version
 
     def way_back(self, name: str, alias: Alias) -> str | None:
-        """Where a rollback would lead: the version that the alias named last before this one, and that is whole."""
+        """The version that a rollback would choose: the last earlier one that is whole."""
         for version in dict.fromkeys(alias.versions[-2::-1]):
             if version != alias.version and self.is_whole(name, version):
                 return version
         return None
 
     def delete(self, name: str, version: str) -> None:
-        """Take a version, broken or not, out of the store. Raises BrokenVersion while an alias names it."""
+        """Delete a version, broken or not. Raises BrokenVersion while an alias uses the version."""
         with staging_folder(self.root.parent / "staging") as staging, self._locked(name):
             self._delete(name, version, staging)
 
     def prune(self, name: str, keep: int) -> list[str]:
-        """Delete all that `prunable` lists; returns it."""
+        """Delete and return the versions that `prunable` lists."""
         with staging_folder(self.root.parent / "staging") as staging, self._locked(name):
             doomed = self.prunable(name, keep)
             for version in doomed:
@@ -129,7 +132,7 @@ class ModelStore(StoreReader):
             return doomed
 
     def prunable(self, name: str, keep: int) -> list[str]:
-        """All versions but the `keep` newest, those that an alias names, and the one to which `production` would go back."""
+        """All versions except the `keep` newest, those in use, and the one that a rollback of `production` would choose."""
         aliases = self.aliases(name)
         needed = {version for alias in aliases.values() for version in alias.named}
         if production := aliases.get(PRODUCTION):
@@ -138,11 +141,13 @@ class ModelStore(StoreReader):
         return [version for version in versions[: max(0, len(versions) - keep)] if version not in needed]
 
     def _delete(self, name: str, version: str, staging: Path) -> None:
-        """Under the lock, so that nobody can name it meanwhile. Killed at any step, it can be done again."""
+        """The caller holds the lock, so no alias can take the version up. After a kill at any step, deleting works again."""
         self._check_known(name, version)
         with self._edited(name) as aliases:
             if uses := uses_of(version, aliases):
-                raise BrokenVersion(f"{name}:{version} is in use as {uses}: first promote another, withdraw or unalias it")
+                raise BrokenVersion(
+                    f"{name}:{version} is in use as {uses}: first promote another version, withdraw it or unalias it"
+                )
             aliases.update({label: alias.without(version) for label, alias in aliases.items()})
         left = [each for each in self.versions(name) if each != version]
         latest = self.root / name / "latest"
@@ -157,7 +162,7 @@ class ModelStore(StoreReader):
 
     @contextlib.contextmanager
     def _edited(self, name: str) -> Iterator[dict[str, Alias]]:
-        """The aliases of a name, to be changed in place under the lock; written on leaving, where they differ."""
+        """The aliases of a name, to be changed in place under the lock. Changes are written at the end of the block."""
         aliases = self.aliases(name)
         before = aliases.copy()
         yield aliases
@@ -184,12 +189,12 @@ class ModelStore(StoreReader):
 
     def _verify_trial(self, name: str, alias: str, version: str, aliases: dict[str, Alias]) -> None:
         if _known(name, alias, aliases).version == version:
-            raise BrokenVersion(f"{alias} of {name} names {version} already: a version is not tried against itself")
+            raise BrokenVersion(f"{alias} of {name} names {version} already: try another version")
         self._verify_known(name, version)
 
 
 def new_version(now: datetime | None = None) -> str:
-    """A version's name: UTC to the microsecond, so that names sort by time, and four random digits for two at once."""
+    """A new version's name: UTC to the microsecond, so names sort by time, and four random digits."""
     return f"{now or datetime.now(UTC):%Y%m%d-%H%M%S-%f}-{secrets.token_hex(2)}"
 
 

@@ -1,6 +1,6 @@
-"""The part of the model store that only reads: names, versions, aliases, and whether a version is whole.
+"""The reading part of the model store: names, versions, aliases, and whether a version is whole.
 
-`contract/store.py` draws the folders and changes them; whoever only serves needs no more than this file.
+`contract/store.py` draws the folders and changes them. Code that only reads needs no more than this file.
 """
 
 import contextlib
@@ -21,7 +21,7 @@ ALIASES_FILE: Final = TypeAdapter(dict[str, Alias])
 
 
 class BrokenVersion(Exception):
-    """A version that must not be served, or an alias that cannot be read or changed so; the message says why."""
+    """A version is damaged, or an alias cannot be read or changed. The message says why."""
 
 
 class StoreReader:
@@ -31,20 +31,20 @@ class StoreReader:
         self.root = root
 
     def names(self) -> list[str]:
-        """Every name with a version, foreign BentoML models left out."""
+        """Every name that has a version. Other BentoML models are left out."""
         return sorted(p.name for p in folders(self.root) if parse_model_name(p.name) and self.versions(p.name))
 
     def versions(self, name: str) -> list[str]:
-        """Every version of a name, oldest first. Broken ones are listed too: `verify` tells."""
+        """Every version of a name, oldest first, broken ones included. `verify` finds those."""
         return sorted(p.name for p in folders(self.root / name))
 
     def path(self, name: str, version: str) -> Path:
         return self.root / name / version
 
     def preference(self, name: str, aliases: dict[str, Alias]) -> list[str]:
-        """Versions in the order in which to try them: what `production` names, its way back, then the newest first.
+        """Versions in the order in which to try them: `production`, its earlier versions, then the newest first.
 
-        Last comes what another alias names or an alias has on trial: it was published to be asked for by that name.
+        Versions of another alias, and versions on trial, come last: a request must ask for them by name.
         """
         newest_first = self.versions(name)[::-1]
         production = aliases.get(PRODUCTION)
@@ -54,7 +54,7 @@ class StoreReader:
         return list(dict.fromkeys([*first, *sorted(newest_first, key=lambda version: version in set_apart)]))
 
     def tags(self) -> list[str]:
-        """`name:version` of the first that is whole, for every name that has one, in the order in which they are tried."""
+        """`name:version` for every name: its first whole version in the order of `preference`."""
         found = []
         for name in self.names():
             versions = self.preference(name, self.readable_aliases(name))
@@ -63,7 +63,7 @@ class StoreReader:
         return found
 
     def verify(self, name: str, version: str) -> Manifest:
-        """The manifest of a version whose files are all there and unchanged. Raises BrokenVersion."""
+        """The manifest of a version. Raises BrokenVersion unless every file is there and unchanged."""
         folder = self.path(name, version)
         try:
             written = (folder / MANIFEST).read_bytes()
@@ -73,17 +73,17 @@ class StoreReader:
             stated = json.loads(written).get("contract_version")
         except (ValueError, AttributeError) as error:
             raise BrokenVersion(f"{MANIFEST} is not a JSON object: {error}") from error
-        if stated != CONTRACT_VERSION:  # before its fields are read: another contract may have others
-            raise BrokenVersion(f"contract version {stated}, this program speaks {CONTRACT_VERSION}: train it again")
+        if stated != CONTRACT_VERSION:  # checked first: another contract may have other fields
+            raise BrokenVersion(f"contract version {stated}, this program needs {CONTRACT_VERSION}: train the model again")
         try:
             manifest = Manifest.model_validate_json(written)
         except ValidationError as error:
             raise BrokenVersion(f"{MANIFEST} does not follow its schema: {error.errors()[0]}") from error
         if (manifest.name, manifest.version) != (name, version):
-            raise BrokenVersion(f"{MANIFEST} is that of {manifest.name}:{manifest.version}")
+            raise BrokenVersion(f"{MANIFEST} belongs to {manifest.name}:{manifest.version}")
         try:
             found = hash_files(folder, but=MANIFEST)
-        except OSError as error:  # deleted meanwhile, or a failing disk
+        except OSError as error:  # the version was deleted meanwhile, or the disk fails
             raise BrokenVersion(f"{error.filename} cannot be read: {error.strerror or error}") from error
         for path in sorted(found.keys() | manifest.files.keys()):
             if found.get(path) != manifest.files.get(path):
@@ -92,14 +92,14 @@ class StoreReader:
         return manifest
 
     def is_whole(self, name: str, version: str) -> bool:
-        """Whether `verify` has nothing against it."""
+        """Whether `verify` accepts the version."""
         with contextlib.suppress(BrokenVersion):
             self.verify(name, version)
             return True
         return False
 
     def aliases(self, name: str) -> dict[str, Alias]:
-        """Raises BrokenVersion when the file is not ours."""
+        """The aliases of a name. Raises BrokenVersion where the file cannot be read."""
         try:
             return ALIASES_FILE.validate_json((self.root / name / ALIASES).read_bytes())
         except FileNotFoundError:
@@ -112,7 +112,7 @@ class StoreReader:
             raise BrokenVersion(f"{ALIASES} of {name} cannot be read: {where + ': ' if where else ''}{fault['msg']}") from error
 
     def readable_aliases(self, name: str) -> dict[str, Alias]:
-        """`aliases`, or none where the file is not ours."""
+        """The aliases of a name, or none where the file cannot be read."""
         with contextlib.suppress(BrokenVersion):
             return self.aliases(name)
         return {}

@@ -1,6 +1,6 @@
-"""The three topologies as data: THE reshape, both ways, the parameter arithmetic and the shape errors.
+"""The three topologies as data: the reshape both ways, the parameter arithmetic, the shape errors.
 
-Training, serving and load tests all take their shapes from `TOPOLOGIES`, so they cannot drift apart.
+Training, serving and load tests all take their shapes from `TOPOLOGIES`, so shapes cannot drift apart.
 """
 
 import re
@@ -17,7 +17,7 @@ TopologyName = Literal["one_to_one", "many_to_one", "many_to_many"]
 
 
 class ShapeError(ValueError):
-    """Rows that a topology cannot take. Says what was expected, what came, and the likely slip."""
+    """A topology cannot take these rows. The message says expected, received and the likely slip."""
 
     def __init__(self, topology: str, expected: str, received: str, hint: str) -> None:
         super().__init__(f"{topology} expected {expected}; received {received}. {hint}")
@@ -65,20 +65,20 @@ class Topology:
     """One way to lay sequences out for an LSTM, and to read its answer."""
 
     name: TopologyName
-    any_length: bool  # one model serves every length; otherwise it is made for one
+    any_length: bool  # one model serves every length; otherwise one model serves one length
     return_sequences: bool  # of the LSTM layer
-    head: str  # the output layer, as Keras would have it written
+    head: str  # the output layer, in Keras' notation
     model_input: str
     model_output: str
     _to_model: Callable[[Rows, int], Floats]
     _from_model: Callable[[Floats, Rows], Floats]
 
     def model_name(self, length: int) -> str:
-        """The name in the store: lengths live side by side where a model is made for one."""
+        """The name in the store. The name carries the length where a model serves only one."""
         return self.name if self.any_length else f"{self.name}_{length}"
 
     def to_model(self, rows: Rows, time: int | None = None) -> Floats:
-        """Rows -> the model's input. `time` pads to the right and is for `many_to_many` alone; default the longest."""
+        """Rows -> the model's input. `time` (many_to_many only) pads on the right; default: the longest row."""
         return self._to_model(rows, time or rows.longest)
 
     def from_model(self, outputs: Floats, rows: Rows) -> Floats:
@@ -86,7 +86,7 @@ class Topology:
         return self._from_model(outputs, rows)
 
     def shapes(self, rows: Rows) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """Of `to_model(rows)`, without making it, and of the answer; the time of ragged rows is their longest."""
+        """The shapes of `to_model(rows)` and of the answer, without computing them. Ragged rows take the longest row's time."""
         if self.name == "one_to_one":
             return (len(rows.values), 1, 1), (len(rows.values), 1)
         shape = (len(rows.lengths), rows.longest, 1)
@@ -118,7 +118,7 @@ class Topology:
         if rows.uniform is None:
             seen = sorted(set(rows.lengths))
             listed = ", ".join(map(str, seen[:8])) + (", ..." if len(seen) > 8 else "")
-            hint = "Send one request per length: a many_to_one model is made for one, and padding would change its answer."
+            hint = "Send one request per length: a many_to_one model serves one length, and padding would change its answer."
             raise ShapeError(self.name, "rows of one length", f"rows of lengths {listed}", hint)
 
 
@@ -178,7 +178,7 @@ TOPOLOGY_NAMES: Final[tuple[TopologyName, ...]] = get_args(TopologyName)
 
 
 def parse_model_name(name: str) -> tuple[Topology, int | None] | None:
-    """The topology (and the length, where there is one) that a name in the store stands for; None for a foreign name."""
+    """The topology of a name in the store, and its length if the name carries one; None for a foreign name."""
     for topology in TOPOLOGIES.values():
         if topology.any_length and name == topology.name:
             return topology, None

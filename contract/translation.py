@@ -1,15 +1,15 @@
-"""The translation: a version's function as one ONNX graph, in the SavedModel's folder for what others add to it.
+"""The translation: a version's function as one ONNX graph, in the SavedModel's folder for additional files.
 
-One graph answers whole sequences, ragged batches and single steps:
+The graph answers whole sequences, ragged batches and single steps:
 
     sequences (batch, time, F), lengths (batch,) int32, h (batch, units), c (batch, units)
     -> outputs (batch, time, K), or (batch, K) where time is gone; next_h, next_c (batch, units)
 
-A second graph, for narrow layers, computes n rows as one row with n times the features, units and outputs: a step of ONNX
-Runtime's operator costs about as much for a row of 40 units as for one of 5. Its answers are the same, to the last bit.
+A second graph, for narrow layers, computes n rows as one row with n times the features, units and outputs. A step of ONNX
+Runtime's operator costs about as much for 40 units as for 5. The answers are equal to the last bit.
 
-`h` and `c` are the state before the first step, zeros at the start of a sequence. A row ends after `lengths` steps: what is
-behind them is padding, and changes nothing.
+`h` and `c` are the state before the first step, zeros at the start of a sequence. A row ends after `lengths` steps; the
+rest is padding and does not change the answer.
 """
 
 from typing import Final
@@ -23,17 +23,17 @@ PACKED: Final = "assets.extra/packed.onnx"
 INPUTS: Final = ("sequences", "lengths", "h", "c")
 OUTPUTS: Final = ("outputs", "next_h", "next_c")
 PACKED_UNITS: Final = 40
-"""Units of a row of the packed graph, at most. Nanoseconds for a step of each row, unpacked and with 2, 4, 8 and 12 rows in one
+"""Most units in a row of the packed graph. Nanoseconds per step and row, unpacked and with 2, 4, 8 and 12 rows in one
 (2026-11-29, AMD EPYC): 117, 64, 40, 29, 31 with 5 units; 102, 62, 45, 44, 50 with 8; 121, 93, 89 with 16; 171, 177 with 32."""
 
 
 def rows_packed(units: int) -> int:
-    """How many rows the packed graph takes for one; 1 where there is none."""
+    """How many rows the packed graph takes as one; 1 where there is no packed graph."""
     return max(PACKED_UNITS // units, 1)
 
 
 def pack(inputs: Floats, rows: int) -> Floats:
-    """(batch, time, F) -> (batch / rows, time, rows * F): so many rows as one, the last filled up with rows of zeros."""
+    """(batch, time, F) -> (batch / rows, time, rows * F): `rows` rows become one; zeros fill the last."""
     batch, time, features = inputs.shape
     packed = -(-batch // rows)
     if batch % rows:
@@ -42,7 +42,7 @@ def pack(inputs: Floats, rows: int) -> Floats:
 
 
 def unpack(outputs: Floats, rows: int, batch: int) -> Floats:
-    """What the packed graph gives for `pack` of `batch` rows -> (batch, time, K), or (batch, K) where time is gone."""
+    """The packed graph's outputs for `batch` rows -> (batch, time, K), or (batch, K) where time is gone."""
     packed = len(outputs)
     if outputs.ndim == 2:
         return outputs.reshape(packed * rows, -1)[:batch]

@@ -11,19 +11,19 @@ def happened(alias: Alias) -> list[tuple[str, str, str]]:
     return [(event.what, event.version, event.reason) for event in alias.history]
 
 
-def test_a_promotion_lengthens_the_way_back_and_is_remembered() -> None:
+def test_a_promotion_keeps_the_earlier_version_and_an_event() -> None:
     alias = Alias.first("1").promoted("2")
     assert (alias.version, alias.versions, alias.named) == ("2", ("1", "2"), {"2"})
     assert happened(alias) == [("promote", "1", ""), ("promote", "2", "")]
     assert all(event.at.tzinfo is UTC and event.at <= datetime.now(UTC) for event in alias.history)
 
 
-def test_promoting_what_is_named_already_changes_nothing() -> None:
+def test_promoting_the_current_version_changes_nothing() -> None:
     alias = Alias.first("1").with_canary(Canary(version="2", percent=5))
     assert alias.promoted("1") is alias
 
 
-def test_a_promotion_ends_the_canary_and_the_shadow_that_it_promotes() -> None:
+def test_a_promotion_ends_the_canary_and_a_shadow_of_that_version() -> None:
     alias = Alias.first("1").with_canary(Canary(version="2", percent=5)).with_shadow("3")
     assert alias.named == {"1", "2", "3"}
     assert alias.promoted("2").named == {"2", "3"}
@@ -44,7 +44,7 @@ def test_a_rollback_to_its_own_shadow_ends_the_shadow() -> None:
     assert Alias.first("1").promoted("2").with_shadow("3").rolled_back("1").named == {"1", "3"}
 
 
-def test_trials_are_replaced_and_setting_the_same_again_is_no_event() -> None:
+def test_a_new_trial_replaces_the_old_and_the_same_trial_is_no_event() -> None:
     alias = Alias.first("1").with_canary(Canary(version="2", percent=5)).with_shadow("3")
     assert alias.with_canary(Canary(version="2", percent=5)) is alias
     assert alias.with_shadow("3") is alias
@@ -52,7 +52,7 @@ def test_trials_are_replaced_and_setting_the_same_again_is_no_event() -> None:
     assert happened(alias.with_canary(Canary(version="2", percent=50)))[-1] == ("canary", "2", "50 %")
 
 
-def test_what_is_withdrawn_is_what_was_asked_and_still_that_version() -> None:
+def test_withdrawing_ends_only_the_asked_trial_of_the_asked_version() -> None:
     alias = Alias.first("1").with_canary(Canary(version="2", percent=5)).with_shadow("2")
     both = alias.withdrawn(canary=True, shadow=True, version=None, reason="by hand")
     assert (both.trials, happened(both)[-2:]) == (
@@ -65,7 +65,7 @@ def test_what_is_withdrawn_is_what_was_asked_and_still_that_version() -> None:
     assert first.withdrawn(canary=True, shadow=True, version=None, reason="") is first
 
 
-def test_a_deleted_version_leaves_the_way_back_without_a_step_to_itself() -> None:
+def test_without_a_deleted_version_no_version_comes_twice_in_a_row() -> None:
     alias = Alias.first("1").promoted("2").promoted("1").promoted("2").promoted("3")
     assert alias.without("1").versions == ("2", "3")
     assert happened(alias.without("1"))[-1] == ("delete", "1", "")
@@ -80,7 +80,7 @@ def test_uses_are_told_in_words() -> None:
     assert aliases.uses_of("3", both) == ""
 
 
-def test_history_and_the_way_back_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_history_and_earlier_versions_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(aliases, "HISTORY", 3)
     alias = Alias.first("0")
     for version in "12345":
@@ -89,13 +89,13 @@ def test_history_and_the_way_back_are_bounded(monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.parametrize("percent", [0, 100, -1, float("nan")])
-def test_a_canary_takes_a_part_neither_nothing_nor_all(percent: float) -> None:
+def test_a_canary_takes_more_than_0_and_less_than_100_percent(percent: float) -> None:
     with pytest.raises(ValidationError):
         Canary(version="2", percent=percent)
 
 
 @pytest.mark.parametrize("written", ['{"versions": []}', '{"versions": ["1"], "owner": "me"}', '["1"]'])
-def test_what_is_no_alias_is_not_read_as_one(written: str) -> None:
+def test_malformed_aliases_are_refused(written: str) -> None:
     with pytest.raises(ValidationError):
         Alias.model_validate_json(written)
 

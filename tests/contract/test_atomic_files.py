@@ -13,21 +13,21 @@ def test_write_atomically_leaves_no_trace_when_it_fails(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["target"]
 
 
-def test_what_a_killed_writer_left_is_swept_by_the_next(tmp_path: Path) -> None:
+def test_the_next_writer_removes_what_a_killed_writer_left(tmp_path: Path) -> None:
     (tmp_path / ".aliases.json.0123abcd.tmp").touch()
     (tmp_path / "aliases.json").touch()
     with locked(tmp_path):
         assert {path.name for path in tmp_path.iterdir()} == {"aliases.json", ".lock"}
 
 
-def test_a_staging_folder_is_its_writers_own_and_goes_with_it(tmp_path: Path) -> None:
+def test_a_staging_folder_belongs_to_one_writer_and_goes_with_it(tmp_path: Path) -> None:
     (tmp_path / "of-a-dead-writer").mkdir()
     with staging_folder(tmp_path) as one, staging_folder(tmp_path) as two:
         assert {path.name for path in tmp_path.iterdir()} == {one.name, two.name, ".lock"}
     assert {path.name for path in tmp_path.iterdir()} == {".lock"}
 
 
-def test_nobody_sweeps_while_a_staging_folder_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_writer_sweeps_while_a_staging_folder_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Half removed, without its lock, it would be taken for a dead writer's and removed by two at once."""
     removed = []
 

@@ -33,7 +33,7 @@ def test_an_alias_moves_and_is_written(store: ModelStore, versions: list[str]) -
     assert {label: alias.versions for label, alias in store.aliases(NAME).items()} == {"candidate": tuple(versions[:2])}
 
 
-def test_an_alias_names_only_what_is_whole(store: ModelStore, versions: list[str]) -> None:
+def test_an_alias_names_only_whole_versions(store: ModelStore, versions: list[str]) -> None:
     break_(store, versions[0])
     store.promote(NAME, PRODUCTION, versions[1])
     with pytest.raises(BrokenVersion, match=f"one_to_one has no version nope; its newest: .*{versions[4]}"):
@@ -50,11 +50,11 @@ def test_an_alias_names_only_what_is_whole(store: ModelStore, versions: list[str
     assert store.aliases(NAME)[PRODUCTION].named == {versions[1]}
 
 
-def test_what_is_on_trial_needs_an_alias_that_names_another(store: ModelStore, versions: list[str]) -> None:
+def test_a_trial_needs_an_alias_of_another_version(store: ModelStore, versions: list[str]) -> None:
     with pytest.raises(BrokenVersion, match="one_to_one has no alias production; it has: none"):
         store.set_canary(NAME, PRODUCTION, versions[0], 5)
     store.promote(NAME, PRODUCTION, versions[0])
-    with pytest.raises(BrokenVersion, match="a version is not tried against itself"):
+    with pytest.raises(BrokenVersion, match="already: try another version"):
         store.set_shadow(NAME, PRODUCTION, versions[0])
     store.set_canary(NAME, PRODUCTION, versions[1], 5)
     store.set_shadow(NAME, PRODUCTION, versions[2])
@@ -62,7 +62,7 @@ def test_what_is_on_trial_needs_an_alias_that_names_another(store: ModelStore, v
     assert store.aliases(NAME)[PRODUCTION].shadow == versions[2]
 
 
-def test_a_service_withdraws_only_what_it_judged(store: ModelStore, versions: list[str]) -> None:
+def test_a_service_withdraws_only_the_version_it_judged(store: ModelStore, versions: list[str]) -> None:
     store.promote(NAME, PRODUCTION, versions[0])
     store.set_canary(NAME, PRODUCTION, versions[2], 5)
     assert not store.withdraw(NAME, PRODUCTION, canary=True, shadow=True, reason="errors", version=versions[1])
@@ -72,7 +72,7 @@ def test_a_service_withdraws_only_what_it_judged(store: ModelStore, versions: li
     assert store.aliases(NAME)[PRODUCTION].history[-1].reason == "canary: errors"
 
 
-def test_a_rollback_skips_what_is_broken_or_gone(store: ModelStore, versions: list[str]) -> None:
+def test_a_rollback_skips_broken_and_deleted_versions(store: ModelStore, versions: list[str]) -> None:
     for version in versions:
         store.promote(NAME, PRODUCTION, version)
     break_(store, versions[3])
@@ -80,7 +80,7 @@ def test_a_rollback_skips_what_is_broken_or_gone(store: ModelStore, versions: li
     assert store.rollback(NAME, PRODUCTION) == versions[1]
     assert store.aliases(NAME)[PRODUCTION].versions == tuple(versions[:2])
     assert store.rollback(NAME, PRODUCTION) == versions[0]
-    with pytest.raises(BrokenVersion, match="has nothing whole to go back to; before, it named: none"):
+    with pytest.raises(BrokenVersion, match="has no whole version to go back to; it named before: none"):
         store.rollback(NAME, PRODUCTION)
     assert store.aliases(NAME)[PRODUCTION].version == versions[0]
 
@@ -89,11 +89,11 @@ def test_a_rollback_leads_to_another_version(store: ModelStore, versions: list[s
     for version in (versions[0], versions[1], versions[0]):
         store.promote(NAME, PRODUCTION, version)
     break_(store, versions[1])
-    with pytest.raises(BrokenVersion, match=f"nothing whole to go back to; before, it named: {versions[1]}, {versions[0]}"):
+    with pytest.raises(BrokenVersion, match=f"no whole version to go back to; it named before: {versions[1]}, {versions[0]}"):
         store.rollback(NAME, PRODUCTION)
 
 
-def test_what_an_alias_names_is_not_deleted(store: ModelStore, versions: list[str]) -> None:
+def test_a_version_in_use_is_not_deleted(store: ModelStore, versions: list[str]) -> None:
     store.promote(NAME, PRODUCTION, versions[0])
     store.promote(NAME, "candidate", versions[0])
     store.set_canary(NAME, PRODUCTION, versions[1], 5)
@@ -119,14 +119,14 @@ def test_a_deleted_version_is_gone_from_everywhere(store: ModelStore, versions: 
         store.delete(NAME, versions[4])
 
 
-def test_the_last_version_takes_its_name_along(store: ModelStore, publish: Publish) -> None:
+def test_deleting_the_last_version_removes_the_name(store: ModelStore, publish: Publish) -> None:
     store.delete(NAME, publish().version)
     assert store.names() == []
     assert not (store.root / NAME / "latest").exists()
     assert publish().version == (store.root / NAME / "latest").read_text()
 
 
-def test_pruning_keeps_the_newest_what_is_named_and_the_way_back(store: ModelStore, versions: list[str]) -> None:
+def test_pruning_keeps_newest_versions_named_versions_and_the_rollback(store: ModelStore, versions: list[str]) -> None:
     store.promote(NAME, PRODUCTION, versions[0])
     store.promote(NAME, PRODUCTION, versions[1])
     store.promote(NAME, "candidate", versions[2])
@@ -139,7 +139,7 @@ def test_pruning_keeps_the_newest_what_is_named_and_the_way_back(store: ModelSto
     assert store.prunable(NAME, 9) == []
 
 
-def test_a_damaged_alias_file_is_neither_overwritten_nor_read_past(store: ModelStore, versions: list[str]) -> None:
+def test_a_damaged_alias_file_is_not_overwritten(store: ModelStore, versions: list[str]) -> None:
     file = store.root / NAME / "aliases.json"
     file.write_text('{"production": {"versions": []}}')
     said = r"aliases\.json of one_to_one cannot be read: production\.versions: Tuple"
@@ -151,7 +151,7 @@ def test_a_damaged_alias_file_is_neither_overwritten_nor_read_past(store: ModelS
     assert file.read_text() == '{"production": {"versions": []}}'
 
 
-def test_the_way_back_comes_before_the_newest_and_what_is_set_apart_last(store: ModelStore, versions: list[str]) -> None:
+def test_preference_is_earlier_versions_then_newest_then_those_of_other_aliases(store: ModelStore, versions: list[str]) -> None:
     zero, one, two, three, four = versions
     assert store.preference(NAME, {}) == versions[::-1]
     store.promote(NAME, PRODUCTION, zero)
@@ -164,7 +164,7 @@ def test_the_way_back_comes_before_the_newest_and_what_is_set_apart_last(store: 
     assert store.tags() == [f"{NAME}:{zero}"]
 
 
-def test_a_removed_folder_is_still_tried_so_that_its_absence_is_seen(store: ModelStore, versions: list[str]) -> None:
+def test_a_removed_production_version_is_still_tried(store: ModelStore, versions: list[str]) -> None:
     store.promote(NAME, PRODUCTION, versions[0])
     store.promote(NAME, PRODUCTION, versions[1])
     for version in versions[:2]:
@@ -172,13 +172,13 @@ def test_a_removed_folder_is_still_tried_so_that_its_absence_is_seen(store: Mode
     assert store.preference(NAME, store.aliases(NAME)) == [versions[1], *versions[:1:-1]]
 
 
-def test_only_what_is_set_apart_is_better_than_nothing(store: ModelStore, publish: Publish) -> None:
+def test_a_version_on_trial_is_served_where_there_is_no_other(store: ModelStore, publish: Publish) -> None:
     version = publish().version
     store.promote(NAME, "tutorial", version)
     assert store.preference(NAME, store.aliases(NAME)) == [version]
 
 
-def test_a_version_that_vanishes_while_it_is_read_is_broken(
+def test_a_version_deleted_while_it_is_read_is_broken(
     store: ModelStore, versions: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read = Path.read_bytes
@@ -193,7 +193,7 @@ def test_a_version_that_vanishes_while_it_is_read_is_broken(
         store.verify(NAME, versions[0])
 
 
-def test_what_could_not_be_published_is_known_before(store: ModelStore, publish: Publish) -> None:
+def test_check_ready_finds_what_would_stop_publishing(store: ModelStore, publish: Publish) -> None:
     store.check_ready(NAME)
     version = publish().version
     store.check_ready(NAME)
@@ -204,9 +204,7 @@ def test_what_could_not_be_published_is_known_before(store: ModelStore, publish:
         store.check_ready(NAME)
 
 
-def test_a_store_on_another_file_system_than_its_staging_folder_is_known_before(
-    store: ModelStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_check_ready_finds_a_staging_folder_on_another_file_system(store: ModelStore, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(path: Path, target: Path) -> Path:
         raise OSError(18, "Invalid cross-device link", str(path), None, str(target))
 
@@ -217,7 +215,7 @@ def test_a_store_on_another_file_system_than_its_staging_folder_is_known_before(
 
 
 @pytest.mark.parametrize("alias", ["latest", "default", "canary", "shadow", "Production", "2026", "", "a" * 64])
-def test_what_means_something_else_cannot_be_an_alias(store: ModelStore, versions: list[str], alias: str) -> None:
+def test_reserved_words_cannot_be_an_alias(store: ModelStore, versions: list[str], alias: str) -> None:
     with pytest.raises(ValueError, match="alias"):
         store.promote(NAME, alias, versions[0])
     assert alias not in store.aliases(NAME)

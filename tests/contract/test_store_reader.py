@@ -14,7 +14,7 @@ def test_an_absent_store_is_empty(store: ModelStore) -> None:
     assert (store.names(), store.tags()) == ([], [])
 
 
-def test_lengths_of_many_to_one_live_side_by_side(store: ModelStore, publish: Publish) -> None:
+def test_each_length_of_many_to_one_has_its_own_name(store: ModelStore, publish: Publish) -> None:
     publish("many_to_one", length=5)
     publish("many_to_one", length=8)
     assert store.names() == ["many_to_one_5", "many_to_one_8"]
@@ -26,7 +26,7 @@ def test_foreign_models_in_the_same_bentoml_store_are_left_alone(store: ModelSto
     assert store.names() == ["one_to_one"]
 
 
-def test_an_unreadable_alias_file_is_said_to_be_so(store: ModelStore, publish: Publish) -> None:
+def test_the_error_names_an_unreadable_alias_file(store: ModelStore, publish: Publish) -> None:
     publish()
     (store.root / "one_to_one" / "aliases.json").write_text("{")
     with pytest.raises(BrokenVersion, match=r"aliases\.json of one_to_one cannot be read"):
@@ -76,10 +76,10 @@ def _of_another_version(folder: Path) -> None:
         (_missing, "weights is missing"),
         (_added, "extra is not in the manifest"),
         (_half_copied, "manifest.json cannot be read: No such file or directory"),
-        (_of_another_contract, f"contract version {CONTRACT_VERSION + 1}, this program speaks {CONTRACT_VERSION}"),
+        (_of_another_contract, f"contract version {CONTRACT_VERSION + 1}, this program needs {CONTRACT_VERSION}"),
         (_not_json, "manifest.json is not a JSON object"),
         (_without_a_field, "manifest.json does not follow its schema"),
-        (_of_another_version, "manifest.json is that of one_to_one:another"),
+        (_of_another_version, "manifest.json belongs to one_to_one:another"),
     ],
 )
 def test_a_damaged_version_is_broken_and_says_why(

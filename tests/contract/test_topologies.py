@@ -97,11 +97,11 @@ def test_other_topologies_take_any_length(name: str) -> None:
         "one_to_one_",
     ],
 )
-def test_foreign_names_are_nobodys(name: str) -> None:
+def test_foreign_names_have_no_topology(name: str) -> None:
     assert parse_model_name(name) is None
 
 
 @pytest.mark.parametrize("length", [1, 5, 12])
-def test_names_lead_back_to_topology_and_length(length: int) -> None:
+def test_a_name_gives_back_topology_and_length(length: int) -> None:
     for topology in TOPOLOGIES.values():
         assert parse_model_name(topology.model_name(length)) == (topology, None if topology.any_length else length)

@@ -41,7 +41,7 @@ def test_a_damaged_newest_version_is_refused_and_the_one_before_it_served(home: 
         refused = get(f"{url}/models").json()["refused"]
     assert answer["version"] == good
     assert {r["version"]: r["reason"].split(":")[0] for r in refused} == {
-        "99999999-damaged": "manifest.json is that of many_to_many",
+        "99999999-damaged": "manifest.json belongs to many_to_many",
         "99999999-half": "manifest.json cannot be read",
     }
 

@@ -202,7 +202,7 @@ def test_versions_that_fail_a_check_are_named_and_the_one_before_serves_on(servi
     wrong = GoldenPair(input=first.input, output=[item + 0.5 for item in first.output])
     cases: list[tuple[str, Callable[[Path], None], dict[str, Any], str]] = [
         ("1-changed", change_weights, {}, "is changed"),
-        ("2-contract", spoil_nothing, {"contract_version": 99}, "contract version 99, this program speaks 1"),
+        ("2-contract", spoil_nothing, {"contract_version": 99}, "contract version 99, this program needs 1"),
         ("3-half", copy_half, {}, "saved_model.pb is missing"),
         ("4-golden", spoil_nothing, {"golden": [wrong]}, "golden pair 0 differs by 0.5"),
     ]

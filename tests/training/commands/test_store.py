@@ -122,7 +122,7 @@ def test_trials_are_set_and_withdrawn(store: ModelStore, versions: list[str]) ->
 def test_a_rollback_says_where_it_went_and_when_there_is_nowhere(store: ModelStore, versions: list[str]) -> None:
     run("promote", f"{NAME}:{versions[1]}")
     assert run("rollback", NAME) == f"many_to_many: production names {versions[0]} again\n"
-    assert "nothing whole to go back to" in run("rollback", NAME, exits=1)
+    assert "no whole version to go back to" in run("rollback", NAME, exits=1)
     assert production(store) == versions[0]
 
 
