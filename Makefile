@@ -46,7 +46,7 @@ serve: $(SERVE_READY)  ## train what is missing, then serve on HOST:PORT  (WORKE
 train: $(SERVE_READY)  ## train, gate and publish all three topologies  (ARGS="--seed 1 ...")
 	$(BIN)/python -m training run $(ARGS)
 
-retrain: $(SERVE_READY)  ## train anew, gate against production too, publish as candidate  (ARGS="--promote ...")
+retrain: $(SERVE_READY)  ## train again, compare with production too, publish as candidate  (ARGS="--promote ...")
 	$(BIN)/python -m training retrain $(ARGS)
 
 test: $(DEV_READY)  ## every test but those of images and faults

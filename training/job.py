@@ -163,7 +163,7 @@ def _fit(model: keras.Model, plan: Plan, run: Run) -> None:
     last = checkpoints.newest(kept, screen.console.print) or Checkpoint(0, 0.0, adam.state())
     adam.restore(last.step, last.state)
     if last.step:
-        screen.console.print(f"goes on after step {last.step:,}")
+        screen.console.print(f"continues after step {last.step:,}")
     record.keep_metrics(run.folder, last.step)
     written = time.monotonic()
     with (

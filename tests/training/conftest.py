@@ -35,7 +35,7 @@ def many_to_many(tmp_path_factory: pytest.TempPathFactory) -> Trained:
 
 
 def own_data(folder: Path, inputs: npt.NDArray[Any], targets: npt.NDArray[Any] | None = None) -> Dataset:
-    """A dataset from a real file, a sequence a row."""
+    """A dataset from a real file, a sequence per row."""
     arrays = {"inputs": inputs} if targets is None else {"inputs": inputs, "targets": targets}
     np.savez(folder / "own.npz", allow_pickle=False, **arrays)
     _, dataset = check(Source(str(folder / "own.npz")))

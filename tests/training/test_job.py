@@ -113,7 +113,7 @@ def test_one_at_a_time_and_after_ctrl_c_to_the_same_weights(tmp_path: Path) -> N
         shown, _ = process.communicate()
     assert process.returncode == 130
     assert "Interrupted" in shown
-    assert "Nothing of it was published" in shown
+    assert "Nothing was published" in shown
     assert f" -m training resume {folder.name}" in shown
     interrupted = read(folder)
     assert interrupted.shown == "interrupted"
@@ -126,7 +126,7 @@ def test_one_at_a_time_and_after_ctrl_c_to_the_same_weights(tmp_path: Path) -> N
     assert resumed.status.weights == other.status.weights
     steps = [line.split(",")[0] for line in (folder / "metrics.jsonl").read_text().splitlines()]
     assert steps == [line.split(",")[0] for line in (other.folder / "metrics.jsonl").read_text().splitlines()]
-    assert "goes on after step" in (folder / "log.txt").read_text()
+    assert "continues after step" in (folder / "log.txt").read_text()
 
 
 def test_ctrl_c_within_the_gate_publishes_nothing_and_the_gate_is_passed_again(tmp_path: Path) -> None:
@@ -135,7 +135,7 @@ def test_ctrl_c_within_the_gate_publishes_nothing_and_the_gate_is_passed_again(t
         process.send_signal(signal.SIGINT)
         shown, _ = process.communicate()
     assert process.returncode == 130
-    assert "Nothing of it was published" in shown
+    assert "Nothing was published" in shown
     (folder,) = folders(tmp_path / "runs")
     assert read(folder).shown == "interrupted"
     assert ModelStore(tmp_path / "models").versions("many_to_many") == []
@@ -221,7 +221,7 @@ def test_what_has_ended_is_not_done_again(tmp_path: Path) -> None:
     assert train_all([refused, QUICK], store, Wish(runs=runs)) == 1
     assert [record.shown for record in records(runs)] == ["refused", "published"]
     for record in records(runs):
-        with pytest.raises(NoRun, match=f"is {record.shown}: there is nothing left to do"):
+        with pytest.raises(NoRun, match=f"is {record.shown}: there is nothing to resume"):
             resume(record.folder)
     assert len(store.versions("one_to_one")) == 1
 

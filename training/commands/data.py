@@ -1,4 +1,4 @@
-"""What the command line says of the user's own sequences: the options, and `python -m training data check FILE`."""
+"""The command about the user's own sequences: `python -m training data check FILE`."""
 
 import dataclasses
 import json
@@ -15,18 +15,20 @@ from training.sequences.source import DataRefused, Source
 
 @click.group()
 def data() -> None:
-    """Your own sequences."""
+    """Check your own sequences."""
 
 
 @data.command("check")
 @click.argument("file", type=FILE)
-@click.option("--length", type=click.IntRange(1, 1000), help="Items in a row. Default: the sequences', where they share one.")
+@click.option(
+    "--length", type=click.IntRange(1, 1000), help="Items in a row. Default: the sequences' length, if they share one."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 @with_data_options
 def check_command(file: str, length: int | None, as_json: bool, **how: Any) -> None:
-    """Say what is in FILE (CSV, Parquet, NPZ; - is CSV on standard input), how it would be split, and what is wrong with it.
+    """Report the contents of FILE, its split and its faults. FILE is CSV, Parquet or NPZ; - means CSV on stdin.
 
-    Exit code 0: it can be trained on; 1: it cannot; 2: usage; 130: Ctrl-C.
+    Exit code 0: fit to train on; 1: faults; 2: wrong usage; 130: Ctrl-C.
     """
     source = Source(file, length=length, **source_values(how))
     try:
@@ -46,7 +48,7 @@ def check_command(file: str, length: int | None, as_json: bool, **how: Any) -> N
 
 
 def load(source: Source) -> Dataset:
-    """For `run`: what to train on, its warnings said. Where there are faults they are printed, and the exit code is 1."""
+    """For `run`: check the data and print the report. Exits with 1 where there are faults."""
     try:
         report, dataset = _check(source)
     except DataRefused as refused:
@@ -59,11 +61,11 @@ def load(source: Source) -> Dataset:
 
 
 def _check(source: Source) -> tuple[Any, Dataset | None]:
-    from training.sequences.check import check  # noqa: PLC0415 - Arrow, which `--help` need not wait for
+    from training.sequences.check import check  # noqa: PLC0415 - importing Arrow would slow `--help` down
 
     try:
         return check(source)
-    except KeyboardInterrupt:  # ten million rows take a while
+    except KeyboardInterrupt:  # reading ten million rows takes seconds
         raise SystemExit(130) from None
 
 

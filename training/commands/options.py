@@ -1,4 +1,4 @@
-"""Options that several commands of training share."""
+"""Options that several commands share."""
 
 import math
 from collections.abc import Callable
@@ -26,16 +26,20 @@ class NumberRange(click.FloatRange):
 
 FILE = click.Path(exists=True, dir_okay=False, readable=True, allow_dash=True)
 DATA_OPTIONS = (
-    click.option("--sequence-column", help="Of a long table: whose item a line is. Default: sequence, id or series."),
-    click.option("--value-column", help="Of a long table: the items. Default: value, or the only column there is."),
-    click.option("--target-column", help="Of a long table: what to answer. Default: target; without one, an echo."),
-    click.option("--stride", type=click.IntRange(1), default=1, show_default=True, help="Items from one row to the next."),
+    click.option(
+        "--sequence-column", help="Long table: column with the sequence of each item. Default: sequence, id or series."
+    ),
+    click.option("--value-column", help="Long table: column with the items. Default: value, or the only column."),
+    click.option("--target-column", help="Long table: column with the targets. Default: target; without one, an echo."),
+    click.option(
+        "--stride", type=click.IntRange(1), default=1, show_default=True, help="Items from the start of one row to the next."
+    ),
     click.option(
         "--held-out",
         type=NumberRange(0.01, 0.9),
         default=0.2,
         show_default=True,
-        help="Share of the sequences to judge on.",
+        help="Share of the sequences that are held out, to judge on.",
     ),
     click.option(
         "--split-seed",
@@ -43,14 +47,16 @@ DATA_OPTIONS = (
         type=click.IntRange(0, 2**31 - 1),
         default=Source.seed,
         show_default=True,
-        help="Of which are held out.",
+        help="Seed of the choice of held-out sequences.",
     ),
 )
-in_runs = click.option("--runs", type=click.Path(path_type=Path), default=RUNS, show_default=True, help="Where records are.")
+in_runs = click.option(
+    "--runs", type=click.Path(path_type=Path), default=RUNS, show_default=True, help="Folder of the records."
+)
 
 
 def source_values(given: dict[str, Any]) -> dict[str, Any]:
-    """Take the options above out of what a command was given, as keywords of `Source`."""
+    """Move the options above from a command's arguments into keywords of `Source`."""
     values = {name: given.pop(name) for name in ("sequence_column", "value_column", "target_column", "stride", "held_out")}
     return values | {"seed": given.pop("seed_of_split")}
 
@@ -69,5 +75,5 @@ def alias(given: str | None) -> str | None:
 
 
 def store() -> ModelStore:
-    """$BENTOML_HOME/models."""
+    """The store in $BENTOML_HOME/models, or in ~/bentoml/models."""
     return ModelStore((environment.bentoml_home() or Path.home() / "bentoml") / "models")

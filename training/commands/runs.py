@@ -1,4 +1,4 @@
-"""The commands about runs: `retrain`, `resume`, `runs`, `runs show`. TensorFlow is loaded only to train."""
+"""The commands that show runs: `runs` and `runs show`. They do not load TensorFlow."""
 
 import json
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from training.runs.record import Record, find, folders, read
 
 @click.group(invoke_without_command=True)
 @options.in_runs
-@click.option("--json", "as_json", is_flag=True, help="One JSON array.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON array.")
 @click.pass_context
 def runs(context: click.Context, runs: Path, as_json: bool) -> None:
     """List the runs, newest first."""
@@ -39,11 +39,11 @@ def runs(context: click.Context, runs: Path, as_json: bool) -> None:
 
 @runs.command()
 @click.argument("run_id", metavar="ID")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
 def show(runs: Path, run_id: str, as_json: bool) -> None:
-    """All about one run. ID may be its beginning, or `last`."""
-    with no_run_is_said():
+    """Show everything about one run. ID may be the beginning of an id, or `last`."""
+    with no_run_in_one_line():
         record = read(find(runs, run_id))
     if as_json:
         click.echo(json.dumps(listing.as_json(record), indent=2))
@@ -52,7 +52,8 @@ def show(runs: Path, run_id: str, as_json: bool) -> None:
 
 
 @contextmanager
-def no_run_is_said() -> Iterator[None]:
+def no_run_in_one_line() -> Iterator[None]:
+    """Turn NoRun into a message of one line and exit code 1."""
     try:
         yield
     except NoRun as error:

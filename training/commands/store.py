@@ -1,4 +1,4 @@
-"""The command line of the store: look at versions, move aliases, take versions out. No TensorFlow, so it answers at once."""
+"""The commands of the store: list versions, move aliases, delete versions. They do not load TensorFlow."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -19,13 +19,13 @@ from training.console.store import list_versions, show_history, show_versions
 
 
 def on_store(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the store; what the store refuses is one line and exit code 1, Ctrl-C is 130."""
+    """Give a command the store. A refusal is one line and exit code 1; Ctrl-C is exit code 130."""
 
     @wraps(command)
     def told(*arguments: Any, **given: Any) -> None:
         try:
             command(options.store(), *arguments, **given)
-        except BrokenPipeError:  # the reader has seen enough: click knows how to end
+        except BrokenPipeError:  # the reader has closed the pipe: click ends quietly
             raise
         except (BrokenVersion, NotServed, OSError) as error:
             raise click.ClickException(str(error)) from error
@@ -52,25 +52,27 @@ def _url(_context: click.Context, _parameter: click.Parameter, given: str | None
     return given
 
 
-TRIALS_SEEN = "--wait sees the canary and the shadow of production only"
+TRIALS_SEEN = "--wait works only for the canary and the shadow of production"
 alias_option = click.option(
-    "--alias", default=PRODUCTION, show_default=True, callback=lambda *given: options.alias(given[-1]), help="Which."
+    "--alias", default=PRODUCTION, show_default=True, callback=lambda *given: options.alias(given[-1]), help="The alias."
 )
 tag_argument = click.argument("tag", metavar="MODEL:VERSION", callback=_tag)
 
 
 def wait_options(command: Callable[..., None]) -> Callable[..., None]:
     seconds = NumberRange(0, 86_400)
-    command = click.option("--timeout", type=seconds, default=30, show_default=True, help="Seconds for --wait.")(command)
-    return click.option("--wait", metavar="URL", callback=_url, help="Return once all workers of this service do so.")(command)
+    command = click.option("--timeout", type=seconds, default=30, show_default=True, help="Longest wait in seconds.")(command)
+    return click.option("--wait", metavar="URL", callback=_url, help="Wait until all workers of this service have the change.")(
+        command
+    )
 
 
 @click.command()
 @click.argument("name", required=False)
-@click.option("--json", "as_json", is_flag=True, help="The same, for programs.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @on_store
 def models(store: ModelStore, name: str | None, as_json: bool) -> None:
-    """List versions, newest first: age, aliases, the gate's worst figure, and whether every file is as published.
+    """List versions, newest first: age, aliases, the gate's worst figure, and whether every file is unchanged.
 
     \b
     Examples:
@@ -91,8 +93,10 @@ def models(store: ModelStore, name: str | None, as_json: bool) -> None:
 @click.command()
 @tag_argument
 @alias_option
-@click.option("--canary", type=NumberRange(0, 100, min_open=True, max_open=True), help="Percent of the traffic only.")
-@click.option("--shadow", is_flag=True, help="A copy of the traffic only: it never answers.")
+@click.option(
+    "--canary", type=NumberRange(0, 100, min_open=True, max_open=True), help="Let the version answer this percentage only."
+)
+@click.option("--shadow", is_flag=True, help="Send the version a copy of the traffic; it never answers.")
 @wait_options
 @on_store
 def promote(
@@ -106,7 +110,7 @@ def promote(
 ) -> None:
     """Let an alias name a version, or try the version on a part of its traffic.
 
-    VERSION is a version, an alias, or latest. The version must be whole; a running service takes it up by itself.
+    VERSION is a version, an alias, or latest. The version must be whole. A running service loads it by itself.
 
     \b
     Examples:
@@ -118,7 +122,7 @@ def promote(
     if wait and alias != PRODUCTION and (shadow or canary is not None):
         raise click.UsageError(TRIALS_SEEN)
     if canary is not None and shadow:
-        raise click.UsageError("either --canary or --shadow: one version cannot answer and not answer")
+        raise click.UsageError("choose --canary or --shadow: a canary answers, a shadow never does")
     name, word = tag
     version = _resolve(store, name, word)
     if canary is not None:
@@ -126,7 +130,7 @@ def promote(
         click.echo(f"{name}: {version} answers {canary:g} % of {alias}")
     elif shadow:
         store.set_shadow(name, alias, version)
-        click.echo(f"{name}: {version} is sent a copy of the traffic of {alias}")
+        click.echo(f"{name}: {version} receives a copy of the traffic of {alias}")
     else:
         before = store.aliases(name).get(alias)
         store.promote(name, alias, version)
@@ -141,12 +145,12 @@ def promote(
 @click.command()
 @click.argument("model")
 @alias_option
-@click.option("--canary", is_flag=True, help="The canary alone.")
-@click.option("--shadow", is_flag=True, help="The shadow alone.")
+@click.option("--canary", is_flag=True, help="End the canary only.")
+@click.option("--shadow", is_flag=True, help="End the shadow only.")
 @wait_options
 @on_store
 def withdraw(store: ModelStore, model: str, alias: str, canary: bool, shadow: bool, wait: str | None, timeout: float) -> None:
-    """End what an alias has on trial: its canary, its shadow, or both.
+    """End the trials of an alias: its canary, its shadow, or both.
 
     \b
     Example:
@@ -156,25 +160,25 @@ def withdraw(store: ModelStore, model: str, alias: str, canary: bool, shadow: bo
         raise click.UsageError(TRIALS_SEEN)
     both = canary == shadow
     ended = store.withdraw(model, alias, canary=canary or both, shadow=shadow or both, reason="by hand")
-    click.echo(f"{model}: withdrawn from {alias}" if ended else f"{model}: {alias} has nothing of that on trial")
+    click.echo(f"{model}: withdrawn from {alias}" if ended else f"{model}: {alias} has no such trial")
     _wait(wait, model, {role: None for role, other in (("canary", shadow), ("shadow", canary)) if both or not other}, timeout)
 
 
 @click.command()
 @click.argument("model")
-@click.option("--alias", required=True, callback=lambda *given: options.alias(given[-1]), help="Which.")
+@click.option("--alias", required=True, callback=lambda *given: options.alias(given[-1]), help="The alias to delete.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @on_store
 def unalias(store: ModelStore, model: str, alias: str, yes: bool) -> None:
-    """Take an alias away, with its history and what it has on trial. Without production the newest version answers.
+    """Delete an alias with its history and its trials. Without production the newest version answers.
 
     \b
     Example:
       python -m training unalias many_to_many --alias candidate
     """
     if not yes:
-        click.confirm(f"Forget {alias} of {model}, and that it can be rolled back?", abort=True)
-    click.echo(f"{model}: {alias} names {store.unalias(model, alias)} no more")
+        click.confirm(f"Delete {alias} of {model}? It cannot be rolled back afterwards.", abort=True)
+    click.echo(f"{model}: {alias} no longer names {store.unalias(model, alias)}")
 
 
 @click.command()
@@ -183,7 +187,7 @@ def unalias(store: ModelStore, model: str, alias: str, yes: bool) -> None:
 @wait_options
 @on_store
 def rollback(store: ModelStore, model: str, alias: str, wait: str | None, timeout: float) -> None:
-    """Let an alias name again what it named before, and is still whole. Its canary ends.
+    """Let an alias name its last earlier version that is still whole. Its canary ends.
 
     \b
     Example:
@@ -199,7 +203,7 @@ def rollback(store: ModelStore, model: str, alias: str, wait: str | None, timeou
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @on_store
 def delete(store: ModelStore, tag: tuple[str, str], yes: bool) -> None:
-    """Take a version out of the store, broken or not. Refused while an alias names it.
+    """Delete a version, broken or not. Refused while an alias uses it.
 
     \b
     Example:
@@ -215,11 +219,11 @@ def delete(store: ModelStore, tag: tuple[str, str], yes: bool) -> None:
 
 @click.command()
 @click.argument("model", required=False)
-@click.option("--keep", type=click.IntRange(1), required=True, help="How many of the newest versions stay, of each model.")
-@click.option("--dry-run", is_flag=True, help="Only say what would go.")
+@click.option("--keep", type=click.IntRange(1), required=True, help="How many of the newest versions of each model stay.")
+@click.option("--dry-run", is_flag=True, help="List the versions without deleting them.")
 @on_store
 def prune(store: ModelStore, model: str | None, keep: int, dry_run: bool) -> None:
-    """Delete old versions, but none that an alias names, nor the one to which production would roll back.
+    """Delete old versions. Keeps versions in use, and the one that a rollback of production would choose.
 
     \b
     Examples:
@@ -236,10 +240,10 @@ def prune(store: ModelStore, model: str | None, keep: int, dry_run: bool) -> Non
 
 @click.command()
 @click.argument("model")
-@click.option("--json", "as_json", is_flag=True, help="The aliases as they are in the store.")
+@click.option("--json", "as_json", is_flag=True, help="Print the aliases as JSON.")
 @on_store
 def history(store: ModelStore, model: str, as_json: bool) -> None:
-    """Show everything that happened to the aliases of a model.
+    """Show the history of a model's aliases.
 
     \b
     Example:
@@ -264,12 +268,12 @@ def _check_name(store: ModelStore, name: str) -> None:
 
 
 def _place(store: ModelStore) -> str:
-    """The store's folder, and why it is that where nobody said so."""
+    """The store's folder, with the reason where BENTOML_HOME is not set."""
     return str(store.root) if environment.bentoml_home() else f"{store.root}, since BENTOML_HOME is not set"
 
 
 def _resolve(store: ModelStore, name: str, word: str) -> str:
-    """The version that a version, an alias or `latest` stands for. What stands for nothing is left to the store to refuse."""
+    """The version of a version, an alias or `latest`. The store refuses any other word."""
     _check_name(store, name)
     versions = store.versions(name)
     if word in versions:
@@ -289,5 +293,5 @@ def _wait(url: str | None, name: str, wanted: dict[str, str | None], timeout: fl
     try:
         workers = wait_until_served(url, name, wanted, timeout, environment.key())
     except NotServed as error:
-        raise NotServed(f"so it is in the store, but {error}") from error
-    click.echo(f"{name}: so it is at {url}, {workers} worker{'s' if workers > 1 else ''}")
+        raise NotServed(f"the store has the change, but {error}") from error
+    click.echo(f"{name}: {workers} worker{'s' if workers > 1 else ''} at {url} {'have' if workers > 1 else 'has'} the change")

@@ -18,24 +18,24 @@ from contract.topologies import TOPOLOGY_NAMES, TopologyName
 from training.commands import options
 from training.commands.data import load
 from training.commands.options import DATA_OPTIONS, FILE, NumberRange, source_values
-from training.commands.runs import no_run_is_said
+from training.commands.runs import no_run_in_one_line
 from training.console import screen
 from training.recipes import CANDIDATE, GENERAL, RECIPES, Plan, plan
 from training.runs.record import find, read
 from training.sequences.source import Source
 
 SEED = 26
-"""Of 0 to 39, the one whose tutorial models round to the right decimals by the widest margin after the tutorial's epochs:
-seven do for all three topologies, many_to_many being the one that often wants more."""
+"""Of seeds 0 to 39, this one's tutorial models round to the right decimals by the widest margin. Seven seeds do for all
+three topologies; many_to_many often needs more epochs."""
 LENGTH = 5
-"""Of the tutorial's sequence."""
+"""Length of the tutorial's sequence."""
 CHECKPOINT_SECONDS = 2.0
 """A checkpoint takes a few milliseconds."""
 SEEDS = click.IntRange(0, 2**31 - 1)
 
 
 class Asked(NamedTuple):
-    """What is to be trained, but for the seed."""
+    """The user's options for what to train, without the seed."""
 
     topologies: tuple[TopologyName, ...]
     recipe: str
@@ -45,11 +45,11 @@ class Asked(NamedTuple):
     source: Source | None
 
     def plans(self, seed: int) -> list[Plan]:
-        """Where data is refused, its faults are printed and the exit code is 1."""
+        """The plans. Where data is refused, prints its faults and exits with 1."""
         recipe, names, data = RECIPES[self.recipe], self.topologies or TOPOLOGY_NAMES, None
         if self.source is not None:
             if recipe is not GENERAL:
-                raise click.UsageError(f"--data goes with recipe {GENERAL.name}; {recipe.name} has a sequence of its own")
+                raise click.UsageError(f"--data needs recipe {GENERAL.name}; recipe {recipe.name} has its own sequence")
             data = load(self.source)
         length = (self.length or LENGTH) if data is None else data.facts.length
         return [plan(recipe, name, length, seed, self.units, self.steps, data) for name in names]
@@ -57,15 +57,25 @@ class Asked(NamedTuple):
 
 _ASKED = (
     click.option(
-        "--topology", "topologies", type=click.Choice(TOPOLOGY_NAMES), multiple=True, help="Repeatable. Default: all."
+        "--topology",
+        "topologies",
+        type=click.Choice(TOPOLOGY_NAMES),
+        multiple=True,
+        help="Topology to train; repeatable. Default: all.",
     ),
-    click.option("--recipe", type=click.Choice(list(RECIPES)), default=GENERAL.name, show_default=True, help="How to teach."),
     click.option(
-        "--length", type=click.IntRange(1, 1000), help=f"Items in a taught row. Default: {LENGTH}; with --data its sequences'."
+        "--recipe", type=click.Choice(list(RECIPES)), default=GENERAL.name, show_default=True, help="Training configuration."
+    ),
+    click.option(
+        "--length",
+        type=click.IntRange(1, 1000),
+        help=f"Items in a training row. Default: {LENGTH}; with --data the sequences' length.",
     ),
     click.option("--units", type=click.IntRange(1, 1024), help="LSTM cells. Default: the recipe's choice for the length."),
-    click.option("--steps", "--epochs", type=click.IntRange(1), help="Optimiser steps; one of the tutorial's is one epoch."),
-    click.option("--data", "file", type=FILE, help="Teach your own sequences: CSV, Parquet, NPZ; - is CSV on standard input."),
+    click.option("--steps", "--epochs", type=click.IntRange(1), help="Optimiser steps. In the tutorial one step is one epoch."),
+    click.option(
+        "--data", "file", type=FILE, help="Train on your own sequences: CSV, Parquet, NPZ; - is CSV on standard input."
+    ),
     *DATA_OPTIONS,
 )
 checkpoint_seconds = click.option(
@@ -73,12 +83,12 @@ checkpoint_seconds = click.option(
     type=NumberRange(0),
     default=CHECKPOINT_SECONDS,
     show_default=True,
-    help="The most training that a kill may cost; 0: after every chunk of steps.",
+    help="Seconds of training that a kill may lose; 0: checkpoint after every chunk of steps.",
 )
 
 
 def asked(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options of a plan, given to the command as one argument `asked`."""
+    """Pass the options of a plan to the command as one argument `asked`."""
 
     @wraps(command)
     def gathered(**given: Any) -> Any:
@@ -94,19 +104,19 @@ def asked(command: Callable[..., Any]) -> Callable[..., Any]:
 
 @click.command()
 @asked
-@click.option("--seed", type=SEEDS, default=SEED, show_default=True, help="Of weights and rows.")
+@click.option("--seed", type=SEEDS, default=SEED, show_default=True, help="Seed of weights and rows.")
 @click.option(
     "--alias",
     callback=lambda *given: options.alias(given[-1]),
-    help="Name for the published version. Default: the recipe's (general: production; with --data: candidate).",
+    help="Alias of the published version. Default: the recipe's (general: production; with --data: candidate).",
 )
 @options.in_runs
 @checkpoint_seconds
-@click.option("--if-missing", is_flag=True, help="Train only what the store has not under that alias.")
+@click.option("--if-missing", is_flag=True, help="Train only models that the store lacks under that alias.")
 def run(asked: Asked, seed: int, alias: str | None, runs: Path, checkpoint_seconds: float, if_missing: bool) -> None:
     """Train, gate and publish.
 
-    Exit code 0: all published; 1: the gate refused one, or something could not be written; 2: usage; 130: Ctrl-C.
+    Exit code 0: all published; 1: the gate refused a model, or writing failed; 2: wrong usage; 130: Ctrl-C.
 
     The store is $BENTOML_HOME/models (default ~/bentoml/models).
     """
@@ -126,17 +136,17 @@ def _there(store: ModelStore, name: str, alias: str) -> bool:
 
 @click.command()
 @asked
-@click.option("--seed", type=SEEDS, help="Of weights and rows. Default: the time in seconds, so another at every call.")
+@click.option("--seed", type=SEEDS, help="Seed of weights and rows. Default: the time in seconds, so every call differs.")
 @options.in_runs
 @checkpoint_seconds
-@click.option("--promote", is_flag=True, help="Name it production at once, not candidate.")
+@click.option("--promote", is_flag=True, help="Publish as production, not as candidate.")
 def retrain(asked: Asked, seed: int | None, runs: Path, checkpoint_seconds: float, promote: bool) -> None:
-    """Train anew, gate against the version in production too, and publish as candidate.
+    """Train again, compare with the version in production too, and publish as candidate.
 
-    Exit code 0: all published; 1: the gate refused one, or something could not be written; 2: usage; 130: Ctrl-C.
+    Exit code 0: all published; 1: the gate refused a model, or writing failed; 2: wrong usage; 130: Ctrl-C.
 
-    The gate's figure `..., against production` is the new version's worst error on its held-out rows; its bar is the worst
-    error of the version in production on the same rows, and a tenth of the recipe's bar.
+    The gate's figure `..., against production` is the new version's worst error on its held-out rows. Its bar is the
+    worst error of the version in production on the same rows, plus a tenth of the recipe's bar.
     """
     plans = asked.plans(int(time.time()) % 2**31 if seed is None else seed)
     with heavy_imports():
@@ -149,27 +159,27 @@ def retrain(asked: Asked, seed: int | None, runs: Path, checkpoint_seconds: floa
 @click.argument("run_id", metavar="ID")
 @options.in_runs
 def resume(run_id: str, runs: Path) -> None:
-    """Go on with a run that was interrupted, failed or died, to the same weights.
+    """Continue a run that was interrupted, failed or died, to the same weights.
 
-    ID may be its beginning, or `last`. Exit codes as of `run`; for a run that had ended, those with which it ended.
+    ID may be the beginning of an id, or `last`. Exit codes are those of `run`, also for a run that has ended.
     """
-    with no_run_is_said():
+    with no_run_in_one_line():
         found = read(find(runs, run_id))
         if found.shown in ("published", "refused"):
-            screen.console.print(f"{found.folder.name} has ended: {found.shown}. There is nothing left to do.", soft_wrap=True)
+            screen.console.print(f"{found.folder.name} has ended: {found.shown}. There is nothing to resume.", soft_wrap=True)
             raise SystemExit(0 if found.shown == "published" else 1)
         found.plan.again(found.folder)
         with heavy_imports():
-            from training.job import resume as go_on  # noqa: PLC0415
-        raise SystemExit(go_on(found.folder))
+            from training.job import resume as resume_run  # noqa: PLC0415
+        raise SystemExit(resume_run(found.folder))
 
 
 @contextmanager
 def heavy_imports() -> Iterator[None]:
-    """TensorFlow takes three seconds to import; Ctrl-C meanwhile is no ImportError from its midst but the end."""
+    """Exit cleanly on Ctrl-C during the three seconds in which TensorFlow is imported."""
 
     def leave(_signal: int, _frame: FrameType | None) -> None:
-        click.echo("\nInterrupted. Nothing had begun.")
+        click.echo("\nInterrupted. No run had begun.")
         os._exit(130)
 
     before = signal.signal(signal.SIGINT, leave)

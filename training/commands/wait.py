@@ -1,4 +1,4 @@
-"""Wait until every worker of a running service does what the store says."""
+"""Waits until every worker of a running service has the change in the store."""
 
 import ssl
 import time
@@ -9,9 +9,9 @@ import httpx
 from pydantic import BaseModel, ValidationError
 
 PAUSE = 0.1
-"""Seconds between two looks."""
+"""Seconds between two requests."""
 ANSWER = 5.0
-"""Seconds that one answer may take, whatever the time that is left."""
+"""Seconds that one answer may take, even beyond the timeout."""
 
 
 class _Worker(BaseModel):
@@ -20,21 +20,20 @@ class _Worker(BaseModel):
 
 
 class _Models(BaseModel):
-    """Of the service's answer, what is looked at."""
+    """The part of the service's answer that is read."""
 
     workers: list[_Worker]
 
 
 class NotServed(Exception):
-    """The time is over; the message names the workers that serve something else, or says why nobody could be asked."""
+    """The timeout has passed. The message names workers with other versions, or says why asking failed."""
 
 
 def wait_until_served(url: str, name: str, wanted: Mapping[str, str | None], timeout: float, key: str | None = None) -> int:
-    """How many workers there are, once `GET {url}/models` shows what is `wanted` of `name` for each of them.
+    """The number of workers, once `GET {url}/models` shows the `wanted` versions of `name` for each.
 
-    `wanted` is role -> version; a role is an alias, `canary` or `shadow`, and None: nothing is on trial as that. `key` is
-    for a service that has keys.
-    Raises NotServed after `timeout` seconds, and at once where the service lets nobody in without another key.
+    `wanted` is role -> version. A role is an alias, `canary` or `shadow`; None: no such trial. `key` is for a service with
+    keys. Raises NotServed after `timeout` seconds, and at once where the service refuses the key.
     """
     until = time.monotonic() + timeout
     with httpx.Client(headers={"authorization": f"Bearer {key}"} if key else {}, verify=_authorities()) as client:
@@ -53,14 +52,14 @@ def wait_until_served(url: str, name: str, wanted: Mapping[str, str | None], tim
             except httpx.HTTPStatusError as error:
                 why = f"GET {url}/models: {error}"
                 if error.response.status_code in (401, 403):
-                    hint = "the key in UNROLL_KEY is not let in" if key else "name a key that is let in with UNROLL_KEY"
+                    hint = "the service refuses the key in UNROLL_KEY" if key else "put a key of the service into UNROLL_KEY"
                     raise NotServed(f"{why.splitlines()[0]}: {hint}") from None
             except httpx.HTTPError as error:
                 why = f"GET {url}/models: {error or type(error).__name__}"
             except ValidationError as error:
                 fault = error.errors()[0]
                 where = ".".join(map(str, fault["loc"])) or "it"
-                why = f"GET {url}/models answers as no unroll service does: {where}: {fault['msg']}"
+                why = f"GET {url}/models is not the answer of an unroll service: {where}: {fault['msg']}"
             if time.monotonic() >= until:
                 told = ", ".join(f"{version or 'nothing'} as {role}" for role, version in wanted.items())
                 raise NotServed(f"after {timeout:g} s not every worker at {url} has {told} of {name}: {why}")
@@ -69,7 +68,7 @@ def wait_until_served(url: str, name: str, wanted: Mapping[str, str | None], tim
 
 @cache
 def _authorities() -> ssl.SSLContext:
-    """Read once: who promotes one version after another need not spend 20 ms of a processor on each."""
+    """Read once: reading takes 20 ms of processor time."""
     return httpx.create_ssl_context()
 
 

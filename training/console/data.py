@@ -1,4 +1,4 @@
-"""What `data check` shows: counts, how values lie, the split, warnings and faults."""
+"""What `data check` shows: counts, the distribution of values, the split, warnings and faults."""
 
 from typing import TYPE_CHECKING
 
@@ -7,7 +7,7 @@ from rich.markup import escape
 from training.console.screen import console
 from training.sequences.source import Fault
 
-if TYPE_CHECKING:  # Arrow, which `--help` need not wait for
+if TYPE_CHECKING:  # importing Arrow would slow `--help` down
     from training.sequences.check import Report, Spread
 
 BAR = 40

@@ -14,7 +14,7 @@ from training.recipes import Plan
 from training.runs.record import Run
 
 LINES = 10
-"""Lines of progress where there is no terminal."""
+"""Lines of progress without a terminal."""
 
 
 class Outcome(NamedTuple):
@@ -43,7 +43,7 @@ def show_plan(plan: Plan) -> None:
     if plan.data is not None:
         facts = plan.data.facts
         console.print(f"{facts.rows_train:,} rows to train on, {facts.rows_held_out:,} held out, split {facts.split}")
-    console.print(f"teaches {plan.recipe.about}; length {plan.length}, {plan.units} units, {plan.steps:,} steps")
+    console.print(f"learns {plan.recipe.about}; length {plan.length}, {plan.units} units, {plan.steps:,} steps")
     console.print(f"{plan.topology.model_input} -> LSTM({plan.units}) -> {plan.topology.head} -> {plan.topology.model_output}")
     console.print(f"LSTM   4 * ((inputs + 1) * units + units^2) = {counted.lstm_worked} = {counted.lstm}")
     console.print(f"Dense  inputs * outputs + outputs           = {counted.dense_worked} = {counted.dense}")
@@ -52,7 +52,7 @@ def show_plan(plan: Plan) -> None:
 
 @contextmanager
 def progress(name: str, steps: int) -> Iterator[Reporter]:
-    """A line for every tenth of the way; where there is a terminal, the lines go into the log and a bar is shown."""
+    """Show a line for every tenth of the steps. On a terminal the lines go into the log, and a bar is shown."""
     lines = console.copy if console.is_terminal else console
     tenths = 0
 
@@ -78,7 +78,7 @@ def progress(name: str, steps: int) -> Iterator[Reporter]:
 
 
 def show_answers(sequence: list[float], answers: list[float], plan: Plan) -> None:
-    """With one decimal, as the tutorial prints them; of the user's data, with four digits."""
+    """Answers with one decimal, as in the tutorial; for the user's data with four digits."""
     if plan.data is not None:
         targets = [] if plan.data.echo else [("target  ", plan.data.held_out_rows(1).targets[0].tolist())]
         for name, values in (("sequence", sequence), *targets, ("answer  ", answers)):
@@ -107,11 +107,11 @@ def show_outcomes(outcomes: list[Outcome]) -> None:
 
 
 def show_stopped(why: str, run: Run | None) -> None:
-    """What stopped a job, what came of the run under way, and how to go on."""
+    """Show what stopped a job, what became of the current run, and how to continue."""
     console.print(f"\n[bold red]{escape(why)}.[/]", soft_wrap=True)
     if run is None:
-        console.print("No run was under way; `python -m training runs` lists those that had begun.", soft_wrap=True)
+        console.print("No run was in progress. `python -m training runs` lists all runs.", soft_wrap=True)
         return
     name = f"{run.plan.model}:{run.plan.version}"
-    what = f"{name} is published, but perhaps not named {run.plan.alias}" if run.published() else "Nothing of it was published"
-    console.print(f"{what}. Go on with: {resume_command(run.folder)}", soft_wrap=True)
+    what = f"{name} is published, but {run.plan.alias} may not name it yet" if run.published() else "Nothing was published"
+    console.print(f"{what}. Continue with: {resume_command(run.folder)}", soft_wrap=True)

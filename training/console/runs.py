@@ -1,4 +1,4 @@
-"""How runs are shown: the list, one run, and both as JSON."""
+"""Shows runs: the list, one run, and both as JSON."""
 
 import json
 from datetime import UTC, datetime
@@ -15,12 +15,12 @@ from training.runs.record import Record
 
 LOG_LINES = 12
 _WIDE = 190
-"""Columns that the whole list takes, and is given where there is no terminal."""
+"""Columns of the whole list, used also without a terminal."""
 _STYLE = {"published": "green", "running": "cyan", "refused": "bold red", "failed": "bold red", "died": "bold red"}
 
 
 def as_json(record: Record) -> dict[str, Any]:
-    """Where a number is not finite, as of a run that went astray, null: JSON knows no Infinity."""
+    """A run as JSON. A number that is not finite becomes null, since JSON has no Infinity."""
     worst = record.worst
     shown = {
         "id": record.folder.name,
@@ -41,7 +41,7 @@ def as_json(record: Record) -> dict[str, Any]:
 
 
 def table(records: list[Record], runs: Path) -> None:
-    """On a narrow terminal without model and version, which the id is made of."""
+    """A narrow terminal hides model and version, since the id contains both."""
     if not records:
         screen.console.print(f"No runs in {runs} yet: `make train` (or `python -m training run`) makes one.", soft_wrap=True)
         return
@@ -62,7 +62,7 @@ def table(records: list[Record], runs: Path) -> None:
 
 
 def one(record: Record) -> None:
-    """Everything that the record says, the log's last lines included."""
+    """Everything in the record, with the last lines of its log."""
     written = screen.console
     shown = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     shown.add_column(no_wrap=True)
@@ -77,11 +77,11 @@ def one(record: Record) -> None:
     log = record.folder / "log.txt"
     lines = log.read_text().splitlines() if log.exists() else []
     if lines:
-        written.print(f"the end of {log}, {len(lines)} lines", soft_wrap=True)
+        written.print(f"last lines of {log}, {len(lines)} in all", soft_wrap=True)
     for line in lines[-LOG_LINES:]:
         written.print(f"  {line}", markup=False, soft_wrap=True)
     if record.shown not in ("published", "refused", "running"):
-        written.print(f"go on with: {screen.resume_command(record.folder)}", soft_wrap=True)
+        written.print(f"continue with: {screen.resume_command(record.folder)}", soft_wrap=True)
 
 
 def _fields(record: Record) -> dict[str, str]:

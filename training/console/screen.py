@@ -1,4 +1,4 @@
-"""The console that every command shares: it copies what it shows into the log of a run."""
+"""The console of every command, with a copy of each line in the log of a run."""
 
 import shlex
 import shutil
@@ -15,7 +15,7 @@ from training.runs.record import RUNS
 
 
 class Logged(Console):
-    """Shows, and writes the same as plain text into the log of the run under way."""
+    """Shows lines, and copies them as plain text into the log of the current run."""
 
     copy: Console | None = None
 
@@ -31,7 +31,7 @@ LOG_WIDTH = 120
 
 @contextmanager
 def logged(path: Path) -> Iterator[None]:
-    """What is shown in this block goes on in the file `path` too, line by line."""
+    """Copy everything shown in this block to the file `path`, line by line."""
     with path.open("a", buffering=1) as file:
         console.copy = Console(file=file, width=LOG_WIDTH, highlight=False, color_system=None)
         try:
@@ -51,7 +51,7 @@ def resume_command(folder: Path) -> str:
 
 
 def duration(seconds: float) -> str:
-    """In the largest unit of which there are two, such as 90 min."""
+    """An age or a duration in the largest unit of which there are two, such as 90 min."""
     for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60)):
         if seconds >= 2 * length:
             return f"{seconds / length:.0f} {unit}"
@@ -59,7 +59,7 @@ def duration(seconds: float) -> str:
 
 
 def _python() -> str:
-    """What to type for the interpreter that runs: its name where the shell finds it so, else its path, relative from here."""
+    """The command for this interpreter: its name where the shell finds it, else its path, relative where possible."""
     if shutil.which("python") == sys.executable:
         return "python"
     path = Path(sys.executable)

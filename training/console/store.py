@@ -1,4 +1,4 @@
-"""What is in the store, as `python -m training models` and `history` show it."""
+"""Shows the store: `python -m training models` and `history`."""
 
 from datetime import UTC, datetime
 
@@ -15,15 +15,15 @@ from contract.store_reader import BrokenVersion
 from training.console.screen import duration
 
 PIPE_WIDTH = 1_000
-"""Columns where there is no terminal: one line a version, for grep."""
+"""Columns without a terminal: one line per version, for grep."""
 
 
 class Role(BaseModel):
-    """That an alias names a version, or has it on trial."""
+    """How an alias uses a version: by name, or on trial."""
 
     alias: str
     role: str  # version, canary, shadow
-    percent: float | None = None  # of a canary
+    percent: float | None = None  # of a canary only
 
     def __str__(self) -> str:
         part = f" {self.percent:g} %" if self.percent else ""
@@ -31,7 +31,7 @@ class Role(BaseModel):
 
 
 class Entry(BaseModel):
-    """One version. What a broken one says of itself is not believed, so it has neither age nor figures."""
+    """One version. A broken version has neither age nor figures, since its manifest is not trusted."""
 
     name: str
     version: str
@@ -39,7 +39,7 @@ class Entry(BaseModel):
     reason: str | None = None  # why it is broken
     created: datetime | None = None
     age_seconds: float | None = None
-    worst: Figure | None = None  # of the gate: nearest to its bar, or furthest beyond
+    worst: Figure | None = None  # the gate's figure nearest to its bar, or furthest past it
     aliases: list[Role]
 
 
@@ -49,7 +49,7 @@ class Listing(BaseModel):
 
 
 def list_versions(store: ModelStore, names: list[str]) -> Listing:
-    """Newest first under each name; what an alias names is listed even where its folder is gone."""
+    """The versions of each name, newest first. Includes versions that aliases name and that were deleted."""
     listing = Listing(models=[], faults=[])
     for name in names:
         aliases: dict[str, Alias] = {}
@@ -104,7 +104,7 @@ def show_versions(listing: Listing) -> None:
 
 
 def show_history(aliases: dict[str, Alias]) -> None:
-    """Of all aliases of one name, in the order in which it happened."""
+    """Show the events of all aliases of one name, oldest first."""
     table = _table("at (UTC)", "alias", "what", "version", "")
     happened = [(event, label) for label, alias in aliases.items() for event in alias.history]
     for event, label in sorted(happened, key=lambda each: each[0].at):

@@ -1,6 +1,6 @@
-"""The state of a run between two chunks of steps, on disk: `checkpoints/<step>.npz`, each whole or not there.
+"""Checkpoints: the state of a run between two chunks of steps, in `checkpoints/<step>.npz`. Each file is whole or absent.
 
-The last two are kept: were the newest unreadable after a loss of power, the one before it gives the same weights later.
+The last two are kept. If a loss of power spoils the newest, the older one leads to the same weights.
 """
 
 import io
@@ -18,13 +18,13 @@ KEPT = 2
 
 
 class Checkpoint(NamedTuple):
-    step: int  # steps that were done
-    seconds: float  # spent on them
+    step: int  # steps done
+    seconds: float  # spent on these steps
     state: list[Floats]  # `training.fit.Adam.state`
 
 
 def save(folder: Path, checkpoint: Checkpoint) -> None:
-    """Raises OSError where it cannot be written; those before it stay."""
+    """Write a checkpoint. Raises OSError where it cannot be written; earlier ones stay."""
     folder.mkdir(exist_ok=True)
     written = io.BytesIO()
     arrays = {f"array_{number:03}": array for number, array in enumerate(checkpoint.state)}
@@ -35,7 +35,7 @@ def save(folder: Path, checkpoint: Checkpoint) -> None:
 
 
 def newest(folder: Path, say: Callable[[str], None]) -> Checkpoint | None:
-    """The last one that can be read; `say` hears of those that cannot. What a killed writer left half-written is removed."""
+    """The newest readable checkpoint; `say` is told of unreadable ones. Removes the half-written files of killed writers."""
     for left in folder.glob(".*.npz.*"):
         left.unlink()
     for path in _newest_first(folder):
@@ -44,7 +44,7 @@ def newest(folder: Path, say: Callable[[str], None]) -> Checkpoint | None:
                 arrays = [archive[name] for name in sorted(archive.files) if name.startswith("array_")]
                 return Checkpoint(int(archive["step"]), float(archive["seconds"]), arrays)
         except (zipfile.BadZipFile, ValueError, KeyError, EOFError) as error:
-            say(f"checkpoint {path.name} cannot be read ({error}): the one before it will do")
+            say(f"checkpoint {path.name} cannot be read ({error}): trying the one before it")
     return None
 
 

@@ -1,4 +1,4 @@
-"""The lock of a run, `.lock` in its folder: the process that works on the run holds it."""
+"""The lock of a run: `.lock` in its folder, held by the process that works on the run."""
 
 import contextlib
 import fcntl
@@ -11,14 +11,14 @@ from contract.atomic_files import is_locked
 
 
 def held(folder: Path) -> bool:
-    """Whether a process is at it."""
+    """Whether a process works on the run."""
     with _asking(folder), contextlib.suppress(FileNotFoundError):
         return is_locked(folder / ".lock")
     return False
 
 
 def take(folder: Path) -> IO[str] | None:
-    """The lock, or none where it is held."""
+    """Take the lock. None where another process holds it."""
     with _asking(folder):
         lock = open(folder / ".lock", "a")  # noqa: SIM115 - held as long as the run
         try:
@@ -31,7 +31,7 @@ def take(folder: Path) -> IO[str] | None:
 
 @contextlib.contextmanager
 def _asking(folder: Path) -> Iterator[None]:
-    """Locks are tried one at a time: who only asks must not be taken for one that holds."""
+    """One process at a time tries the lock, so a process that only asks never seems to hold it."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)

@@ -1,4 +1,4 @@
-"""What a run is to do, settled to the last value and written down, so that another process can do it, to the same weights."""
+"""The plan of a run: every value that another process needs to reach the same weights."""
 
 import dataclasses
 import json
@@ -15,22 +15,22 @@ from training.recipes import RECIPES, Plan, plan
 from training.sequences.dataset import Dataset
 
 DATA: Final = "data.npz"
-"""In a run's folder: the user's own sequences, as they were when it began; removed when it has ended."""
+"""The user's own sequences as the run began, in the run's folder; removed when the run has ended."""
 _SETTLED_ELSEWHERE = {"name", "about", "alias", "units", "steps"}
-"""Of a recipe: words, and what the plan settles under a name of its own."""
+"""Fields of a recipe that only describe it, or that the plan has under their own names."""
 
 
 class NoRun(Exception):
-    """No record can be had or gone on with; the message says why."""
+    """A run cannot be found, read or continued. The message says why."""
 
 
 class RunPlan(BaseModel):
-    """Everything that it takes to do the run again, to the same weights."""
+    """Everything that repeating the run to the same weights needs."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     model: str
-    version: str = Field(description="What the run's model is published as.")
+    version: str = Field(description="The version that the run publishes.")
     topology: TopologyName
     length: int
     recipe: str
@@ -38,12 +38,14 @@ class RunPlan(BaseModel):
     units: int
     steps: int
     seed: int
-    data: DataFacts | None = Field(default=None, description="The user's own sequences; null where rows are generated.")
+    data: DataFacts | None = Field(default=None, description="The user's own sequences; null: rows are generated.")
     alias: str
-    against_production: bool = Field(default=False, description="Whether the gate compares with the production version too.")
-    checkpoint_seconds: float = Field(ge=0, description="From one checkpoint to the next; 0: after every chunk of steps.")
+    against_production: bool = Field(default=False, description="Whether the gate also compares with the production version.")
+    checkpoint_seconds: float = Field(
+        ge=0, description="Seconds from one checkpoint to the next; 0: after every chunk of steps."
+    )
     store: Path
-    commit: str = Field(description="Of the code that began the run; '+' after uncommitted changes.")
+    commit: str = Field(description="Commit of the code that began the run; '+' after uncommitted changes.")
     created: datetime
 
     @property
@@ -51,10 +53,9 @@ class RunPlan(BaseModel):
         return f"{self.version}-{self.model}"
 
     def again(self, folder: Path) -> Plan:
-        """The plan itself, with what the run's folder holds of its data. Raises NoRun where the code's recipe is no longer the
-        one that the run began with, or the data is gone."""
+        """The `Plan`, with the data in the run's folder. Raises NoRun where the recipe has changed or the data is gone."""
         if self.recipe not in RECIPES:
-            raise NoRun(f"{self.id} was begun by recipe {self.recipe}, which is no more; there are {', '.join(RECIPES)}")
+            raise NoRun(f"{self.id} began with recipe {self.recipe}, which no longer exists; there are {', '.join(RECIPES)}")
         data = None if self.data is None else self._data(folder)
         settled = plan(RECIPES[self.recipe], self.topology, self.length, self.seed, self.units, self.steps, data)
         now, then = recipe_values(settled), self.recipe_values
@@ -70,11 +71,11 @@ class RunPlan(BaseModel):
         try:
             return Dataset.load(folder / DATA)
         except (OSError, ValueError, KeyError, BadZipFile) as error:
-            raise NoRun(f"{self.id} cannot be gone on with: {DATA}, what it was taught, cannot be read: {error}") from error
+            raise NoRun(f"{self.id} cannot continue: its training data {DATA} cannot be read: {error}") from error
 
 
 def recipe_values(settled: Plan) -> dict[str, JsonValue]:
-    """What the recipe says for this topology and length, as JSON has it."""
+    """The recipe's values for this topology and length, as JSON."""
     values = {}
     for field in dataclasses.fields(settled.recipe):
         value = getattr(settled.recipe, field.name)

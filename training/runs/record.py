@@ -1,16 +1,16 @@
-"""The record of a run, `runs/<id>/`: what was to be done, how far it came, and whether anybody is at it.
+"""The record of a run, `runs/<id>/`: its plan, its progress, and whether a process works on it.
 
 data.npz       the user's own sequences, until the run has ended
-plan.json      what is to be trained and published, settled to the last value; written once
+plan.json      every value of what is trained and published; written once
 status.json    running, interrupted, refused, failed or published, and why; replaced atomically
-metrics.jsonl  a line a chunk: step, loss, learning rate, seconds;  the same for TensorBoard beside it
-checkpoints/   the state to go on from (training/runs/checkpoints.py)
+metrics.jsonl  one line per chunk: step, loss, learning rate, seconds; TensorBoard's files lie beside it
+checkpoints/   the state to continue from (training/runs/checkpoints.py)
 saved_model/   the export that the gate judged
 gate.json      every figure and its bar
 log.txt        what the console showed
-.lock          held by the process at work: a run that is `running` with nobody holding it has died
+.lock          held by the process that works on the run; a `running` run without a holder has died
 
-An id is the version that the run publishes and the model's name, so a run has at most one version, however often it is resumed.
+An id is the run's version and the model's name. So a run publishes at most one version, however often it is resumed.
 """
 
 import contextlib
@@ -33,7 +33,7 @@ from training.runs.plan import DATA, NoRun, RunPlan
 from training.sequences.dataset import Dataset
 
 RUNS = Path("runs")
-"""Where records go, unless told otherwise."""
+"""The default folder of records."""
 FIGURES = TypeAdapter(list[Figure])
 _ENDED = ("refused", "published")
 
@@ -43,14 +43,14 @@ class RunStatus(BaseModel):
 
     status: Literal["running", "interrupted", "refused", "failed", "published"] = "running"
     reason: str | None = None
-    began: datetime = Field(description="When the process now at work, or the last one, took the run up.")
-    worked: float = Field(default=0.0, description="Seconds spent by the processes before it; at the end by all.")
+    began: datetime = Field(description="When the current process, or the last one, started on the run.")
+    worked: float = Field(default=0.0, description="Seconds of all earlier processes; at the end, of all processes.")
     weights: str | None = Field(default=None, description="SHA-256 of the weights after the last step.")
     compared_with: str | None = Field(default=None, description="The production version that the gate compared with.")
 
 
 class Run:
-    """A record whose lock this process holds. As a context it ends the status by how the block ends, and lets go."""
+    """A record whose lock this process holds. As a context it sets the status by how the block ends, and frees the lock."""
 
     def __init__(self, folder: Path, lock: IO[str], plan: RunPlan, status: RunStatus) -> None:
         self.folder, self.plan, self.status = folder, plan, status
@@ -66,20 +66,20 @@ class Run:
             (self.folder / DATA).unlink(missing_ok=True)
 
     def worked(self) -> float:
-        """Seconds, by this process and those before."""
+        """Seconds of work, of this process and earlier ones."""
         if self.status.status != "running":
             return self.status.worked
-        return self.status.worked + max((datetime.now(UTC) - self.status.began).total_seconds(), 0.0)  # clocks are set back
+        return self.status.worked + max((datetime.now(UTC) - self.status.began).total_seconds(), 0.0)  # a clock may be set back
 
     def published(self) -> bool:
-        """Whether the store has its version."""
+        """Whether the store has the run's version."""
         return ModelStore(self.plan.store).path(self.plan.model, self.plan.version).is_dir()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, _kind: type[BaseException] | None, value: BaseException | None, _trace: TracebackType | None) -> None:
-        with self._lock, _deaf():
+        with self._lock, _without_ctrl_c():
             if self.status.status != "running" or value is None:
                 return
             if isinstance(value, KeyboardInterrupt):
@@ -88,13 +88,13 @@ class Run:
                 self.end("failed", self.sentence(value))
 
     def sentence(self, error: BaseException) -> str:
-        """An error in one line; which disk it was is sometimes not in it."""
+        """An error in one line. Adds the folders where the error names no file, so that the full disk is known."""
         nameless = isinstance(error, OSError) and error.strerror and not error.filename
         return sentence(error) + (f", in {self.folder} or below {self.plan.store.parent}" if nameless else "")
 
 
 class Record(NamedTuple):
-    """A run as it is found, whoever is at it."""
+    """A run as read from its folder, without its lock."""
 
     folder: Path
     plan: RunPlan
@@ -103,7 +103,7 @@ class Record(NamedTuple):
     step: int
     loss: float | None
     gate: list[Figure]
-    seconds: float  # worked
+    seconds: float  # of work
 
     @property
     def version(self) -> str | None:
@@ -111,24 +111,24 @@ class Record(NamedTuple):
 
     @property
     def worst(self) -> Figure | None:
-        """The figure that came closest to its bar, or went furthest past it."""
+        """The figure nearest to its bar, or furthest past it."""
         return worst_figure(self.gate)
 
 
 def begin(runs: Path, plan: RunPlan, data: Dataset | None = None) -> Run:
-    """A new record, held. Raises OSError where it cannot be written."""
+    """Make a record and hold its lock. Raises OSError where it cannot be written."""
     folder = runs / plan.id
     folder.mkdir(parents=True)
     lock = take(folder)
     if lock is None:
-        raise NoRun(f"{folder} was new and is held: something else is at work in {runs}")
+        raise NoRun(f"{folder} is new, but another process holds it: choose another folder than {runs}")
     run = Run(folder, lock, plan, RunStatus(began=datetime.now(UTC)))
     try:
         run.note()
         if data is not None:
             data.save(folder / DATA)
-        write_atomically(folder / "plan.json", plan.model_dump_json(indent=2) + "\n")  # last: with it the record is whole
-    except BaseException:  # without it nobody finds what else is there, on a disk that is full
+        write_atomically(folder / "plan.json", plan.model_dump_json(indent=2) + "\n")  # written last: it makes the record whole
+    except BaseException:  # without plan.json the rest would fill the disk unseen
         lock.close()
         shutil.rmtree(folder)
         raise
@@ -136,7 +136,7 @@ def begin(runs: Path, plan: RunPlan, data: Dataset | None = None) -> Run:
 
 
 def take_up(folder: Path) -> Run:
-    """Hold a record in order to go on with it. Raises NoRun where a process is at it."""
+    """Hold a record to continue its run. Raises NoRun where another process holds it, or where the run has ended."""
     lock = take(folder)
     if lock is None:
         raise NoRun(f"{folder.name} is running: another process holds it")
@@ -150,16 +150,16 @@ def take_up(folder: Path) -> Run:
         lock.close()
         raise
     lock.close()
-    raise NoRun(f"{folder.name} is {found.shown}: there is nothing left to do")
+    raise NoRun(f"{folder.name} is {found.shown}: there is nothing to resume")
 
 
 def folders(runs: Path) -> list[Path]:
-    """Of every record, oldest first."""
+    """The folder of every record, oldest first."""
     return sorted(path.parent for path in runs.glob("[!.]*/plan.json"))
 
 
 def find(runs: Path, wanted: str) -> Path:
-    """The record whose id begins so, or the newest for `last`. Raises NoRun unless there is exactly one."""
+    """The only record whose id begins with `wanted`, or the newest for `last`. Raises NoRun otherwise."""
     found = [path for path in folders(runs) if wanted == "last" or path.name.startswith(wanted)]
     if not found:
         raise NoRun(f"{runs} has no run {wanted}: `python -m training runs` lists what there is")
@@ -169,10 +169,10 @@ def find(runs: Path, wanted: str) -> Path:
 
 
 def read(folder: Path) -> Record:
-    """Raises NoRun where the files are not those of a record."""
+    """Read a record. Raises NoRun where its files are missing or damaged."""
     try:
         status_json, running = b"", False
-        while status_json != (now := (folder / "status.json").read_bytes()):  # nobody came or went while we asked
+        while status_json != (now := (folder / "status.json").read_bytes()):  # until no process started or ended in between
             status_json, running = now, held(folder)
     except OSError as error:
         raise NoRun(f"{folder} cannot be read: {sentence(error)}") from error
@@ -186,7 +186,9 @@ def _read(folder: Path, running: bool, status_json: bytes) -> Record:
         gate_json = folder / "gate.json"
         gate = FIGURES.validate_json(gate_json.read_bytes()) if gate_json.exists() else []
         last = last_metrics(folder)
-        seen = max(path.stat().st_mtime for path in folder.iterdir() if not path.name.startswith("."))  # those go and come
+        seen = max(
+            path.stat().st_mtime for path in folder.iterdir() if not path.name.startswith(".")
+        )  # hidden files come and go
     except (OSError, ValidationError) as error:
         raise NoRun(f"{folder} cannot be read: {sentence(error)}") from error
     died = status.status == "running" and not running
@@ -197,7 +199,7 @@ def _read(folder: Path, running: bool, status_json: bytes) -> Record:
 
 
 def last_metrics(folder: Path) -> dict[str, Any]:
-    """The last whole line; a writer may be in the midst of the next."""
+    """The last whole line of metrics. A writer may be in the middle of the next."""
     path = folder / "metrics.jsonl"
     lines = path.read_text().splitlines(keepends=True) if path.exists() else []
     whole = [line for line in lines if line.endswith("\n")]
@@ -205,7 +207,7 @@ def last_metrics(folder: Path) -> dict[str, Any]:
 
 
 def keep_metrics(folder: Path, until: int) -> None:
-    """Drop the lines past step `until`, which will be done again, and what a killed writer left of one."""
+    """Drop the lines past step `until`, which training repeats, and a half-written line."""
     path = folder / "metrics.jsonl"
     lines = path.read_text().splitlines(keepends=True) if path.exists() else []
     kept = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= until]
@@ -214,7 +216,7 @@ def keep_metrics(folder: Path, until: int) -> None:
 
 def sentence(error: BaseException) -> str:
     """An error in one line."""
-    if isinstance(error, shutil.Error) and isinstance(error.args[0], list):  # of a tree: one for each file
+    if isinstance(error, shutil.Error) and isinstance(error.args[0], list):  # of a tree: one error per file
         return str(error.args[0][0][-1])
     if isinstance(error, OSError) and error.strerror:
         return error.strerror + (f": {error.filename}" if error.filename else "")
@@ -223,8 +225,8 @@ def sentence(error: BaseException) -> str:
 
 
 @contextlib.contextmanager
-def _deaf() -> Iterator[None]:
-    """A second Ctrl-C does not keep the first from being written down."""
+def _without_ctrl_c() -> Iterator[None]:
+    """A second Ctrl-C must not stop the status from being written."""
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         yield

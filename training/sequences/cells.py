@@ -1,4 +1,4 @@
-"""Cells to float32, and what is wrong with those that are none."""
+"""Cells to float32, and faults for cells that are not numbers."""
 
 import math
 import re
@@ -17,7 +17,7 @@ HIGHEST: Final = float(np.finfo(np.float32).max)
 
 
 class Faults:
-    """All are counted; those that are described are the first in the file."""
+    """Counts all faults, and describes the first ones."""
 
     def __init__(self, file: str, header: int | None) -> None:
         self.file, self.total = file, 0
@@ -31,19 +31,19 @@ class Faults:
         self.total += 1
 
     def more(self, number: int) -> None:
-        """Of the same kind as those just added, and behind them."""
+        """Count `number` more faults without describing them."""
         self.total += number
 
     @property
     def found(self) -> tuple[list[Fault], int]:
-        """The first, and how many there are."""
+        """The described faults, and the number of all."""
         return self._found, self.total
 
 
 def float32(cells: Any) -> tuple[Floats, Ints]:
-    """Arrow or NumPy cells -> (cells,) float32, and which of them are no finite numbers of that type."""
+    """Arrow or NumPy cells -> (cells,) float32, and the places of cells that are not finite float32."""
     wide = _float64(cells)
-    bad = np.flatnonzero(~(np.abs(wide) <= HIGHEST))  # so that NaN is bad
+    bad = np.flatnonzero(~(np.abs(wide) <= HIGHEST))  # written so that NaN is bad
     if len(bad):
         wide = wide.copy()
         wide[bad] = 0.0
@@ -51,7 +51,7 @@ def float32(cells: Any) -> tuple[Floats, Ints]:
 
 
 def describe(cells: Any, bad: Ints, faults: Faults, rows: Ints, column: str) -> None:
-    """Put the first bad cells among the faults, and count the others. `rows` from 0, of each bad cell."""
+    """Add the first bad cells to the faults and count the others. `rows` has each bad cell's row, from 0."""
     for index, row in zip(bad[:SHOWN].tolist(), rows[:SHOWN].tolist(), strict=True):
         cell = cells[index]
         faults.add(row + 1, column, reason_for(cell.as_py() if isinstance(cell, pa.Scalar) else cell.item()))
@@ -59,7 +59,7 @@ def describe(cells: Any, bad: Ints, faults: Faults, rows: Ints, column: str) -> 
 
 
 def reason_for(cell: object) -> str:
-    """What is wrong with a cell that is no finite float32."""
+    """Why a cell is not a finite float32."""
     if cell is None or (isinstance(cell, str) and not cell.strip()):
         return "the cell is empty"
     shown = repr(cell) if isinstance(cell, str) else f"{cell:g}" if isinstance(cell, float) else str(cell)
@@ -69,18 +69,18 @@ def reason_for(cell: object) -> str:
         return f"{shown} is not a number" + (": write a decimal point, not a comma" if comma else "")
     written_out = isinstance(cell, str) and not re.search(r"nan|inf", cell, re.IGNORECASE)
     if written_out or (isinstance(cell, float) and math.isfinite(cell)) or isinstance(cell, int):
-        return f"{shown} is beyond float32, which ends at {HIGHEST:.4g}"
+        return f"{shown} is beyond float32, whose largest number is {HIGHEST:.4g}"
     return f"{shown} is not finite"
 
 
 def _float64(cells: Any) -> npt.NDArray[np.float64]:
-    """NaN where a cell is no number."""
+    """The cells as float64; NaN where a cell is not a number."""
     if isinstance(cells, np.ndarray):
         return cells.astype(np.float64)
     if pa.types.is_string(cells.type):
         try:
             cells = pc.cast(cells, pa.float64())
-        except pa.ArrowInvalid:  # of some cell: only now look for which, with blanks around numbers allowed
+        except pa.ArrowInvalid:  # some cell is bad: find it now, allowing blanks around numbers
             trimmed = pc.utf8_trim_whitespace(cells)
             is_number = pc.match_substring_regex(trimmed, f"^(?:{NUMBER.pattern})$")
             cells = pc.if_else(is_number, trimmed, pa.scalar(None, pa.string()))

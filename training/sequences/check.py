@@ -1,12 +1,12 @@
-"""Is this data fit to train on? Everything `data check` prints, and the Dataset where nothing forbids it.
+"""Checks whether data is fit to train on. Gives the report of `data check`, and the Dataset if there is no fault.
 
-A fault refuses the data; a warning is said, and training goes on.
+A fault refuses the data. A warning is printed, and training continues.
 
-fault      a cell that is empty, no number, not finite, beyond float32; a ragged line; inputs and targets of different lengths;
-           a sequence shorter than a row; all inputs, or all targets, the same; values too close together for float32;
-           fewer rows on a side of the split than it takes
-warning    a column that never changes; a sequence that occurs more than once (its copies stay on one side);
-           held-out rows that also occur among those to train on (they are left out); columns that are not read
+fault      a cell that is empty, not a number, not finite, beyond float32; a ragged line; inputs and targets of different
+           lengths; a sequence shorter than a row; equal inputs, or equal targets; values too close together for float32;
+           too few rows on one side of the split
+warning    a column that never changes; a repeated sequence (its copies stay on one side);
+           held-out rows that also occur in training (they are left out); columns that are not read
 """
 
 from dataclasses import dataclass, field
@@ -26,28 +26,28 @@ from training.sequences.split import blocks_of_time, copies, fingerprints, held_
 QUANTILES: Final = (0.01, 0.25, 0.5, 0.75, 0.99)
 BINS: Final = 20
 LONGEST: Final = 1000
-"""Items in a row, at most."""
+"""The largest number of items in a row."""
 FEWEST_TRAIN: Final = 32
 FEWEST_HELD_OUT: Final = 8
 LARGEST: Final = HIGHEST / 2
-"""Of either sign, so that the range from one to the other is a float32."""
+"""The largest absolute value, so that the range of the values is a float32."""
 FINEST: Final = 2**12
-"""Steps of float32 that the range of values must have: with fewer, a bar of a percent means little."""
+"""The range of values must have so many steps of float32: with fewer, a bar of a percent means little."""
 
 
 @dataclass(frozen=True)
 class Spread:
-    """How values lie."""
+    """The distribution of values."""
 
     low: float
     high: float
     quantiles: dict[str, float]
-    histogram: list[int]  # BINS, of one width, from low to high
+    histogram: list[int]  # BINS counts, equal widths, from low to high
 
 
 @dataclass
 class Report:
-    """What is known of a file; None where its faults left it open."""
+    """The facts about a file; None where faults prevent them."""
 
     file: str
     layout: str
@@ -64,7 +64,7 @@ class Report:
 
 
 def check(source: Source) -> tuple[Report, Dataset | None]:
-    """The report, and what to train on where there is no fault. Raises DataRefused as `read`."""
+    """The report, and the Dataset if there is no fault. Raises DataRefused as `read`."""
     found = read(source)
     report = _counted(source, found)
     faults = found.faults
@@ -92,7 +92,7 @@ def spread(values: Floats) -> Spread:
     ranks = [round(quantile * (len(values) - 1)) for quantile in QUANTILES]
     quantiles = np.partition(values, ranks)[ranks]
     counts = np.zeros(BINS, np.int64)
-    for part in np.array_split(values, len(values) // (1 << 21) + 1):  # in float64, so in pieces
+    for part in np.array_split(values, len(values) // (1 << 21) + 1):  # in pieces, since float64 takes twice the memory
         counts += np.histogram(part.astype(np.float64), BINS, (low, high))[0]
     named = {f"{quantile:g}": float(value) for quantile, value in zip(QUANTILES, quantiles, strict=True)}
     return Spread(low, high, named, counts.tolist())
@@ -103,7 +103,7 @@ def _counted(source: Source, found: Read) -> Report:
     of_lengths = {"shortest": lengths.min(), "median": np.median(lengths), "longest": lengths.max()} if len(lengths) else {}
     return Report(
         file=source.file,
-        layout="a sequence a row" if not layout.long else "one series" if layout.sequence is None else "an item a row",
+        layout="a sequence per row" if not layout.long else "one series" if layout.sequence is None else "an item per row",
         task="mapping" if layout.targets else "echo",
         sequences=len(lengths),
         items=int(lengths.sum()),
@@ -113,16 +113,16 @@ def _counted(source: Source, found: Read) -> Report:
 
 
 def _row_length(source: Source, found: Read) -> int | str:
-    """Items in a row, or why it cannot be told."""
+    """Items in a row, or a message where it is unknown."""
     if source.length is not None:
         return source.length
     if found.layout.long and found.layout.sequence is None:
-        return "is one series: say how many items a row has, for instance --length 5"
+        return "is one series: choose how many items a row has, for instance --length 5"
     shortest, longest = (int(found.lengths.min()), int(found.lengths.max())) if len(found.lengths) else (1, 1)
     if shortest == longest <= LONGEST:
         return shortest
     for_instance = f"for instance --length {min(shortest, 5)}"
-    return f"has sequences of {shortest} to {longest} items: say how many items a row has, {for_instance}"
+    return f"has sequences of {shortest} to {longest} items: choose how many items a row has, {for_instance}"
 
 
 def _short_sequences(found: Read, length: int) -> None:
@@ -131,12 +131,12 @@ def _short_sequences(found: Read, length: int) -> None:
         items = int(found.lengths[sequence])
         which = "the sequence" if found.names is None else f"sequence {str(found.names[sequence])!r}"
         row = sequence if found.rows is None else int(found.rows[sequence])
-        found.faults.add(row + 1, found.layout.sequence, f"{which} has too few items for a row: {items} of {length}")
+        found.faults.add(row + 1, found.layout.sequence, f"{which} is shorter than a row: {items} of {length} items")
     found.faults.more(max(0, len(short) - SHOWN))
 
 
 def _whole(found: Read, report: Report) -> None:
-    """What no single cell is guilty of."""
+    """Faults and warnings of the file as a whole."""
     for word, values in (("input", report.inputs), ("target", report.targets)):
         if values is None:
             continue
@@ -146,14 +146,14 @@ def _whole(found: Read, report: Report) -> None:
             found.faults.add(None, None, f"every {word} is {values.low:g}: there is nothing to learn")
         elif largest > LARGEST:
             found.faults.add(
-                None, None, f"{word}s reach {largest:g}: beyond {LARGEST:.4g} float32 cannot tell how far apart two are"
+                None, None, f"{word}s reach {largest:g}: beyond {LARGEST:.4g} a difference may not fit into float32"
             )
         elif values.high - values.low < FINEST * step:
             found.faults.add(
                 None,
                 None,
                 f"{word}s lie between {values.low:.9g} and {values.high:.9g}, where float32 has steps of {step:g}: "
-                "take off an offset that all share",
+                f"subtract an offset from all {word}s",
             )
     if found.faults.total == 0 and not found.layout.long:
         for names, flat in ((found.layout.inputs, found.values), (found.layout.targets, found.targets)):
@@ -172,15 +172,13 @@ def _split(source: Source, found: Read, length: int, report: Report) -> Dataset 
     offsets = np.cumsum(lengths) - lengths
     same = fingerprints(values, targets, offsets, lengths)
     if (repeated := copies(same)) and not by_time:
-        report.warnings.append(
-            f"{repeated:,} sequences are copies of others: all copies of one are on the same side of the split"
-        )
+        report.warnings.append(f"{repeated:,} sequences are copies of others: copies stay on the same side of the split")
     out = held_out(same, source.held_out, source.seed)
     train, judged = (starts_of_rows(lengths[side], offsets[side], length, stride) for side in (~out, out))
     fresh = _fresh(values, targets, train, judged, length)
     if not fresh.all():
         report.warnings.append(
-            f"{int((~fresh).sum()):,} of {len(judged):,} held-out rows also occur among the rows to train on: left out"
+            f"{int((~fresh).sum()):,} of {len(judged):,} held-out rows also occur among the training rows: they are left out"
         )
     judged = judged[fresh]
     for side, number, fewest in (("train on", len(train), FEWEST_TRAIN), ("hold out", len(judged), FEWEST_HELD_OUT)):
@@ -208,7 +206,7 @@ def _split(source: Source, found: Read, length: int, report: Report) -> Dataset 
 
 
 def _fresh(values: Floats, targets: Floats | None, train: Ints, judged: Ints, length: int) -> npt.NDArray[np.bool_]:
-    """(held-out rows,): which do not occur among the rows to train on."""
+    """(held-out rows,): which do not occur among the training rows."""
     taught, asked = (fingerprints(values, targets, rows, np.full(len(rows), length)) for rows in (train, judged))
     taught.sort()
     places = np.searchsorted(taught, asked).clip(max=len(taught) - 1)

@@ -1,4 +1,4 @@
-"""Which columns of a table hold what: as the user says, else as the names say."""
+"""Which columns of a table hold inputs, targets and sequence ids: by the user's options, else by the columns' names."""
 
 import re
 from typing import NamedTuple, NoReturn
@@ -13,9 +13,9 @@ NUMBER = re.compile(_NUMBER)
 
 
 class Layout(NamedTuple):
-    inputs: tuple[str, ...]  # one column of a long table; as many as a row has items of a wide one
-    targets: tuple[str, ...]  # none: an echo
-    sequence: str | None  # of a long table; None: it is one series
+    inputs: tuple[str, ...]  # one column of a long table; one per item of a wide table
+    targets: tuple[str, ...]  # empty: an echo
+    sequence: str | None  # of a long table; None: the table is one series
     long: bool
     unread: tuple[str, ...] = ()
 
@@ -25,7 +25,7 @@ class Layout(NamedTuple):
 
 
 def layout_of(columns: list[str], source: Source) -> Layout:
-    """Raises DataRefused where it cannot be told, with what was expected and what came."""
+    """The layout of a table. Raises DataRefused with expected and received columns where it is unclear."""
     if len(set(columns)) < len(columns):
         twice = sorted({column for column in columns if columns.count(column) > 1})
         _refuse(source, f"expected columns of different names; received {', '.join(twice)} more than once")
@@ -52,8 +52,8 @@ def _long(columns: list[str], source: Source) -> Layout:
     if value is None:
         _refuse(
             source,
-            "expected columns input_0, input_1, ... (and target_0, ...) of a row a sequence, or a value column (and a sequence "
-            f"column, and a target column) of a row an item; received {_listed(columns)}. "
+            "expected columns input_0, input_1, ... (and target_0, ...) with a sequence per row, or a value column (and a "
+            f"sequence column, and a target column) with an item per row; received {_listed(columns)}. "
             "Say which they are: --value-column NAME --sequence-column NAME --target-column NAME",
         )
     if len({value, sequence, target} - {None}) < 3 - (sequence, target).count(None):
@@ -72,7 +72,7 @@ def _numbered(columns: list[str], word: str, source: Source) -> dict[int, str]:
 
 
 def _check_numbers(inputs: dict[int, str], targets: dict[int, str], source: Source) -> None:
-    """A column that is not there would move all behind it by an item, and be found out by nobody."""
+    """A missing column would shift all later items by one, unnoticed. Raises DataRefused."""
     if targets and len(targets) != len(inputs):
         _refuse(source, f"expected as many target columns as input columns; received {len(inputs)} and {len(targets)}")
     if targets and targets.keys() != inputs.keys():

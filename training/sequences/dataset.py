@@ -1,7 +1,7 @@
-"""The user's own sequences, ready to train on: what was said of the file, rows as windows, both sides of the split. NumPy only.
+"""The user's own sequences as rows to train on and held-out rows. Needs NumPy only.
 
-A row is `length` items in a sequence. Values lie end to end, float32, once; a row is only the place where it starts, so that
-overlapping rows cost 8 bytes each.
+A row is `length` items of a sequence. Values are stored once, end to end, as float32. A row is the place of its first
+item, so overlapping rows cost 8 bytes each.
 """
 
 import json
@@ -17,18 +17,18 @@ from contract.rows import Floats, Ints
 
 class Rows2D(NamedTuple):
     inputs: Floats  # (rows, length)
-    targets: Floats  # (rows, length); the inputs themselves where the task is an echo
+    targets: Floats  # (rows, length); equal to the inputs for an echo
 
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Rows to train on and rows to be judged on, in the user's own units."""
+    """Rows to train on and rows to judge on, in the user's own units."""
 
     values: Floats  # (items,)
     targets: Floats | None  # (items,); None: an echo
     train: Ints  # (rows,): where in `values` each row starts
     held_out: Ints  # (rows,)
-    domain: Domain  # of the values, both sides of the split
+    domain: Domain  # of all values, held-out ones included
     facts: DataFacts
 
     @property
@@ -36,17 +36,17 @@ class Dataset:
         return self.targets is None
 
     def rows(self, starts: Ints) -> Rows2D:
-        """The rows that start there."""
+        """The rows that start at these places."""
         items = starts[:, None] + np.arange(self.facts.length)
         inputs = self.values[items]
         return Rows2D(inputs, inputs if self.targets is None else self.targets[items])
 
     def held_out_rows(self, most: int) -> Rows2D:
-        """Held-out rows, evenly chosen where there are more than `most`."""
+        """At most `most` held-out rows, evenly chosen."""
         return self.rows(self.held_out[:: max(1, -(-len(self.held_out) // most))])
 
     def save(self, path: Path) -> None:
-        """Write all of it to an NPZ file, from which a run that was cut short goes on."""
+        """Write everything to an NPZ file, from which an interrupted run continues."""
         facts = json.dumps({"domain": self.domain.model_dump(), "facts": self.facts.model_dump()})
         arrays: dict[str, Any] = {
             "values": self.values,
@@ -58,7 +58,7 @@ class Dataset:
 
     @classmethod
     def load(cls, path: Path) -> "Dataset":
-        """What `save` wrote. Raises OSError, or ValueError or KeyError for another file."""
+        """Read what `save` wrote. Raises OSError, or ValueError or KeyError for another kind of file."""
         with np.load(path, allow_pickle=False) as saved:
             said = json.loads(saved["facts"].item())
             return cls(
@@ -72,14 +72,14 @@ class Dataset:
 
 
 def domain_of(values: Floats) -> Domain:
-    """From the lowest to just above the highest, so that the highest is inside."""
+    """From the lowest value to just above the highest, so the highest is inside."""
     return Domain(low=float(values.min()), high=float(np.nextafter(values.max(), np.float32(np.inf))))
 
 
 def starts_of_rows(lengths: Ints, offsets: Ints, length: int, stride: int) -> Ints:
-    """(rows,): where the windows of `length` items start in sequences of `lengths` that begin at `offsets`; all inside one."""
+    """(rows,): where rows of `length` items start. Sequences have `lengths` and begin at `offsets`; a row stays inside one."""
     counts = np.maximum(0, (lengths - length) // stride + 1)
     before = np.cumsum(counts) - counts
-    numbers = np.arange(counts.sum()) - np.repeat(before, counts)  # of a row in its sequence
+    numbers = np.arange(counts.sum()) - np.repeat(before, counts)  # of each row in its sequence
     starts: Ints = np.repeat(offsets, counts) + numbers * stride
     return starts

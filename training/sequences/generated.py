@@ -1,4 +1,4 @@
-"""The sequences that models are taught, and those on which they are judged. NumPy only; units: those of the domain."""
+"""Generated sequences, to teach and to judge models, in the domain's units. Needs NumPy only."""
 
 from collections.abc import Iterator
 
@@ -8,7 +8,7 @@ from contract.manifest import Domain
 from contract.rows import Floats
 
 HELD_OUT = 0x6A7E
-"""Added to a seed for the gate's sequences. Training draws with TensorFlow's generator, so no stream is shared anyway."""
+"""Added to a seed for the gate's sequences. Training uses TensorFlow's generator, so the streams differ in any case."""
 
 
 def tutorial_sequence(length: int) -> Floats:
@@ -23,7 +23,7 @@ def random_rows(seed: int, rows: int, length: int, domain: Domain) -> Floats:
 
 
 def edge_rows(length: int, domain: Domain) -> Iterator[tuple[str, Floats]]:
-    """The corners of the domain by name, each (rows, length): where echoing is hardest."""
+    """Rows at the edges of the domain by name, each (rows, length). Echoing is hardest there."""
     ramp = np.linspace(0, 1, length, dtype=np.float32)
     alternation = (np.arange(length) % 2).astype(np.float32)
     odd = np.eye(length, dtype=np.float32)[np.unique([0, length // 2, length - 1])]  # one odd value: first, middle, last

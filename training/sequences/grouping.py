@@ -1,4 +1,4 @@
-"""Which items of a long table belong to which sequence, wherever their lines stand. Arrow keeps the ids, so ten million fit."""
+"""Groups the lines of a long table by sequence, in any order of lines. Arrow keeps the ids, so ten million fit."""
 
 from typing import Any, NamedTuple
 
@@ -13,19 +13,19 @@ class Grouped(NamedTuple):
     names: Any  # (sequences,): Arrow text, in the order of their first lines
     lengths: Ints  # (sequences,)
     rows: Ints  # (sequences,): of the first item, from 0
-    order: Ints | None  # (items,): where each item stands that is to come next; None: they stand in order
+    order: Ints | None  # (items,): the line of each item in order of sequences; None: the lines are in order
 
 
 class Runs:
-    """Runs of lines under the same id, taken block by block."""
+    """Runs of neighbouring lines with the same id, taken block by block."""
 
     def __init__(self) -> None:
-        self._ids: list[Any] = []  # Arrow text: of each run, those of one block together
+        self._ids: list[Any] = []  # Arrow text: an id per run, one array per block
         self._starts: list[Ints] = []
         self._items = 0
 
     def add(self, ids: Any) -> Ints:
-        """The ids of a block's lines. Gives the places in it where there is none."""
+        """Take the ids of a block's lines. Returns the places of empty ids in the block."""
         text = pc.cast(ids, pa.large_string())
         changes = pc.not_equal(text.slice(1), text.slice(0, len(text) - 1))
         starts = np.concatenate([[0], np.flatnonzero(pc.fill_null(changes, True).to_numpy(zero_copy_only=False)) + 1])
@@ -36,8 +36,10 @@ class Runs:
         return np.flatnonzero(empty.to_numpy(zero_copy_only=False))
 
     def grouped(self) -> Grouped:
-        """Lines of one id, in their order, as one sequence."""
-        coded = pa.concat_arrays(self._ids).dictionary_encode("encode")  # a run that goes over a block's end is two of one id
+        """All lines of an id, in their order, as one sequence."""
+        coded = pa.concat_arrays(self._ids).dictionary_encode(
+            "encode"
+        )  # a run across the end of a block becomes two of the same id
         codes = coded.indices.to_numpy()
         starts = np.concatenate(self._starts)
         lengths = np.diff(starts, append=self._items)

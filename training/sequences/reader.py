@@ -1,11 +1,10 @@
-"""A file of sequences -> its values end to end, after every cell was looked at.
+"""Reads a file of sequences into values end to end, and checks every cell.
 
-Arrow reads it, block by block, so memory is that of the values: 4 bytes each, twice while they are joined. Why Arrow: cells
-come as text, so that a bad one is quoted as it stands; a ragged line is handed over with its number, and reading goes on; CSV
-comes from a pipe as well, Parquet by row groups; and parsing takes 1.1 s for 10 million lines of a long table, 3.4 s for five
-columns.
-DuckDB's `store_rejects` names line and column of what it cannot cast, but not of nan or of what float32 cannot hold; Polars
-stops at the first cell that does not parse. An NPZ array is read whole: it has no other form.
+Arrow reads block by block, so memory holds the values only: 4 bytes each, twice while they are joined. Why Arrow: cells
+come as text, so a fault quotes the cell as written; Arrow reports a ragged line with its number and continues; CSV may come
+from a pipe, and Parquet by row groups. Parsing 10 million lines takes 1.1 s for a long table, 3.4 s for five columns.
+DuckDB's `store_rejects` does not report nan or values beyond float32. Polars stops at the first cell that does not parse.
+An NPZ array is read whole.
 """
 
 import csv
@@ -29,41 +28,41 @@ from training.sequences.grouping import Runs
 from training.sequences.source import STDIN, DataRefused, Fault, Source
 
 BLOCK: Final = 1 << 22
-"""Bytes of text that are parsed at once."""
+"""Bytes of text per parsed block."""
 MOST_RAGGED: Final = 10_000
-"""Ragged lines after which reading stops: the file is another kind of file."""
+"""Reading stops after so many ragged lines: the file is of another kind."""
 
 
 class Read(NamedTuple):
-    """A file's values; where there are faults, cells that are no finite float32 are 0."""
+    """A file's values. Bad cells are 0, and `faults` has them."""
 
     sha256: str
     values: Floats  # (items,), sequence after sequence
     targets: Floats | None  # (items,)
     lengths: Ints  # (sequences,)
-    rows: Ints | None  # (sequences,): the file's row, from 0, with a sequence's first item; None: one row each
-    names: Any  # (sequences,): an Arrow array of what the sequence column says; None where there is none
+    rows: Ints | None  # (sequences,): the file's row, from 0, of each first item; None: one row per sequence
+    names: Any  # (sequences,): Arrow array of the sequence ids; None without a sequence column
     layout: Layout
     faults: Faults
-    ragged: bool  # lines are missing, so lengths are not what they seem
+    ragged: bool  # ragged lines were skipped, so lengths are not reliable
 
 
 def read(source: Source) -> Read:
-    """Raises DataRefused for a file of another kind, and one that cannot be read. Bad cells are in `faults`."""
+    """Read a file. Raises DataRefused where it cannot be read or is of another kind. Bad cells are in `faults`."""
     readers = {".npz": _read_npz, ".parquet": _read_parquet, ".pq": _read_parquet}
     try:
         return readers.get(Path(source.path).suffix.lower(), _read_csv)(source)
-    except OSError as error:  # Arrow's too, of a damaged page of Parquet
+    except OSError as error:  # Arrow raises it too, for a damaged page of Parquet
         refuse(source, f"cannot be read: {error.strerror or error}")
 
 
 def refuse(source: Source, reason: str) -> NoReturn:
-    """The file as a whole. Raises DataRefused."""
+    """Refuse the file as a whole. Raises DataRefused."""
     raise DataRefused([Fault(source.file, None, None, None, reason)])
 
 
 class _Hashed(io.RawIOBase):
-    """A stream that knows the hash of what was read from it, and its first line before anybody reads it."""
+    """A stream that hashes what is read from it, and that knows its first line in advance."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream, self._hash = stream, hashlib.sha256()
@@ -81,7 +80,7 @@ class _Hashed(io.RawIOBase):
         return len(taken)
 
     def hexdigest(self) -> str:
-        while self.read(BLOCK):  # to the end, whatever a reader left
+        while self.read(BLOCK):  # to the end, since a reader may stop early
             pass
         return self._hash.hexdigest()
 
@@ -97,7 +96,7 @@ def _read_csv(source: Source) -> Read:
         def skip(line: Any) -> str:
             ragged.append(line.number - 1 - header)
             cells = "1 cell" if line.actual_columns == 1 else f"{line.actual_columns} cells"
-            what = f"{cells} where there are {line.expected_columns} columns"
+            what = f"{cells} in a table of {line.expected_columns} columns"
             faults.add(line.number - header, None, what if line.text.strip() else "the line is empty")
             return "skip" if len(ragged) < MOST_RAGGED else "error"
 
@@ -117,13 +116,13 @@ def _read_csv(source: Source) -> Read:
 
 
 def _columns(line: bytes, source: Source) -> tuple[list[str], str, int]:
-    """Names, delimiter and lines of the header. Without one, a line is a sequence; or an item, where there is one column."""
+    """Column names, delimiter, and lines of the header. Without a header a line is a sequence, or an item of one column."""
     try:
         first = line.decode("utf-8-sig").strip("\r\n")
     except UnicodeDecodeError as error:
         refuse(source, f"cannot be read as CSV: {error}")
     if not first.strip():
-        refuse(source, "is empty, or its first line is")
+        refuse(source, "is empty, or its first line is empty")
     delimiter = max(",;\t", key=first.count)
     columns = [cell.strip() for cell in next(csv.reader([first], delimiter=delimiter))]
     if not all(NUMBER.fullmatch(cell) for cell in columns):
@@ -150,7 +149,7 @@ def _read_parquet(source: Source) -> Read:
 
 
 def _read_npz(source: Source) -> Read:
-    """`inputs`, and `targets` unless it is an echo: (rows, length), or (items,) of one series."""
+    """Arrays `inputs`, and `targets` for a mapping: (rows, length), or (items,) of one series."""
     digest, faults = _hash_of(source), Faults(source.file, None)
     try:
         with np.load(source.path, allow_pickle=False) as arrays:
@@ -158,7 +157,7 @@ def _read_npz(source: Source) -> Read:
             there = ", ".join(arrays.files) or "none"
     except (OSError, MemoryError):
         raise
-    except Exception as error:  # whatever zipfile, zlib and the header's parser make of a damaged file, or of another kind
+    except Exception as error:  # zipfile, zlib and the header's parser raise many kinds for a damaged file
         refuse(source, f"cannot be read as NPZ: {error}")
     if "inputs" not in loaded:
         refuse(source, f"expected arrays inputs (and targets); received {there}")
@@ -170,7 +169,7 @@ def _read_npz(source: Source) -> Read:
     if faults.total:
         raise DataRefused(*faults.found)
     long = inputs.ndim == 1
-    # An array is a table with a column an item; or with one column, of a series.
+    # An array is read as a table with one column per item; a series has one column.
     columns = {name: array[:, None] if long else array for name, array in loaded.items()}
     names = {name: (name,) if long else tuple(f"{name}[{n}]" for n in range(array.shape[1])) for name, array in columns.items()}
     layout = Layout(names["inputs"], names.get("targets", ()), None, long)
@@ -188,7 +187,7 @@ def _read_npz(source: Source) -> Read:
 class _Parts(NamedTuple):
     values: list[Floats]
     targets: list[Floats]  # none: an echo
-    runs: Runs | None  # of a long table with a sequence column
+    runs: Runs | None  # only of a long table with a sequence column
 
 
 def _gather(blocks: Iterable[Any], layout: Layout, faults: Faults, ragged: list[int]) -> _Parts:
@@ -207,7 +206,7 @@ def _gather(blocks: Iterable[Any], layout: Layout, faults: Faults, ragged: list[
 
 
 def _numbers(block: Any, names: tuple[str, ...], faults: Faults, done: int, ragged: list[int]) -> Floats:
-    """(rows * columns,) of a block, row by row."""
+    """(rows * columns,): the numbers of a block, row by row."""
     together = np.empty((len(block), len(names)), np.float32)
     for place, name in enumerate(names):
         cells = block.column(name)
@@ -217,7 +216,7 @@ def _numbers(block: Any, names: tuple[str, ...], faults: Faults, done: int, ragg
 
 
 def _file_rows(read_rows: Ints, ragged: list[int]) -> Ints:
-    """The file's rows, from 0, of rows counted without the ragged ones before them."""
+    """The file's rows, from 0. `read_rows` counts without the ragged lines."""
     left_out = np.array(ragged, np.int64) - np.arange(len(ragged))
     return read_rows + np.searchsorted(left_out, read_rows, side="right")
 

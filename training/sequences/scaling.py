@@ -1,4 +1,4 @@
-"""Between the user's units and the network's, which are those of [0, 1). NumPy arrays and tensors alike."""
+"""Converts between the user's units and the network's [0, 1). Takes NumPy arrays and tensors."""
 
 from typing import Any, NamedTuple
 
@@ -8,7 +8,7 @@ from contract.manifest import Domain
 
 
 class Scaling(NamedTuple):
-    """What is done before and after the network; no weight of it is trained."""
+    """The conversions before and after the network. They have no trained weights."""
 
     inputs: Domain
     targets: Domain
@@ -23,7 +23,7 @@ class Scaling(NamedTuple):
         return values * width(self.targets) + np.float32(self.targets.low)
 
     def rounding(self) -> float:
-        """What float32 may lose on the way out of [0, 1): two of its steps at the largest target."""
+        """The largest rounding error of float32 on the way out of [0, 1): two steps at the largest target."""
         return 2 * float(np.spacing(np.float32(max(abs(self.targets.low), abs(self.targets.high)))))
 
 

@@ -1,4 +1,4 @@
-"""A file of the user's own sequences: how to read it, and why it is refused."""
+"""A file of the user's own sequences: how to read it, and why it was refused."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -6,22 +6,22 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 SHOWN: Final = 20
-"""Faults that are described; the others are counted."""
+"""So many faults are described; the others are counted."""
 STDIN: Final = "-"
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where sequences come from, and how to cut them, as the user said it."""
+    """The user's choice of a file, its columns, and how to cut and split its sequences."""
 
     path: str  # "-": CSV on standard input
     sequence_column: str | None = None
     value_column: str | None = None
     target_column: str | None = None
-    length: int | None = None  # None: that of the sequences, where they share one
+    length: int | None = None  # None: the sequences' own length, if they share one
     stride: int = 1
-    held_out: float = 0.2  # of the sequences
-    seed: int = 26  # of the split alone: a run with another seed holds the same sequences out
+    held_out: float = 0.2  # share of the sequences
+    seed: int = 26  # of the split only: runs with other seeds hold out the same sequences
 
     @property
     def file(self) -> str:
@@ -29,7 +29,7 @@ class Source:
 
 
 class Fault(NamedTuple):
-    """Why a file is refused. Rows count from 1 after the header; a line, which only text has, from 1 with it."""
+    """One reason to refuse a file. Rows count from 1 after the header; lines, in text only, from 1 with it."""
 
     file: str
     row: int | None
@@ -44,7 +44,7 @@ class Fault(NamedTuple):
 
 
 class DataRefused(Exception):
-    """Data that must not be trained on: the first faults in the file's order, and how many there are."""
+    """The data is refused: the first faults in the file's order, and their total number."""
 
     def __init__(self, faults: Iterable[Fault], total: int | None = None) -> None:
         self.faults = sorted(faults, key=lambda fault: fault.row or 0)[:SHOWN]

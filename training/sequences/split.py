@@ -1,4 +1,4 @@
-"""Which sequences are held out, and whether a held-out row was taught all the same."""
+"""Which sequences are held out, and whether a held-out row also occurs in training."""
 
 from typing import Final
 
@@ -11,25 +11,25 @@ Fingerprints = npt.NDArray[np.uint64]
 SPLIT: Final = 0x5911
 """Added to a seed for the split."""
 PIECE: Final = 1 << 21
-"""Items that are looked at together."""
+"""Items that are hashed together."""
 BLOCKS: Final = 10
-"""Most blocks of time that one series is cut into."""
+"""The largest number of blocks of time in one series."""
 _FACTOR: Final = 0x9E3779B97F4A7C15
 _INVERSE: Final = pow(_FACTOR, -1, 1 << 64)
 
 
 def blocks_of_time(items: int, length: int) -> Ints:
-    """(blocks,): the lengths of blocks into which one series is cut, each with room for four rows beside each other."""
+    """(blocks,): the lengths of the blocks of one series. Each has room for four rows side by side."""
     number = int(np.clip(items // (4 * length), 2, BLOCKS))
     edges = np.linspace(0, items, number + 1).astype(np.int64)
     return np.diff(edges)
 
 
 def held_out(same: Fingerprints, fraction: float, seed: int) -> npt.NDArray[np.bool_]:
-    """(sequences,): which are held out, at least one of them. Copies, which share a fingerprint, go together.
+    """(sequences,): which are held out, at least one. Copies share a fingerprint, so they stay together.
 
-    The seed and the fingerprints put all sequences in an order, of which the first are held out: so one more sequence
-    moves next to none of the others over.
+    The seed and the fingerprints give an order, and its first sequences are held out. So an additional sequence moves
+    almost none of the others to the other side.
     """
     (salt,) = np.random.default_rng([seed, SPLIT]).integers(1 << 63, size=1, dtype=np.uint64)
     order = _mixed(same ^ salt)
@@ -40,16 +40,16 @@ def held_out(same: Fingerprints, fraction: float, seed: int) -> npt.NDArray[np.b
 
 
 def copies(same: Fingerprints) -> int:
-    """How many have the fingerprint of another before them."""
+    """How many sequences have the fingerprint of an earlier one."""
     in_order = np.sort(same)
     return int(np.count_nonzero(in_order[1:] == in_order[:-1]))
 
 
 def fingerprints(values: Floats, targets: Floats | None, starts: Ints, lengths: Ints) -> Fingerprints:
-    """(rows,): 64 bits of each row's inputs and targets, the same for the same numbers wherever they stand.
+    """(rows,): 64 bits of each row's inputs and targets. Equal numbers give equal bits at any place.
 
-    `starts` ascend. A polynomial of the mixed items modulo 2^64, by sums from the beginning of a piece, so that rows that
-    overlap cost no more than others. Two rows that differ share one with a chance of 2^-64.
+    `starts` must ascend. The bits are a polynomial of the mixed items modulo 2^64, computed from prefix sums, so overlapping
+    rows cost no more than others. Two different rows share a fingerprint with a chance of 2^-64.
     """
     found = np.empty(len(starts), np.uint64)
     long = lengths > PIECE
@@ -60,7 +60,7 @@ def fingerprints(values: Floats, targets: Floats | None, starts: Ints, lengths: 
     first = 0
     while first < len(short):
         begin = int(short_starts[first])
-        last = int(np.searchsorted(short_starts, begin + PIECE))  # as many rows as begin in this piece
+        last = int(np.searchsorted(short_starts, begin + PIECE))  # the rows that begin in this piece
         rows = short[first:last]
         here, ends = starts[rows] - begin, starts[rows] + lengths[rows] - begin
         sums, inverses = _sums(values, targets, begin, begin + int(ends.max()))
@@ -78,7 +78,7 @@ def _of_long(values: Floats, targets: Floats | None, start: int, length: int) ->
 
 
 def _sums(values: Floats, targets: Floats | None, begin: int, end: int) -> tuple[Fingerprints, Fingerprints]:
-    bits = (values[begin:end] + np.float32(0)).view(np.uint32).astype(np.uint64)  # + 0: -0.0 and 0.0 are the same
+    bits = (values[begin:end] + np.float32(0)).view(np.uint32).astype(np.uint64)  # + 0 makes -0.0 equal to 0.0
     if targets is not None:
         bits |= (targets[begin:end] + np.float32(0)).view(np.uint32).astype(np.uint64) << np.uint64(32)
     powers, inverses = (np.cumprod(np.full(end - begin, factor, np.uint64), dtype=np.uint64) for factor in (_FACTOR, _INVERSE))

@@ -39,7 +39,7 @@ def test_data_check_prints_counts_spread_split_and_exits_0(tmp_path: Path) -> No
     result = invoke("data", "check", str(tmp_path / "my.csv"))
     assert result.exit_code == 0, result.output
     for said in (
-        "my.csv: echo, a sequence a row",
+        "my.csv: echo, a sequence per row",
         "300 items in 100 sequences; lengths: shortest 3, median 3, longest 3",
         "quantiles 0.01: ",
         "████",
@@ -66,7 +66,7 @@ def test_faults_exit_1_as_text_and_as_json() -> None:
     result = invoke("data", "check", "-", text=text)
     assert result.exit_code == 1
     assert "2 faults:\n" in result.output
-    assert "standard input, line 101: 2 cells where there are 3 columns" in result.output
+    assert "standard input, line 101: 2 cells in a table of 3 columns" in result.output
     assert "standard input, line 102, column input_1: 'x' is not a number" in result.output
     result = invoke("data", "check", "-", "--json", text=text)
     assert result.exit_code == 1
@@ -154,7 +154,7 @@ def test_a_run_goes_on_to_the_same_weights_though_the_file_is_gone(
     path.unlink()
     resumed = invoke("resume", "last", "--runs", str(tmp_path / "cut"))
     assert resumed.exit_code == 0, resumed.output
-    assert "goes on after step 500" in resumed.output
+    assert "continues after step 500" in resumed.output
     whole, cut = (json.loads(next((tmp_path / name).glob("*/status.json")).read_text()) for name in ("whole", "cut"))
     assert whole["weights"] == cut["weights"]
     assert not list((tmp_path / "cut").glob("*/data.npz"))
@@ -174,4 +174,4 @@ def test_a_run_whose_data_is_gone_cannot_go_on_and_says_so(home: Path, tmp_path:
     kept.unlink()
     result = invoke("resume", "last", "--runs", str(tmp_path / "cut"))
     assert result.exit_code != 0
-    assert "data.npz, what it was taught, cannot be read" in " ".join(result.output.split())
+    assert "its training data data.npz cannot be read" in " ".join(result.output.split())

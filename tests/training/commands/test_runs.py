@@ -61,7 +61,7 @@ def test_what_to_type_to_go_on_names_the_interpreter_that_runs(tmp_path: Path, m
     monkeypatch.setattr(sys, "executable", str(tmp_path.resolve() / ".venv/bin/python"))
     monkeypatch.chdir(tmp_path)
     shown = call("runs", "--runs", str(tmp_path), "show", "last").output
-    assert f"go on with: .venv/bin/python -m training resume {run.folder.name} --runs {tmp_path}\n" in shown
+    assert f"continue with: .venv/bin/python -m training resume {run.folder.name} --runs {tmp_path}\n" in shown
 
 
 def test_the_list_needs_no_tensorflow(tmp_path: Path) -> None:

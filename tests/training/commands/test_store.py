@@ -109,14 +109,14 @@ def test_the_latest_is_the_newest_that_is_whole(store: ModelStore, versions: lis
 
 def test_trials_are_set_and_withdrawn(store: ModelStore, versions: list[str]) -> None:
     assert "answers 5 % of production" in run("promote", f"{NAME}:{versions[1]}", "--canary", "5")
-    assert "is sent a copy of the traffic of production" in run("promote", f"{NAME}:{versions[2]}", "--shadow")
+    assert "receives a copy of the traffic of production" in run("promote", f"{NAME}:{versions[2]}", "--shadow")
     assert store.aliases(NAME)["production"].trials == {"canary": versions[1], "shadow": versions[2]}
     assert production(store) == versions[0]
     assert run("withdraw", NAME, "--canary") == "many_to_many: withdrawn from production\n"
     assert store.aliases(NAME)["production"].trials == {"shadow": versions[2]}
     run("withdraw", NAME)
     assert store.aliases(NAME)["production"].trials == {}
-    assert run("withdraw", NAME) == "many_to_many: production has nothing of that on trial\n"
+    assert run("withdraw", NAME) == "many_to_many: production has no such trial\n"
 
 
 def test_a_rollback_says_where_it_went_and_when_there_is_nowhere(store: ModelStore, versions: list[str]) -> None:
@@ -129,7 +129,7 @@ def test_a_rollback_says_where_it_went_and_when_there_is_nowhere(store: ModelSto
 def test_an_alias_can_be_taken_away_and_then_the_version_deleted(store: ModelStore, versions: list[str]) -> None:
     run("promote", f"{NAME}:latest", "--alias", "prodution")
     assert "[y/N]" in run("unalias", NAME, "--alias", "prodution", exits=1, answers="n\n")
-    assert run("unalias", NAME, "--alias", "prodution", "--yes") == f"{NAME}: prodution names {versions[2]} no more\n"
+    assert run("unalias", NAME, "--alias", "prodution", "--yes") == f"{NAME}: prodution no longer names {versions[2]}\n"
     assert store.aliases(NAME).keys() == {"production"}
     run("delete", f"{NAME}:{versions[2]}", "--yes")
     assert run("unalias", NAME, "--alias", "prodution", "--yes", exits=1) == (
@@ -235,14 +235,14 @@ def test_waiting_ends_when_every_worker_serves_it(versions: list[str]) -> None:
 
     with standing_in(answer) as url:
         said = run("promote", f"{NAME}:{versions[1]}", "--wait", url)
-    assert said.splitlines()[1] == f"many_to_many: so it is at {url}, 2 workers"
+    assert said.splitlines()[1] == f"many_to_many: 2 workers at {url} have the change"
 
 
 def test_waiting_in_vain_exits_1_and_says_what_is_in_the_store(store: ModelStore, versions: list[str]) -> None:
     run("promote", f"{NAME}:{versions[1]}")
     with standing_in(lambda _: workers({"production": versions[1]})) as url:
         said = run("rollback", NAME, "--wait", url, "--timeout", "0", exits=1)
-    assert "Error: so it is in the store, but after 0 s not every worker" in said
+    assert "Error: the store has the change, but after 0 s not every worker" in said
     assert f"worker 1 has {versions[1]}" in said
     assert production(store) == versions[0]
 
@@ -259,7 +259,7 @@ def test_trials_are_waited_for(versions: list[str]) -> None:
 def test_withdrawing_waits_for_what_it_withdrew(versions: list[str]) -> None:
     with standing_in(lambda _: workers({"canary": None, "shadow": versions[2]})) as url:
         wait = ["--wait", url, "--timeout", "0"]
-        assert run("withdraw", NAME, "--canary", *wait).splitlines()[1:] == [f"many_to_many: so it is at {url}, 1 worker"]
+        assert run("withdraw", NAME, "--canary", *wait).splitlines()[1:] == [f"many_to_many: 1 worker at {url} has the change"]
         for options in (["--shadow"], []):
             said = run("withdraw", NAME, *options, *wait, exits=1)
             assert said.endswith(f"worker 1 has {versions[2]} as shadow\n")

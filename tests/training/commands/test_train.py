@@ -121,7 +121,7 @@ def test_interrupted_while_tensorflow_is_loaded_it_exits_130(home: Path) -> None
         process.send_signal(signal.SIGINT)
         output, _ = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "Interrupted. Nothing had begun." in output
+    assert "Interrupted. No run had begun." in output
     assert not (home.parent / "runs").exists()
 
 
@@ -131,7 +131,7 @@ def test_a_store_that_cannot_be_written_is_said_in_a_sentence(home: Path) -> Non
     result = run(home, "--topology", "one_to_one", "--recipe", "tutorial")
     assert result.exit_code == 1
     assert "Cannot go on: File exists" in result.output
-    assert "Nothing of it was published" in " ".join(result.output.split())
+    assert "Nothing was published" in " ".join(result.output.split())
 
 
 def test_help_names_every_option_and_the_exit_codes() -> None:
@@ -178,7 +178,7 @@ def test_retrained_models_are_candidates_listed_shown_and_promoted_when_told(hom
 
     again = call("resume", "--runs", runs, first.folder.name)
     assert again.exit_code == 0
-    assert "has ended: published. There is nothing left to do." in again.output
+    assert "has ended: published. There is nothing to resume." in again.output
 
 
 def test_ctrl_c_while_tensorflow_is_loaded_is_a_sentence(tmp_path: Path) -> None:
@@ -188,4 +188,4 @@ def test_ctrl_c_while_tensorflow_is_loaded_is_a_sentence(tmp_path: Path) -> None
     )
     result = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
     assert result.returncode == 128 + signal.SIGINT
-    assert result.stdout.split("\n", 1)[1] == "Interrupted. Nothing had begun.\n"
+    assert result.stdout.split("\n", 1)[1] == "Interrupted. No run had begun.\n"

@@ -80,8 +80,8 @@ def test_those_that_do_not_serve_it_are_named() -> None:
     ("answer", "why"),
     [
         ({"workers": []}, "it names no worker"),
-        ({"models": []}, "as no unroll service does: workers: Field required"),
-        ([], "as no unroll service does: it: Input should be an object"),
+        ({"models": []}, "is not the answer of an unroll service: workers: Field required"),
+        ([], "is not the answer of an unroll service: it: Input should be an object"),
         (workers({}), "worker 1 has nothing"),
     ],
 )
@@ -100,8 +100,8 @@ def test_nobody_there_and_no_such_page_are_said() -> None:
 def test_a_service_with_keys_is_shown_the_one_that_there_is() -> None:
     with standing_in(lambda _: workers({"production": "2"}), key="mine") as url:
         for key, hint in (
-            (None, "name a key that is let in with UNROLL_KEY"),
-            ("other", "the key in UNROLL_KEY is not let in"),
+            (None, "put a key of the service into UNROLL_KEY"),
+            ("other", "the service refuses the key in UNROLL_KEY"),
         ):
             with pytest.raises(NotServed, match=f"401 Unauthorized.*: {hint}"):  # at once: it would not get better
                 wait_until_served(url, "many_to_many", {"production": "2"}, 1e6, key)

@@ -37,6 +37,6 @@ def test_a_plan_comes_back_as_it_was_written(tmp_path: Path) -> None:
     assert {"units", "steps", "alias"}.isdisjoint(values)
 
 
-def test_a_recipe_that_is_no_more_is_named(tmp_path: Path) -> None:
-    with pytest.raises(NoRun, match="begun by recipe secret, which is no more; there are general, tutorial"):
+def test_a_missing_recipe_is_named(tmp_path: Path) -> None:
+    with pytest.raises(NoRun, match="began with recipe secret, which no longer exists; there are general, tutorial"):
         written(tmp_path).model_copy(update={"recipe": "secret"}).again(tmp_path)

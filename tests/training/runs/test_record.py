@@ -14,7 +14,7 @@ from training.runs.record import FIGURES, begin, find, folders, keep_metrics, la
 from training.sequences.dataset import Dataset
 
 
-def test_a_run_is_running_while_its_process_holds_it_and_then_what_became_of_it(tmp_path: Path) -> None:
+def test_a_run_is_running_while_its_process_holds_it_and_has_its_outcome_afterwards(tmp_path: Path) -> None:
     run = begin(tmp_path, written(tmp_path))
     with run:
         assert read(run.folder).shown == "running"
@@ -26,7 +26,7 @@ def test_a_run_is_running_while_its_process_holds_it_and_then_what_became_of_it(
     assert found.plan == run.plan
 
 
-def test_a_record_that_could_not_be_begun_leaves_nothing_on_a_full_disk(tmp_path: Path) -> None:
+def test_a_record_that_a_full_disk_stops_leaves_nothing(tmp_path: Path) -> None:
     class Large(Dataset):
         def save(self, path: Path) -> None:
             path.write_bytes(b"half of it")
@@ -38,14 +38,14 @@ def test_a_record_that_could_not_be_begun_leaves_nothing_on_a_full_disk(tmp_path
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_clock_that_is_set_back_takes_no_work_away(tmp_path: Path) -> None:
+def test_a_clock_set_back_keeps_the_seconds_of_work(tmp_path: Path) -> None:
     with begin(tmp_path, written(tmp_path)) as run:
         run.note(began=datetime.now(UTC) + timedelta(hours=1), worked=5.0)
         assert run.worked() == 5.0
         run.end("refused")
 
 
-def test_how_the_block_ends_is_the_status(tmp_path: Path) -> None:
+def test_the_end_of_the_block_sets_the_status(tmp_path: Path) -> None:
     shown = []
     for error in (KeyboardInterrupt(), OSError(28, "No space left on device", "/a"), ValueError("odd\nmore")):
         run = begin(tmp_path, written(tmp_path))
@@ -55,20 +55,20 @@ def test_how_the_block_ends_is_the_status(tmp_path: Path) -> None:
     assert shown == [("interrupted", None), ("failed", "No space left on device: /a"), ("failed", "ValueError: odd")]
 
 
-def test_a_run_whose_process_went_without_a_word_has_died_and_can_be_taken_up(tmp_path: Path) -> None:
+def test_a_run_whose_process_was_killed_has_died_and_can_be_taken_up(tmp_path: Path) -> None:
     child = os.fork()
     if child == 0:
         begin(tmp_path, written(tmp_path))
-        os._exit(0)  # without a word: as killed
+        os._exit(0)  # without cleaning up, as after a kill
     os.waitpid(child, 0)
     (folder,) = folders(tmp_path)
     assert read(folder).shown == "died"
     with take_up(folder):
         assert read(folder).shown == "running"
-    assert read(folder).shown == "died"  # left without a word again
+    assert read(folder).shown == "died"  # the block set no status
 
 
-def test_asking_never_looks_like_holding(tmp_path: Path) -> None:
+def test_reading_a_record_never_looks_like_holding_it(tmp_path: Path) -> None:
     """A process that lists runs all the time does not keep another from taking them up."""
     with begin(tmp_path, written(tmp_path)) as run:
         run.end("interrupted")
@@ -86,7 +86,7 @@ def test_asking_never_looks_like_holding(tmp_path: Path) -> None:
     finally:
         os.kill(child, signal.SIGKILL)
         _, status = os.waitpid(child, 0)
-    assert os.waitstatus_to_exitcode(status) == -signal.SIGKILL  # it could read at every moment
+    assert os.waitstatus_to_exitcode(status) == -signal.SIGKILL  # reading never failed
 
 
 def test_runs_are_found_by_the_beginning_of_their_id_or_as_the_last(tmp_path: Path) -> None:
@@ -102,7 +102,7 @@ def test_runs_are_found_by_the_beginning_of_their_id_or_as_the_last(tmp_path: Pa
         find(tmp_path / "nowhere", "last")
 
 
-def test_what_is_no_record_is_not_listed_and_a_spoilt_one_says_why(tmp_path: Path) -> None:
+def test_other_folders_are_not_listed_and_a_damaged_record_says_why(tmp_path: Path) -> None:
     (tmp_path / "notes").mkdir()
     assert folders(tmp_path) == []
     with begin(tmp_path, written(tmp_path)) as run:

@@ -38,10 +38,10 @@ def random(rows: int, length: int, seed: int = 0) -> Array:
     return np.random.default_rng(seed).normal(100, 20, (rows, length))
 
 
-def test_the_report_says_how_values_lie(tmp_path: Path) -> None:
+def test_the_report_has_the_distribution_of_values(tmp_path: Path) -> None:
     values = np.arange(1000.0).reshape(100, 10)
     report, dataset = passed(saved(tmp_path, values, -values))
-    assert (report.task, report.layout, report.sequences, report.items) == ("mapping", "a sequence a row", 100, 1000)
+    assert (report.task, report.layout, report.sequences, report.items) == ("mapping", "a sequence per row", 100, 1000)
     assert report.lengths == {"shortest": 10, "median": 10, "longest": 10}
     assert report.inputs is not None
     assert (report.inputs.low, report.inputs.high) == (0, 999)
@@ -52,7 +52,7 @@ def test_the_report_says_how_values_lie(tmp_path: Path) -> None:
     assert report.facts == dataset.facts
 
 
-def test_the_domain_is_that_of_the_data_and_its_highest_is_inside(tmp_path: Path) -> None:
+def test_the_domain_includes_the_highest_value(tmp_path: Path) -> None:
     _, dataset = passed(saved(tmp_path, random(100, 5), random(100, 5, seed=1)))
     assert dataset.targets is not None
     for values, domain in ((dataset.values, dataset.domain), (dataset.targets, dataset.facts.targets)):
@@ -94,7 +94,7 @@ def test_one_series_is_split_by_blocks_of_time(tmp_path: Path) -> None:
 def test_copies_of_a_sequence_stay_on_one_side(tmp_path: Path) -> None:
     values = random(100, 5)
     report, dataset = passed(saved(tmp_path, np.concatenate([values, values])))
-    assert report.warnings == ["100 sequences are copies of others: all copies of one are on the same side of the split"]
+    assert report.warnings == ["100 sequences are copies of others: copies stay on the same side of the split"]
     held_out = {int(start) // 5 for start in dataset.held_out}
     assert {row + 100 for row in held_out if row < 100} == {row for row in held_out if row >= 100}
 
@@ -105,16 +105,16 @@ def test_the_same_inputs_with_other_targets_are_no_copies(tmp_path: Path) -> Non
     assert report.warnings == []
 
 
-def test_held_out_rows_that_are_taught_elsewhere_are_left_out(tmp_path: Path) -> None:
+def test_held_out_rows_that_occur_in_training_are_left_out(tmp_path: Path) -> None:
     values = np.arange(100 * 6.0).reshape(100, 6)
     values[:, :3] = [7, 8, 9]  # so the first window of three is the same in every sequence
     report, dataset = passed(replace(saved(tmp_path, values), length=3, stride=3))
-    assert report.warnings[-1] == "20 of 40 held-out rows also occur among the rows to train on: left out"
+    assert report.warnings[-1] == "20 of 40 held-out rows also occur among the training rows: they are left out"
     assert (dataset.rows(dataset.held_out).inputs != [7, 8, 9]).all()
     assert dataset.facts.rows_held_out == len(dataset.held_out) == 20
 
 
-def test_where_all_held_out_rows_are_taught_there_is_nothing_to_judge_on(tmp_path: Path) -> None:
+def test_data_is_refused_where_all_held_out_rows_occur_in_training(tmp_path: Path) -> None:
     values = np.array([[1.0, 2, 1, 2, 1, 2], [2, 1, 2, 1, 2, 1]] * 50)  # two kinds of sequence, of the same windows
     assert faults(replace(saved(tmp_path, values), length=2)) == [
         "my.npz: too few rows to hold out: 0, of at least 8; a row has 2 items"
@@ -129,18 +129,18 @@ def test_where_all_held_out_rows_are_taught_there_is_nothing_to_judge_on(tmp_pat
         (
             1e6 + np.linspace(0, 1, 500).reshape(100, 5),
             None,
-            "my.npz: inputs lie between 1000000 and 1000001, where float32 has steps of 0.0625: take off an offset that all "
-            "share",
+            "my.npz: inputs lie between 1000000 and 1000001, where float32 has steps of 0.0625: subtract an offset from all "
+            "inputs",
         ),
         (
             np.linspace(-3e38, 3e38, 500).reshape(100, 5),
             None,
-            "my.npz: inputs reach 3e+38: beyond 1.701e+38 float32 cannot tell how far apart two are",
+            "my.npz: inputs reach 3e+38: beyond 1.701e+38 a difference may not fit into float32",
         ),
         (np.zeros((0, 5)), None, "my.npz: has no rows"),
     ],
 )
-def test_what_no_single_cell_is_guilty_of(tmp_path: Path, inputs: Array, targets: Array | None, message: str) -> None:
+def test_faults_of_the_file_as_a_whole(tmp_path: Path, inputs: Array, targets: Array | None, message: str) -> None:
     assert faults(saved(tmp_path, inputs, targets)) == [message]
 
 
@@ -165,18 +165,18 @@ def test_sequences_shorter_than_a_row_are_named_beside_bad_cells(tmp_path: Path)
     assert dataset is None
     assert [str(fault) for fault in report.faults] == [
         "my.csv, line 3, column value: 'x' is not a number",
-        "my.csv, line 4, column sequence: sequence 'b' has too few items for a row: 1 of 3",
-        "my.csv, line 6, column sequence: sequence 'c' has too few items for a row: 2 of 3",
+        "my.csv, line 4, column sequence: sequence 'b' is shorter than a row: 1 of 3 items",
+        "my.csv, line 6, column sequence: sequence 'c' is shorter than a row: 2 of 3 items",
     ]
     assert report.warnings == ["column note is not read"]
 
 
-def test_a_length_that_cannot_be_told_is_asked_for(tmp_path: Path) -> None:
+def test_an_unknown_length_is_asked_for(tmp_path: Path) -> None:
     assert faults(saved(tmp_path, np.arange(100.0))) == [
-        "my.npz: is one series: say how many items a row has, for instance --length 5"
+        "my.npz: is one series: choose how many items a row has, for instance --length 5"
     ]
     path = tmp_path / "my.csv"
     path.write_text("id,value\n" + "\n".join(f"{n % 3},{n}" for n in range(100)))
     assert faults(Source(str(path))) == [
-        "my.csv: has sequences of 33 to 34 items: say how many items a row has, for instance --length 5"
+        "my.csv: has sequences of 33 to 34 items: choose how many items a row has, for instance --length 5"
     ]

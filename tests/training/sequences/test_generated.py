@@ -24,7 +24,7 @@ def test_random_rows_fill_the_domain_and_are_seeded(domain: Domain) -> None:
 
 
 @pytest.mark.parametrize("length", [1, 2, 5, 100])
-def test_edges_lie_in_the_domain_up_to_its_last_float(length: int) -> None:
+def test_edges_reach_the_last_float_of_the_domain(length: int) -> None:
     edges = dict(edge_rows(length, UNIT))
     assert set(edges) == {"all lowest", "all highest", "ramps", "alternation", "one odd value"}
     for rows in edges.values():

@@ -117,13 +117,13 @@ def test_every_kind_of_bad_cell_is_named_with_its_line_and_column_all_at_once(tm
         "my.csv, line 3, column value: 'x' is not a number",
         "my.csv, line 4, column value: the cell is empty",
         "my.csv, line 5, column value: 'nan' is not finite",
-        "my.csv, line 6, column value: '1e39' is beyond float32, which ends at 3.403e+38",
-        "my.csv, line 7: 1 cell where there are 2 columns",
-        "my.csv, line 8: 3 cells where there are 2 columns",
+        "my.csv, line 6, column value: '1e39' is beyond float32, whose largest number is 3.403e+38",
+        "my.csv, line 7: 1 cell in a table of 2 columns",
+        "my.csv, line 8: 3 cells in a table of 2 columns",
         "my.csv, line 9, column value: '1,5' is not a number: write a decimal point, not a comma",
         "my.csv, line 10, column value: '-inf' is not finite",
         "my.csv, line 11, column sequence: the cell is empty",
-        "my.csv, line 12, column value: '1e999' is beyond float32, which ends at 3.403e+38",
+        "my.csv, line 12, column value: '1e999' is beyond float32, whose largest number is 3.403e+38",
     ]
 
 
@@ -136,7 +136,7 @@ def test_the_first_twenty_are_described_in_the_files_order_and_all_are_counted(t
     messages = faults_of(found)
     assert found.faults.total == 201
     assert len(messages) == 20
-    assert messages[0] == "my.csv, line 50002: 1 cell where there are 2 columns"
+    assert messages[0] == "my.csv, line 50002: 1 cell in a table of 2 columns"
     assert messages[1] == "my.csv, line 100002, column input_0: 'oops' is not a number"
     assert messages[2] == "my.csv, line 101002, column input_1: 'oops' is not a number"
     assert messages[19] == "my.csv, line 118002, column input_0: 'oops' is not a number"
@@ -150,7 +150,7 @@ def test_another_kind_of_file_is_not_read_to_its_end(tmp_path: Path) -> None:
     with pytest.raises(DataRefused) as caught:
         read(Source(written(tmp_path, "input_0,input_1\n" + "1,2,3\n" * 1_000_000)))
     assert caught.value.total == MOST_RAGGED
-    assert str(caught.value.faults[0]) == "my.csv, line 2: 3 cells where there are 2 columns"
+    assert str(caught.value.faults[0]) == "my.csv, line 2: 3 cells in a table of 2 columns"
 
 
 def test_bad_cells_of_parquet_and_npz_are_named_by_row(tmp_path: Path) -> None:
@@ -159,11 +159,11 @@ def test_bad_cells_of_parquet_and_npz_are_named_by_row(tmp_path: Path) -> None:
     assert faults_of(read(Source(str(tmp_path / "my.parquet")))) == [
         "my.parquet, row 2, column value: the cell is empty",
         "my.parquet, row 3, column value: nan is not finite",
-        "my.parquet, row 4, column value: 1e+39 is beyond float32, which ends at 3.403e+38",
+        "my.parquet, row 4, column value: 1e+39 is beyond float32, whose largest number is 3.403e+38",
     ]
     np.savez(tmp_path / "my.npz", inputs=[[1.0, 2.0], [np.inf, 3.0]], targets=[[1.0, -1e300], [1.0, 2.0]])
     assert faults_of(read(Source(str(tmp_path / "my.npz")))) == [
-        "my.npz, row 1, column targets[1]: -1e+300 is beyond float32, which ends at 3.403e+38",
+        "my.npz, row 1, column targets[1]: -1e+300 is beyond float32, whose largest number is 3.403e+38",
         "my.npz, row 2, column inputs[0]: inf is not finite",
     ]
 
@@ -177,7 +177,7 @@ def test_an_empty_cell_among_parquets_ids_is_named_by_row(tmp_path: Path) -> Non
     assert refusal(Source(str(tmp_path / "my.parquet"))).startswith("my.parquet: cannot be read as Parquet: Unsupported cast")
 
 
-def test_what_is_no_npz_of_rows_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_no_npz_of_rows_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "my.npz"
     with path.open("wb") as file:
         np.save(file, np.ones((3, 2)))
@@ -196,8 +196,8 @@ def test_what_is_no_npz_of_rows_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "my.csv: is empty, or its first line is"),
-        ("\n1,2\n", "my.csv: is empty, or its first line is"),
+        ("", "my.csv: is empty, or its first line is empty"),
+        ("\n1,2\n", "my.csv: is empty, or its first line is empty"),
         ("input_0,input_0\n1,2\n", "my.csv: expected columns of different names; received input_0 more than once"),
         (
             "input_0,input_1,target_0\n1,2,3\n",
@@ -214,17 +214,17 @@ def test_what_is_no_npz_of_rows_is_refused(tmp_path: Path) -> None:
         ("input_1,input1\n1,2\n", "my.csv: expected one column of each number; received input_1 and input1"),
         (
             "jan,feb\n1,2\n",
-            "my.csv: expected columns input_0, input_1, ... (and target_0, ...) of a row a sequence, or a value column (and a "
-            "sequence column, and a target column) of a row an item; received jan, feb. Say which they are: "
+            "my.csv: expected columns input_0, input_1, ... (and target_0, ...) with a sequence per row, or a value column "
+            "(and a sequence column, and a target column) with an item per row; received jan, feb. Say which they are: "
             "--value-column NAME --sequence-column NAME --target-column NAME",
         ),
     ],
 )
-def test_a_table_that_cannot_be_told_says_what_was_expected(tmp_path: Path, text: str, message: str) -> None:
+def test_an_unclear_table_is_refused_with_the_expected_columns(tmp_path: Path, text: str, message: str) -> None:
     assert refusal(Source(written(tmp_path, text))) == message
 
 
-def test_a_column_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_a_missing_column_is_named(tmp_path: Path) -> None:
     path = written(tmp_path, "a,b\n1,2\n")
     assert refusal(Source(path, value_column="c")) == "my.csv: expected a column c; received a, b"
     assert refusal(Source(path, value_column="a", target_column="a")) == (

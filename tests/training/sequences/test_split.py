@@ -27,7 +27,7 @@ def test_two_rows_share_a_fingerprint_exactly_where_they_are_the_same(values: li
             assert (found[one] == found[two]) is (rows[one] == rows[two])
 
 
-def test_a_fingerprint_does_not_hang_on_the_pieces_it_is_found_in(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fingerprint_does_not_depend_on_the_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     values = np.random.default_rng(1).random(1000, np.float32)
     starts, lengths = np.arange(0, 990, 3), np.full(330, 10)
     whole = fingerprints(values, None, starts, lengths)
@@ -45,7 +45,7 @@ def test_rows_longer_than_a_piece_have_fingerprints_too(monkeypatch: pytest.Monk
 
 @settings(deadline=None)
 @given(lengths=st.lists(st.integers(0, 12), min_size=1, max_size=8), length=st.integers(1, 5), stride=st.integers(1, 6))
-def test_windows_lie_in_their_sequences_and_none_is_missing(lengths: list[int], length: int, stride: int) -> None:
+def test_every_window_lies_in_its_sequence_and_none_is_missing(lengths: list[int], length: int, stride: int) -> None:
     of = np.array(lengths)
     offsets = np.cumsum(of) - of
     wanted = [o + s for o, n in zip(offsets.tolist(), lengths, strict=True) for s in range(0, n - length + 1, stride)]
@@ -54,7 +54,7 @@ def test_windows_lie_in_their_sequences_and_none_is_missing(lengths: list[int], 
 
 @settings(deadline=None)
 @given(same=st.lists(st.integers(0, 9), min_size=2, max_size=60), fraction=st.floats(0.01, 0.9), seed=st.integers(0, 99))
-def test_copies_go_together_and_something_is_held_out(same: list[int], fraction: float, seed: int) -> None:
+def test_copies_stay_together_and_at_least_one_sequence_is_held_out(same: list[int], fraction: float, seed: int) -> None:
     chosen = held_out(np.array(same, np.uint64), fraction, seed)
     assert chosen.any()
     for kind in set(same):
@@ -62,7 +62,7 @@ def test_copies_go_together_and_something_is_held_out(same: list[int], fraction:
     assert copies(np.array(same, np.uint64)) == len(same) - len(set(same))
 
 
-def test_one_more_sequence_moves_next_to_none_over() -> None:
+def test_an_additional_sequence_moves_almost_none_to_the_other_side() -> None:
     same = np.random.default_rng(1).integers(1 << 63, size=1001, dtype=np.uint64)
     before, after = held_out(same[:-1], 0.2, 1), held_out(same, 0.2, 1)
     assert before.sum() == 200
