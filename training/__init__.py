@@ -1,6 +1,6 @@
-"""From sequences to a version in the store."""
+"""Training: from sequences to a version in the store."""
 
 import os
 
-# Before it is imported: from 1.29 on ONNX Runtime tells Microsoft of every session, and keeps an id of the machine in ~/.cache.
+# Set before ONNX Runtime is imported: from 1.29 on it reports every session to Microsoft, and keeps a machine id in ~/.cache.
 os.putenv("ORT_DISABLE_TELEMETRY", "1")

@@ -1,4 +1,4 @@
-"""What the environment says to a training job. The only place of `training/` that reads it."""
+"""The environment of a training job: its variables and its commit. Only this file of `training/` reads variables."""
 
 import os
 import subprocess
@@ -6,18 +6,18 @@ from pathlib import Path
 
 
 def bentoml_home() -> Path | None:
-    """Where the user wants the model store, if they said so."""
+    """The folder of the model store, where the user set BENTOML_HOME."""
     stated = os.environ.get("BENTOML_HOME")
     return Path(stated) if stated else None
 
 
 def key() -> str | None:
-    """For a running service that has keys."""
+    """UNROLL_KEY, for a running service that has keys."""
     return os.environ.get("UNROLL_KEY")
 
 
 def commit() -> str:
-    """UNROLL_COMMIT, which an image carries; else the checkout's commit."""
+    """UNROLL_COMMIT, which an image sets; else the checkout's commit."""
     return os.environ.get("UNROLL_COMMIT") or checkout_commit()
 
 

@@ -1,10 +1,10 @@
-"""Train one network: the loop of optimiser steps runs inside one compiled function, with a word from time to time.
+"""Train one network: the loop of optimiser steps runs inside one compiled function that reports after each chunk.
 
     for progress in fit(model, plan): print(progress.step, progress.loss)
 
-Nothing is stepped from Python: a chunk of steps is one call. Rows come from TensorFlow's counter-based generator, keyed
-by (seed, step), so a run is a function of its plan: same seed, same machine, same weights, to the last bit. The state between
-two steps is weights, moments and the step (`Adam.state`): whoever restores it goes on as if nothing had happened.
+One call from Python does a chunk of steps. Rows come from TensorFlow's counter-based generator, keyed by (seed, step). So
+the same plan on the same machine gives the same weights, to the last bit. The state between two steps is weights, moments
+and the step (`Adam.state`). A process that restores the state continues to the same weights.
 """
 
 import time
@@ -24,9 +24,9 @@ from training.sequences.generated import tutorial_sequence
 from training.sequences.scaling import Scaling
 
 CHUNK = 500
-"""Steps per call: about 0.1 s, so that progress is seen and Ctrl-C is heeded."""
+"""Steps per call: about 0.1 s, so that progress shows and Ctrl-C works."""
 UNROLL_UP_TO = 16
-"""Longest rows over which the LSTM is traced without a loop of its own: a step takes a third of the time."""
+"""Up to this length the LSTM is traced without its own loop: a step takes a third of the time."""
 
 
 class Progress(NamedTuple):
@@ -38,14 +38,14 @@ class Progress(NamedTuple):
 
 
 def fit(model: keras.Model, plan: Plan, adam: "Adam | None" = None) -> Iterator[Progress]:
-    """Train `model` in place by `plan`; yields after every chunk of steps. Goes on where a given `adam` of the model is."""
+    """Train `model` in place by `plan`; yields after every chunk of steps. A given `adam` continues from its step."""
     begun = time.monotonic()
     adam = adam or adam_of(model)
     done = int(adam.iterations)
-    if done == plan.steps:  # nothing to compile
+    if done == plan.steps:  # nothing left to train
         return
 
-    # The end of a chunk is a tensor, and the loop TensorFlow's own, so that one trace serves every chunk.
+    # The end of a chunk is a tensor and the loop is TensorFlow's, so one trace serves every chunk.
     @tf.function(jit_compile=plan.recipe.jit, autograph=False)
     def run_until(stop: tf.Tensor) -> tf.Tensor:
         def one_step(step: tf.Tensor, _loss: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -69,7 +69,7 @@ def fit(model: keras.Model, plan: Plan, adam: "Adam | None" = None) -> Iterator[
 class Adam:
     """Kingma & Ba 2015 with Keras' constants, by TensorFlow's fused operation.
 
-    Keras' own optimiser gives the same numbers and steps as fast, but tracing it takes longer than the tutorial's epochs.
+    Keras' optimiser gives the same numbers at the same speed, but tracing it takes longer than the tutorial's epochs.
     """
 
     def __init__(self, variables: list[tf.Variable]) -> None:
@@ -96,11 +96,11 @@ class Adam:
         self.iterations.assign(step + 1)
 
     def state(self) -> list[Floats]:
-        """Of every variable in turn: its value and both moments."""
+        """For each variable: its value and both moments."""
         return [array.numpy() for kept in self._kept() for array in kept]
 
     def restore(self, step: int, state: list[Floats]) -> None:
-        """Go back to what `state` gave after `step` steps. Raises ValueError where its shapes are not the variables'."""
+        """Restore the `state` after `step` steps. Raises ValueError where shapes differ from the variables'."""
         for variable, array in zip((each for kept in self._kept() for each in kept), state, strict=True):
             variable.assign(array)
         self.iterations.assign(step)
@@ -123,7 +123,7 @@ def rate_at(plan: Plan, step: tf.Tensor) -> tf.Tensor:
 
 
 def batch(plan: Plan, step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Inputs and targets of one step, in the model's own shapes and in its units."""
+    """Inputs and targets of one step, in the model's shapes and units."""
     inputs, targets = _rows(plan, step)
     if plan.topology.name == "one_to_one":
         inputs, targets = (tf.reshape(rows, (-1, 1)) for rows in (inputs, targets))  # (items, 1)
@@ -139,7 +139,7 @@ def _rows(plan: Plan, step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     scaling = Scaling(plan.data.domain, plan.data.facts.targets)
     if plan.mapping:
         inputs, targets = _own_rows(plan, plan.data, step, plan.recipe.batch)
-    else:  # half of them random: with own rows alone the held-out error of sunspots was 6 % after 4,000 steps, so 0.3 %
+    else:  # half of the rows are random: sunspots' held-out error after 4,000 steps is 0.3 %, against 6 % without
         half = plan.recipe.batch // 2
         own, _ = _own_rows(plan, plan.data, step, half)
         inputs = targets = tf.concat([own, _random_rows(plan, step, plan.recipe.batch - half)], 0)
@@ -147,12 +147,12 @@ def _rows(plan: Plan, step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
 
 
 def _own_rows(plan: Plan, data: Dataset, step: tf.Tensor, rows: int) -> tuple[tf.Tensor, tf.Tensor]:
-    """(rows, length), inputs and targets of rows to train on, each as likely as the others."""
-    with tf.init_scope():  # outside the graph, which would otherwise hold a copy
+    """(rows, length), inputs and targets of training rows, drawn uniformly."""
+    with tf.init_scope():  # outside the graph, which would hold a copy
         values, targets, train = (
             None if array is None else tf.constant(array) for array in (data.values, data.targets, data.train)
         )
-    seed = tf.stack([plan.seed, -1 - step])  # another stream than that of the random rows
+    seed = tf.stack([plan.seed, -1 - step])  # another stream than the random rows' stream
     drawn = tf.random.stateless_uniform((rows,), seed, 0, len(data.train), tf.int64, alg="philox")
     items = tf.gather(train, drawn)[:, None] + tf.range(plan.length, dtype=tf.int64)
     inputs = tf.gather(values, items)
@@ -160,7 +160,7 @@ def _own_rows(plan: Plan, data: Dataset, step: tf.Tensor, rows: int) -> tuple[tf
 
 
 def _random_rows(plan: Plan, step: tf.Tensor, rows: int) -> tf.Tensor:
-    """(rows, length), drawn from somewhat more than the domain and clipped to it, so that its edges are often seen."""
+    """(rows, length), drawn from slightly beyond the domain and clipped to it, so that edges occur often."""
     domain, margin = plan.recipe.domain, plan.recipe.edge_margin
     drawn = tf.random.stateless_uniform((rows, plan.length), tf.stack([plan.seed, step]), -margin, 1.0 + margin, alg="philox")
     return domain.low + tf.clip_by_value(drawn, 0.0, 1.0) * (domain.high - domain.low)
@@ -168,7 +168,7 @@ def _random_rows(plan: Plan, step: tf.Tensor, rows: int) -> tf.Tensor:
 
 @contextmanager
 def _unrolled(model: keras.Model, wanted: bool) -> Iterator[None]:
-    """Trace the LSTM without a loop inside; the layer is left as it was, and so is what is exported."""
+    """Trace the LSTM without its own loop in this block. Afterwards the layer, and so the export, is unchanged."""
     lstm = model.get_layer("lstm")
     lstm.unroll = wanted
     try:
@@ -179,7 +179,7 @@ def _unrolled(model: keras.Model, wanted: bool) -> Iterator[None]:
 
 @contextmanager
 def tensorboard(folder: Path) -> Iterator[Callable[[Progress], None]]:
-    """Write progress where `tensorboard --logdir runs` finds it. Raises OSError where it cannot be written."""
+    """Write progress for `tensorboard --logdir runs`. Raises OSError where it cannot be written."""
     writer = tf.summary.create_file_writer(str(folder))
 
     def write(progress: Progress) -> None:

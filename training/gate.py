@@ -1,13 +1,13 @@
-"""May this model be published? Every figure is measured on the exported files.
+"""The gate: decides whether a model may be published. It measures every figure on the exported files.
 
-accuracy      held-out rows of the user's data, if any; unless it is a mapping: random rows, the edges of the domain, every
-              length to 256, and the highest
-the export    against the Keras model, over a grid of batch and length; parameters against the arithmetic
+accuracy      held-out rows of the user's data, if any; except for a mapping: random rows, the edges of the domain, every
+              length up to 256, and the highest
+export        against the Keras model, over a grid of batch and length; parameters against the arithmetic
 company       a row alone against the same row in a batch, and padded
 step          the step endpoint, item by item, against the whole sequence
-translation   the ONNX graph that serves against the SavedModel: whole, ragged, step by step and from any state; and a row alone
-              against the same row in a batch, which must not differ in a single bit
-production    the held-out rows against the version in production, where a job asks for it
+translation   the ONNX graph against the SavedModel: whole, ragged, step by step and from any state; and a row alone
+              against the same row in a batch, which must be equal to the last bit
+production    the held-out rows against the version in production, if the job asks for it
 """
 
 import math
@@ -31,15 +31,15 @@ from training.sequences.generated import edge_rows, random_rows, tutorial_sequen
 GRID = (1, 2, 3, 5, 6, 7, 8)
 """Batches and lengths of the comparison with Keras: a batch below, at and above the length, and 1."""
 EVERY_LENGTH_TO = 256
-"""Every single length up to here is tried, then the highest: four times further no length is special any more."""
+"""Tries each length up to this one, then the highest: no length in between is special."""
 HELD_OUT_ROWS = 20_000
 PROVIDERS = ("CPUExecutionProvider",)
 MARGIN = 0.1
-"""How much worse than the version in production a new one may be, in parts of the bar: seeds of a recipe differ by as much."""
+"""A new version may be worse than production by this part of the bar: seeds of a recipe differ by as much."""
 
 
 class Exported:
-    """The SavedModel under test, called as the service calls it: rows in, values out."""
+    """The SavedModel under test, called like in the service: rows in, values out."""
 
     def __init__(self, folder: Path, topology: Topology) -> None:
         self._loaded = tf.saved_model.load(str(folder))
@@ -60,7 +60,7 @@ class Exported:
 
 
 class Translated:
-    """The translation under test, in one call of any size; tests/service/runtime/ shows that it may be cut."""
+    """The translation under test, in one call of any size. tests/service/runtime/ proves that calls may be cut."""
 
     def __init__(self, folder: Path, plan: Plan) -> None:
         self._topology, self._units = plan.topology, plan.units
@@ -74,17 +74,17 @@ class Translated:
         return self._topology.from_model(self.raw(inputs, lengths)[0], rows)
 
     def raw(self, inputs: Floats, lengths: Sequence[int], h: Floats | None = None, c: Floats | None = None) -> list[Floats]:
-        """Outputs and the state after the last step, from a state that is zero by default."""
+        """Outputs and the state after the last step. The state before is zero by default."""
         zeros = np.zeros((len(inputs), self._units), np.float32)
         return self._run(translation.FILE, inputs, lengths, zeros if h is None else h, zeros if c is None else c)
 
     def step(self, item: Floats, h: Floats, c: Floats) -> tuple[Floats, Floats, Floats]:
-        """As `Exported.step`."""
+        """Like `Exported.step`."""
         outputs, h, c = self.raw(item[..., None], [1] * len(item), h, c)
         return outputs[:, 0], h, c
 
     def packed(self, inputs: Floats) -> Floats:
-        """(batch, time, F) -> outputs, by the packed graph."""
+        """(batch, time, F) -> outputs of the packed graph."""
         packed = translation.pack(inputs, self.pack)
         state = np.zeros((len(packed), self.pack * self._units), np.float32)
         outputs, *_ = self._run(translation.PACKED, packed, [packed.shape[1]] * len(packed), state, state)
@@ -98,7 +98,7 @@ class Translated:
 
 
 def judge(model: keras.Model, folder: Path, plan: Plan) -> Iterator[Figure]:
-    """Every figure, one by one as it is measured; the model may be published if all of them pass."""
+    """Yield each figure as it is measured. The model may be published if all pass."""
     exported = Exported(folder, plan.topology)
     expected = plan.topology.parameters(plan.units, plan.length).total
     yield Figure(name="parameters off the arithmetic", value=abs(model.count_params() - expected), bar=0)
@@ -111,7 +111,7 @@ def judge(model: keras.Model, folder: Path, plan: Plan) -> Iterator[Figure]:
 
 
 def judge_translation(model: keras.Model, folder: Path, plan: Plan) -> Iterator[Figure]:
-    """Those of the ONNX graphs alone."""
+    """The figures of the ONNX graphs only."""
     try:
         yield from _translation(Exported(folder, plan.topology), Translated(folder, plan), model, plan)
     except OSError:
@@ -132,9 +132,9 @@ def _translation(exported: Exported, translated: Translated, model: keras.Model,
 
 
 def against_production(folder: Path, production: Path, plan: Plan) -> Figure:
-    """Both exports on the same held-out rows, those of `plan`, whatever production was trained on."""
+    """Compares both exports on the held-out rows of `plan`, whatever production was trained on."""
     ours, theirs = (_held_out(Exported(each, plan.topology), plan) for each in (folder, production))
-    measured = math.inf if math.isnan(theirs.value) else theirs.value  # NaN is worse than anything
+    measured = math.inf if math.isnan(theirs.value) else theirs.value  # NaN counts as the worst
     return Figure(name=f"{ours.name}, against production", value=ours.value, bar=measured + MARGIN * ours.bar)
 
 
@@ -154,13 +154,13 @@ def _random(exported: Exported, plan: Plan) -> Figure:
 
 
 def _random_rows(plan: Plan) -> str:
-    """What they are called: held out, unless it is the user's data of which rows were held out."""
+    """The name of generated rows in figures: with the user's data, held-out rows are the user's."""
     return "held-out rows" if plan.data is None else "random rows"
 
 
 def _accuracy(exported: Exported, plan: Plan) -> Iterator[Figure]:
     yield _held_out(exported, plan)
-    if plan.recipe.one_sequence or plan.mapping:  # what is right for any other row, nobody knows
+    if plan.recipe.one_sequence or plan.mapping:  # for other rows no right answer is known
         return
     if plan.data is not None:
         yield _random(exported, plan)
@@ -197,7 +197,7 @@ def _against_keras(exported: Exported, model: keras.Model, plan: Plan) -> Figure
 
 
 def _in_keras(model: keras.Model, inputs: Floats, plan: Plan) -> Floats:
-    """Eager, so every axis is known and TimeDistributed is right."""
+    """The Keras model's answer, computed eagerly: every axis is known, so TimeDistributed is correct."""
     if plan.scaling is None:
         answer: Floats = model(inputs, training=False).numpy()
         return answer
@@ -207,15 +207,15 @@ def _in_keras(model: keras.Model, inputs: Floats, plan: Plan) -> Floats:
 
 
 def _company(called: Exported | Translated, plan: Plan) -> float:
-    """Largest difference between a row's answers alone and in a batch; infinite where the batch has no answer."""
+    """Largest difference between a row's answers alone and in a batch; infinite where the batch fails."""
     lengths = [plan.length] * 33
     if plan.topology.return_sequences:
-        lengths = list(range(1, 34))  # so that all but one are padded
+        lengths = list(range(1, 34))  # all rows but one are padded
     rows = [random_rows(plan.seed + number, 1, length, plan.recipe.domain)[0] for number, length in enumerate(lengths)]
     together = Rows.of(rows)
     try:
         in_company = together.split(called(together, time=max(lengths)))
-    except (tf.errors.OpError, ValueError, IndexError):  # an answer of another shape than the rows
+    except (tf.errors.OpError, ValueError, IndexError):  # the answer has another shape than the rows
         return math.inf
     worst = 0.0
     for row, beside_others in zip(rows, in_company, strict=True):
@@ -224,7 +224,7 @@ def _company(called: Exported | Translated, plan: Plan) -> float:
 
 
 def _by_steps(stepping: Exported | Translated, exported: Exported, plan: Plan) -> float:
-    """Largest difference between steps, the state being carried on, and the SavedModel's answer to the whole sequence."""
+    """Largest difference between single steps with carried state and the SavedModel's answer to the whole sequence."""
     rows = random_rows(plan.seed, 3, 2 * plan.length, plan.recipe.domain)  # (3, length)
     whole = exported.raw(rows[..., None])
     h = c = np.zeros((len(rows), plan.units), np.float32)
@@ -237,7 +237,7 @@ def _by_steps(stepping: Exported | Translated, exported: Exported, plan: Plan) -
 
 
 def _whole_translation(exported: Exported, translated: Translated, plan: Plan) -> float:
-    """Over the grid of batch and length, and on the longest rows; where there is a time axis, on ragged rows, too."""
+    """Largest difference over the grid of batch and length, on the longest rows, and on ragged rows where allowed."""
     topology, worst = plan.topology, 0.0
     sizes = [*product(GRID, GRID if topology.any_length else (plan.length,)), (3, plan.highest_length)]
     for batch, length in sizes:
@@ -249,14 +249,14 @@ def _whole_translation(exported: Exported, translated: Translated, plan: Plan) -
 
 
 def _packed(exported: Exported, translated: Translated, plan: Plan) -> float:
-    """On rows that fill a few packed ones, and one more."""
+    """Largest difference on rows that fill three packed rows, and one more."""
     rows = random_rows(plan.seed, 3 * translated.pack + 1, plan.length, plan.recipe.domain)
     inputs = plan.topology.to_model(Rows.of(list(rows)))
     return float(np.abs(translated.packed(inputs) - exported.raw(inputs)).max())
 
 
 def _any_state(translated: Translated, model: keras.Model, plan: Plan) -> float:
-    """One step from random states, its answer and the states after it, against Keras' own cell."""
+    """Largest difference to Keras' cell after one step from random states: answer and next states."""
     rng = np.random.default_rng(plan.seed)
     inputs = random_rows(plan.seed, 8, 1, plan.recipe.domain)[..., None]  # (batch, 1, 1)
     h, c = rng.uniform(-1, 1, (2, len(inputs), plan.units)).astype(np.float32)
@@ -278,7 +278,7 @@ def _echo_error(exported: Exported, sequences: Floats) -> float:
 
 
 def _error(exported: Exported, inputs: Floats, targets: Floats) -> float:
-    """Largest |output - target|; infinite where the answer does not even have the rows' shape."""
+    """Largest |output - target|; infinite where the answer has another shape than the rows."""
     rows = Rows(inputs.reshape(-1), [inputs.shape[1]] * len(inputs))
     try:
         values = exported(rows)
@@ -288,5 +288,5 @@ def _error(exported: Exported, inputs: Floats, targets: Floats) -> float:
 
 
 def _worse(a: float, b: float) -> float:
-    """The larger; NaN, which no bar lets pass, above all."""
+    """The larger of two errors. NaN counts as larger than any number."""
     return b if not b <= a else a

@@ -1,8 +1,7 @@
-"""Ctrl-C where a job can stop, and nowhere else.
+"""Lets Ctrl-C stop a job only at places where the job can stop.
 
-Python raises KeyboardInterrupt wherever the main thread happens to be, which in training is mostly native code and its
-callbacks: there it is dropped with no more than a line on standard error and the run goes on, or the code that it unwinds
-dies of it. So it is written down, and raised at the next `check`.
+Python raises KeyboardInterrupt wherever the main thread is. In training that is mostly native code and its callbacks. They
+drop the exception with a line on standard error, or crash. So a Ctrl-C is noted, and raised at the next `check`.
 """
 
 import os
@@ -13,20 +12,19 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Final
 
-SAID: Final = b"\nStops as soon as it safely can; Ctrl-C again: at once, wherever it is.\n"
+SAID: Final = b"\nStopping at the next safe point. Ctrl-C again stops at once.\n"
 
 
 class _CtrlC:
-    """Whether there was one. No Event: a handler that interrupts who holds its lock would wait for it for ever."""
+    """Whether Ctrl-C was pressed. Not an Event: a handler that interrupts the holder of its lock would wait for ever."""
 
     heard = False
 
 
 @contextmanager
 def heard() -> Iterator[None]:
-    """A Ctrl-C in this block makes the next `check` raise KeyboardInterrupt; another raises it as soon as Python runs again,
-    whatever becomes of the code that it meets."""
-    if threading.current_thread() is not threading.main_thread():  # signals are its business alone
+    """A Ctrl-C in this block makes the next `check` raise KeyboardInterrupt. A second one raises it at once, in any code."""
+    if threading.current_thread() is not threading.main_thread():  # only the main thread receives signals
         yield
         return
     _CtrlC.heard = False
@@ -39,7 +37,7 @@ def heard() -> Iterator[None]:
 
 
 def check() -> None:
-    """Raise KeyboardInterrupt if there was a Ctrl-C. To be called every few seconds, as far as native code allows."""
+    """Raise KeyboardInterrupt after a Ctrl-C. Call it every few seconds, as far as native code allows."""
     if _CtrlC.heard:
         raise KeyboardInterrupt
 
@@ -47,5 +45,5 @@ def check() -> None:
 def _hear(_signal: int, _frame: FrameType | None) -> None:
     check()
     _CtrlC.heard = True
-    with suppress(OSError):  # whoever read it may have ended of the same Ctrl-C
-        os.write(2, SAID)  # what sys.stderr is in the midst of cannot be known here
+    with suppress(OSError):  # the reader may have ended by the same Ctrl-C
+        os.write(2, SAID)  # sys.stderr may be in the middle of a write

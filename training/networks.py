@@ -14,11 +14,11 @@ from training.sequences.scaling import Scaling
 
 
 def build(topology: Topology, units: int, length: int, seed: int) -> keras.Model:
-    """An untrained network; the same seed gives the same weights. Keeps Keras' own initialisers."""
+    """An untrained network with Keras' own initialisers. The same seed gives the same weights."""
     keras.utils.set_random_seed(seed)
     time = None if topology.return_sequences else length
     if topology.name == "one_to_one":
-        time = 1  # every item is a sample of its own
+        time = 1  # each item is a sample
     head: keras.Layer = keras.layers.Dense(topology.outputs(length), name="head")
     if topology.return_sequences:
         head = keras.layers.TimeDistributed(head, name="head_at_each_step")
@@ -31,10 +31,10 @@ def build(topology: Topology, units: int, length: int, seed: int) -> keras.Model
 
 
 def forward(model: keras.Model, inputs: tf.Tensor) -> tf.Tensor:
-    """The model's answer, right for a time axis that is only known when it runs.
+    """The model's answer, correct for a time axis of unknown length.
 
     Keras 3.14 to 3.15.1 trace `TimeDistributed` over such an axis wrongly, without a warning: (1, 5, 1) gives (1, 1, 1).
-    Its inner layer applied to the whole (batch, time, units) tensor has the same weights and does the same mathematics.
+    So its inner layer is applied to the whole (batch, time, units) tensor, with the same weights and the same result.
     """
     hidden = model.get_layer("lstm")(inputs)
     head = model.layers[-1]
@@ -46,11 +46,11 @@ def export(model: keras.Model, topology: Topology, folder: Path, scaling: Scalin
 
     Its translation (`training/translation.py`) goes into `assets.extra/`.
 
-    With a scaling all take and give the user's units, and the state stays the network's. Without one nothing is added.
+    With a scaling, inputs and outputs are in the user's units; the state stays in the network's units.
 
-    Raises OSError where it cannot be written; the folder may then hold a part of it.
+    Raises OSError where the folder cannot be written; a part of the export may then remain.
     """
-    _, time, _ = model.input_shape  # None where any time is taken
+    _, time, _ = model.input_shape  # None: any time
 
     def whole(sequences: tf.Tensor) -> tf.Tensor:
         if scaling is None:
@@ -72,17 +72,17 @@ def export(model: keras.Model, topology: Topology, folder: Path, scaling: Scalin
 
 
 def weights_of(model: keras.Model) -> translation.Weights:
-    """Of the network's two layers."""
+    """The weights of the network's two layers."""
     return translation.Weights(*(variable.numpy() for variable in model.weights))
 
 
 @contextmanager
 def as_os_error() -> Iterator[None]:
-    """TensorFlow writes files by itself and has errors of its own for a full disk; in this block they are OSError."""
+    """Turn TensorFlow's errors of writing, such as a full disk, into OSError."""
     try:
         yield
     except tf.errors.OpError as error:
-        first = error.message.removeprefix("{{").partition("}} ")[-1] or error.message  # without the name of its operation
+        first = error.message.removeprefix("{{").partition("}} ")[-1] or error.message  # drops the name of the operation
         raise OSError(first.splitlines()[0]) from error
 
 

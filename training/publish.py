@@ -1,4 +1,4 @@
-"""From a SavedModel that passed the gate to a version in the store, with a manifest that says everything about it."""
+"""Publishes a SavedModel that passed the gate as a version in the store, with its manifest."""
 
 import shutil
 import tempfile
@@ -10,7 +10,7 @@ from importlib.metadata import version as installed
 from pathlib import Path
 
 import bentoml
-from bentoml._internal.models import ModelStore as BentoStore  # the one hook that lets a model be put together in staging
+from bentoml._internal.models import ModelStore as BentoStore  # the only hook to assemble a model in staging
 
 from contract.manifest import Figure, GoldenPair, Manifest
 from contract.rows import Floats
@@ -23,7 +23,7 @@ GOLDEN_PAIRS = 12
 
 
 def golden_inputs(plan: Plan) -> list[Floats]:
-    """A dozen rows: the first, the edges, random ones; of several lengths where the topology takes any."""
+    """Twelve rows: the first, the edges, random ones. They have several lengths where the topology takes any."""
     lengths = [plan.length] * GOLDEN_PAIRS if not plan.topology.any_length else [1, 2, 3, plan.length, 17, 64]
     rows = [first_input(plan), *(edge[0] for _, edge in edge_rows(plan.length, plan.recipe.domain))]
     rows += [random_rows(plan.seed + n, 1, length, plan.recipe.domain)[0] for n, length in enumerate(lengths)]
@@ -31,12 +31,12 @@ def golden_inputs(plan: Plan) -> list[Floats]:
 
 
 def first_input(plan: Plan) -> Floats:
-    """(length,): the row that is shown: the tutorial's; of the user's data, one that was held out."""
+    """(length,): the row that a job shows: the tutorial's, or a held-out row of the user's data."""
     return tutorial_sequence(plan.length) if plan.data is None else plan.data.held_out_rows(1).inputs[0]
 
 
 def manifest_for(plan: Plan, version: str, run_id: str, gate: list[Figure], golden: list[GoldenPair]) -> Manifest:
-    distributions = packages_distributions()  # the training image's tensorflow is called tensorflow-cpu
+    distributions = packages_distributions()  # the training image has tensorflow as tensorflow-cpu
     return Manifest(
         name=plan.name,
         version=version,
@@ -65,10 +65,10 @@ def manifest_for(plan: Plan, version: str, run_id: str, gate: list[Figure], gold
 
 
 def publish(store: ModelStore, manifest: Manifest, saved_model: Path, gate_json: Path) -> Manifest:
-    """Make the version appear in the store, whole or not at all. Raises OSError when the store cannot be written."""
+    """Publish a version, whole or not at all. Raises OSError where the store cannot be written."""
 
     def fill(staging: Path) -> None:
-        """BentoML writes its own part, into an empty store that nobody reads."""
+        """Let BentoML write its own files, into an empty store without readers."""
         labels = {"topology": manifest.topology, "recipe": manifest.recipe}
         metadata = {figure.name: figure.value for figure in manifest.gate}
         tag = f"{manifest.name}:{manifest.version}"
@@ -84,7 +84,7 @@ def publish(store: ModelStore, manifest: Manifest, saved_model: Path, gate_json:
 
 @contextmanager
 def _temporary_files_in(folder: Path) -> Iterator[None]:
-    """BentoML copies a model through a temporary folder: there it is swept when this process is killed."""
+    """BentoML copies a model through a temporary folder. In staging it is removed after a kill."""
     before = tempfile.tempdir
     tempfile.tempdir = str(folder)
     try:

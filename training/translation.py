@@ -1,7 +1,7 @@
-"""The translation of a network: its LSTM and its head as one ONNX graph (`contract/translation.py` says what it takes).
+"""The translation of a network: LSTM and head as one ONNX graph (`contract/translation.py` has its inputs and outputs).
 
-No converter is needed: `LSTM` is a standard operator. Keras orders the gates i, f, c, o and ONNX i, o, f, c; ONNX has kernels
-transposed, time before batch, and a second bias, which is zero here.
+No converter is needed, since `LSTM` is a standard operator. Keras orders the gates i, f, c, o and ONNX i, o, f, c. ONNX has
+transposed kernels, time before batch, and a second bias, which is zero here.
 https://onnx.ai/onnx/operators/onnx__LSTM.html
 """
 
@@ -19,14 +19,14 @@ from contract.rows import Floats
 from training.sequences.scaling import Scaling, width
 
 OPSET: Final = 17
-"""Of 2022, so that older runtimes read the file too; nothing newer is needed."""
+"""From 2022, so that older runtimes read the file too."""
 IR_VERSION: Final = 8
-"""The file format that belongs to it."""
+"""The file format of this opset."""
 LARGEST: Final = np.finfo(np.float32).max
 
 
 class Weights(NamedTuple):
-    """Of an LSTM layer and the dense layer behind it, as Keras has them."""
+    """The weights of an LSTM layer and the dense layer behind it, in Keras' order."""
 
     kernel: Floats  # (F, 4 * units)
     recurrent: Floats  # (units, 4 * units)
@@ -38,7 +38,7 @@ class Weights(NamedTuple):
 def translate(weights: Weights, per_step: bool, scaling: Scaling | None) -> onnx.ModelProto:
     """`per_step`: an answer for each step (batch, time, K); otherwise one for each row, after its last step (batch, K).
 
-    Raises `onnx.checker.ValidationError` where the result is no valid graph.
+    Raises `onnx.checker.ValidationError` for an invalid graph.
     """
     units, outputs = weights.head.shape
     graph = _Graph()
@@ -48,7 +48,7 @@ def translate(weights: Weights, per_step: bool, scaling: Scaling | None) -> onnx
     if scaling is not None:
         inputs = graph.add("Sub", inputs, graph.constant("inputs_low", np.float32(scaling.inputs.low)))
         inputs = graph.add("Div", inputs, graph.constant("inputs_width", width(scaling.inputs)))
-        # So that no item is infinite in the network's units: packed, its row would take those beside it along.
+        # No item may be infinite in the network's units: in a packed row it would spoil the neighbours.
         bounds = [graph.constant(name, np.float32(sign * LARGEST)) for name, sign in (("lowest", -1), ("highest", 1))]
         inputs = graph.add("Clip", inputs, *bounds)
 
@@ -78,9 +78,9 @@ def translate(weights: Weights, per_step: bool, scaling: Scaling | None) -> onnx
 
 
 def pack(weights: Weights, rows: int) -> Weights:
-    """Block-diagonal weights: so many independent rows in one.
+    """Block-diagonal weights for `rows` independent rows in one.
 
-    Adding a product with zero changes no sum, so each row's answer stays what it is to the last bit.
+    Adding a product with zero changes no sum, so each row's answer is equal to the last bit.
     """
     kernel, recurrent = (
         np.concatenate([_diagonal(gate, rows) for gate in np.split(each, 4, axis=-1)], axis=-1)
@@ -91,7 +91,7 @@ def pack(weights: Weights, rows: int) -> Weights:
 
 
 def save(weights: Weights, per_step: bool, scaling: Scaling | None, folder: Path) -> None:
-    """Put the translation, and the packed graph where it pays, into a SavedModel's folder. Raises OSError."""
+    """Write the translation, and the packed graph where it is faster, into a SavedModel's folder. Raises OSError."""
     _write(translate(weights, per_step, scaling), folder / translation.FILE)
     rows = translation.rows_packed(len(weights.head))
     if rows > 1:
@@ -109,13 +109,13 @@ def _diagonal(block: Floats, times: int) -> Floats:
 
 
 def _gates(keras: Floats) -> Floats:
-    """From Keras' order of the gates, in the last axis, to that of ONNX."""
+    """Reorder the gates in the last axis from Keras' order to ONNX'."""
     i, f, c, o = np.split(keras, 4, axis=-1)
     return np.concatenate([i, o, f, c], axis=-1)
 
 
 class _Graph:
-    """Nodes and constants in the order in which they are added; what a node gives is named after it."""
+    """Collects nodes and constants in order. A node's output is named after the node."""
 
     def __init__(self) -> None:
         self._nodes: list[onnx.NodeProto] = []
@@ -126,13 +126,13 @@ class _Graph:
         return name
 
     def add(self, operator: str, *inputs: str, to: Sequence[str] = (), **attributes: Any) -> str:
-        """A node; its only output has the name that is returned, unless `to` names its outputs."""
+        """Add a node. Returns the name of its only output, or of the first in `to`."""
         outputs = to or [f"{operator.lower()}_{len(self._nodes)}"]
         self._nodes.append(helper.make_node(operator, inputs, outputs, **attributes))
         return outputs[0]
 
     def model(self, features: int, units: int, output_shape: tuple[str | int, ...]) -> onnx.ModelProto:
-        """The checked model of these nodes, with the inputs and outputs of `contract/translation.py`."""
+        """The model of these nodes, checked, with the inputs and outputs of `contract/translation.py`."""
         state = ("batch", units)
         inputs = [("batch", "time", features), ("batch",), state, state]
         types = [TensorProto.INT32 if name == "lengths" else TensorProto.FLOAT for name in translation.INPUTS]

@@ -27,7 +27,7 @@ def test_the_same_seed_gives_the_same_weights_to_the_last_bit(name: TopologyName
 
 
 @pytest.mark.parametrize("name", TOPOLOGY_NAMES)
-def test_restored_from_its_state_it_goes_on_to_the_same_weights_to_the_last_bit(name: TopologyName) -> None:
+def test_a_restored_state_leads_to_the_same_weights_to_the_last_bit(name: TopologyName) -> None:
     settled = plan(GENERAL, name, length=5, seed=1, steps=600)
     undisturbed = build(settled.topology, 5, 5, seed=1)
     adam = adam_of(undisturbed)
@@ -43,7 +43,7 @@ def test_restored_from_its_state_it_goes_on_to_the_same_weights_to_the_last_bit(
 
 
 @pytest.mark.parametrize("name", TOPOLOGY_NAMES)
-def test_the_tutorial_recipe_goes_on_too(name: TopologyName) -> None:
+def test_the_tutorial_recipe_resumes_too(name: TopologyName) -> None:
     """Uncompiled, TensorFlow itself now and then gives another last bit (1 run in about 40 on a busy machine)."""
     settled = plan(TUTORIAL, name, length=5, seed=1, steps=600)
     undisturbed, resumed = build(settled.topology, 5, 5, seed=1), build(settled.topology, 5, 5, seed=2)
@@ -55,13 +55,13 @@ def test_the_tutorial_recipe_goes_on_too(name: TopologyName) -> None:
         np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-6)
 
 
-def test_a_state_of_other_variables_is_not_taken() -> None:
+def test_a_state_of_other_variables_is_refused() -> None:
     small, large = (build(TOPOLOGIES["one_to_one"], units, 5, seed=1) for units in (4, 5))
     with pytest.raises(ValueError, match="shape"):
         adam_of(large).restore(1, adam_of(small).state())
 
 
-def test_progress_ends_at_the_last_step_with_a_smaller_loss_and_no_rate_left() -> None:
+def test_progress_ends_at_the_last_step_with_a_smaller_loss_and_rate_zero() -> None:
     settled = plan(GENERAL, "one_to_one", length=5, seed=1, steps=2_100)
     progress = list(fit(build(settled.topology, 5, 5, 1), settled))
     assert [p.step for p in progress][-1] == 2_100
@@ -95,7 +95,7 @@ def test_tensorboard_finds_what_was_written(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", TOPOLOGY_NAMES)
-def test_a_mapping_is_taught_on_rows_to_train_on_with_their_own_targets(name: TopologyName, tmp_path: Path) -> None:
+def test_a_mapping_learns_training_rows_with_their_own_targets(name: TopologyName, tmp_path: Path) -> None:
     inputs = np.arange(500.0).reshape(100, 5)
     data = own_data(tmp_path, inputs, 1000 - inputs)
     settled = plan(GENERAL, name, 5, seed=1, data=data)
@@ -111,7 +111,7 @@ def test_a_mapping_is_taught_on_rows_to_train_on_with_their_own_targets(name: To
     assert seen == set(data.rows(data.train).inputs.reshape(-1).astype(int).tolist())
 
 
-def test_half_of_an_echos_rows_are_the_datas_own(tmp_path: Path) -> None:
+def test_half_of_the_rows_of_an_echo_come_from_the_data(tmp_path: Path) -> None:
     data = own_data(tmp_path, np.arange(500.0).reshape(100, 5))
     given, wanted = batch(plan(GENERAL, "many_to_many", 5, seed=1, data=data), tf.constant(7))
     assert (given.numpy() == wanted.numpy()).all()

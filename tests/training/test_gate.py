@@ -72,7 +72,7 @@ def test_a_model_that_answers_nan_is_refused(many_to_many: Trained, tmp_path: Pa
     assert refused(judged) == set(judged) - {"parameters off the arithmetic"}
 
 
-def test_a_step_endpoint_that_goes_its_own_way_is_refused(
+def test_a_step_endpoint_with_other_answers_is_refused(
     many_to_many: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other = build(many_to_many.plan.topology, 5, 5, seed=2)
@@ -96,7 +96,7 @@ def test_a_tutorial_model_is_judged_on_its_one_sequence(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("worse_by", [0.002, 0.004])
-def test_against_production_the_bar_is_its_error_and_a_tenth_of_the_recipes(
+def test_the_bar_against_production_is_its_error_and_a_tenth_of_the_recipes_bar(
     many_to_many: Trained, tmp_path: Path, worse_by: float
 ) -> None:
     shifted = keras.models.clone_model(many_to_many.model)
@@ -141,7 +141,7 @@ def test_an_echo_of_own_data_is_judged_on_its_held_out_rows_and_on_its_whole_dom
     assert {"error, held-out rows", "export against Keras"} <= refused(judged)
 
 
-def test_a_mapping_is_judged_on_held_out_targets_alone(tmp_path: Path) -> None:
+def test_a_mapping_is_judged_only_on_held_out_targets(tmp_path: Path) -> None:
     inputs = np.random.default_rng(1).random((200, 5))
     settled = plan(GENERAL, "one_to_one", 5, seed=1, steps=2_000, data=own_data(tmp_path, inputs, 30 * inputs**2 - 10))
     model = build(settled.topology, settled.units, 5, seed=1)

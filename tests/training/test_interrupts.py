@@ -6,7 +6,7 @@ import pytest
 from training.interrupts import SAID, check, heard
 
 
-def test_a_ctrl_c_is_raised_at_the_next_look_and_not_before(capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_ctrl_c_is_raised_at_the_next_check_and_not_before(capfd: pytest.CaptureFixture[str]) -> None:
     before = signal.getsignal(signal.SIGINT)
     with heard():
         check()
@@ -18,7 +18,7 @@ def test_a_ctrl_c_is_raised_at_the_next_look_and_not_before(capfd: pytest.Captur
     assert signal.getsignal(signal.SIGINT) is before
 
 
-def test_that_nobody_is_told_of_it_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_closed_standard_error_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
     def gone(_descriptor: int, _data: bytes) -> int:
         raise BrokenPipeError
 
@@ -29,7 +29,7 @@ def test_that_nobody_is_told_of_it_is_no_error(monkeypatch: pytest.MonkeyPatch) 
             check()
 
 
-def test_the_second_is_raised_at_once() -> None:
+def test_the_second_ctrl_c_is_raised_at_once() -> None:
     with heard():
         signal.raise_signal(signal.SIGINT)
         with pytest.raises(KeyboardInterrupt):

@@ -47,7 +47,7 @@ def go_on(root: Path) -> None:
     assert (resume(died[0]) if died else train_all([settled], ModelStore(root), wish)) == 0
 
 
-def test_killed_at_ten_random_moments_the_weights_are_those_of_an_undisturbed_run(store: ModelStore) -> None:
+def test_a_run_killed_at_ten_random_moments_reaches_the_weights_of_an_undisturbed_run(store: ModelStore) -> None:
     runs = store.root.parent / "runs"
     chance = random.Random(16)
     killed_at: list[Record] = []
@@ -101,7 +101,7 @@ def read_until(process: subprocess.Popen[str], word: str) -> None:
     raise AssertionError(f"ended without {word}")
 
 
-def test_one_at_a_time_and_after_ctrl_c_to_the_same_weights(tmp_path: Path) -> None:
+def test_one_process_at_a_time_and_after_ctrl_c_the_same_weights(tmp_path: Path) -> None:
     arguments = ["--topology", "one_to_one", "--seed", "1", "--steps", "150000", "--checkpoint-seconds", "0"]
     with start(tmp_path, "run", *arguments) as process:
         read_until(process, "step 15,000 of 150,000")
@@ -129,7 +129,7 @@ def test_one_at_a_time_and_after_ctrl_c_to_the_same_weights(tmp_path: Path) -> N
     assert "continues after step" in (folder / "log.txt").read_text()
 
 
-def test_ctrl_c_within_the_gate_publishes_nothing_and_the_gate_is_passed_again(tmp_path: Path) -> None:
+def test_ctrl_c_in_the_gate_publishes_nothing_and_the_gate_runs_again(tmp_path: Path) -> None:
     with start(tmp_path, "run", "--topology", "many_to_many", "--seed", "1") as process:
         read_until(process, "parameters off the arithmetic")
         process.send_signal(signal.SIGINT)
@@ -159,7 +159,7 @@ def test_two_runs_at_once_do_not_disturb_each_other(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kilobytes", [2, 16])  # the record, and the export, which TensorFlow writes itself
-def test_a_full_disk_fails_the_run_in_a_sentence_and_it_goes_on_when_there_is_room(tmp_path: Path, kilobytes: int) -> None:
+def test_a_full_disk_fails_the_run_in_one_line_and_the_run_resumes_with_space(tmp_path: Path, kilobytes: int) -> None:
     with start(tmp_path, "run", "--topology", "one_to_one", "--recipe", "tutorial") as process:
         # A process that may write no larger file meets what it would meet on a full disk.
         resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (kilobytes * 1024, kilobytes * 1024))
@@ -169,7 +169,7 @@ def test_a_full_disk_fails_the_run_in_a_sentence_and_it_goes_on_when_there_is_ro
     assert failed.shown == "failed"
     assert failed.status.reason
     assert "File too large" in failed.status.reason
-    assert f"Cannot go on: {failed.status.reason}." in shown
+    assert f"Stopped: {failed.status.reason}." in shown
     assert "Traceback" not in shown
     store = ModelStore(tmp_path / "models")
     assert store.names() == []
@@ -190,7 +190,7 @@ def test_a_store_that_cannot_be_written_fails_the_run_before_it_trains(tmp_path:
     store.verify("one_to_one", failed.plan.version)
 
 
-def test_a_store_whose_volume_goes_while_it_trains_is_not_made_anew_beside_it(
+def test_a_store_whose_volume_is_lost_in_training_is_not_made_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     store, runs, away = ModelStore(tmp_path / "home" / "models"), tmp_path / "runs", tmp_path / "away"
@@ -205,7 +205,7 @@ def test_a_store_whose_volume_goes_while_it_trains_is_not_made_anew_beside_it(
     monkeypatch.undo()
     (failed,) = records(runs)
     assert failed.shown == "failed"
-    assert "has its volume gone?" in capsys.readouterr().out
+    assert "check whether its volume is mounted" in capsys.readouterr().out
     assert resume(failed.folder) == 1
     assert not store.root.exists()
 
@@ -215,7 +215,7 @@ def test_a_store_whose_volume_goes_while_it_trains_is_not_made_anew_beside_it(
     store.verify("one_to_one", failed.plan.version)
 
 
-def test_what_has_ended_is_not_done_again(tmp_path: Path) -> None:
+def test_an_ended_run_is_not_repeated(tmp_path: Path) -> None:
     store, runs = ModelStore(tmp_path / "models"), tmp_path / "runs"
     refused = dataclasses.replace(QUICK, steps=5)
     assert train_all([refused, QUICK], store, Wish(runs=runs)) == 1
@@ -226,7 +226,7 @@ def test_what_has_ended_is_not_done_again(tmp_path: Path) -> None:
     assert len(store.versions("one_to_one")) == 1
 
 
-def test_a_retrained_model_may_be_little_worse_than_production(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_retrained_model_may_be_slightly_worse_than_production(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     store, runs = ModelStore(tmp_path / "models"), tmp_path / "runs"
     retrain = Wish("candidate", runs, against_production=True)
     assert train_all([QUICK], store, retrain) == 0
@@ -250,19 +250,17 @@ def test_a_retrained_model_may_be_little_worse_than_production(tmp_path: Path, c
     assert len(store.versions("one_to_one")) == 2
 
 
-def test_a_broken_production_version_does_not_keep_its_successor_out(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_broken_production_version_does_not_stop_a_new_version(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     store, runs = ModelStore(tmp_path / "models"), tmp_path / "runs"
     assert train_all([QUICK], store, Wish("production", runs)) == 0
     broken = records(runs)[0].plan.version
     (store.path("one_to_one", broken) / "saved_model.pb").unlink()
     assert train_all([QUICK], store, Wish("production", runs, against_production=True)) == 0
-    assert "is broken, so nothing to compare with: saved_model.pb is missing" in " ".join(capsys.readouterr().out.split())
+    assert "is broken, so it is not compared with: saved_model.pb is missing" in " ".join(capsys.readouterr().out.split())
     assert store.aliases("one_to_one")["production"].version == records(runs)[1].plan.version
 
 
-def test_a_recipe_that_has_changed_is_named_and_not_gone_on_with(tmp_path: Path) -> None:
+def test_a_run_of_a_changed_recipe_is_not_resumed(tmp_path: Path) -> None:
     runs = tmp_path / "runs"
     (tmp_path / "models").write_text("a file where a folder must be")
     assert train_all([QUICK], ModelStore(tmp_path / "models"), Wish(runs=runs)) == 1

@@ -11,7 +11,7 @@ EXPECTED = {"one_to_one": 146, "many_to_one": 170, "many_to_many": 146}
 
 
 @pytest.mark.parametrize("name", TOPOLOGY_NAMES)
-def test_keras_counts_what_the_arithmetic_says(name: TopologyName) -> None:
+def test_keras_counts_as_many_parameters_as_the_arithmetic(name: TopologyName) -> None:
     topology = TOPOLOGIES[name]
     assert build(topology, 5, 5, seed=1).count_params() == topology.parameters(5, 5).total == EXPECTED[name]
 
@@ -24,7 +24,7 @@ def test_the_seed_decides_the_weights() -> None:
 
 
 @pytest.mark.parametrize(("batch", "time"), [(1, 1), (1, 5), (3, 7), (7, 3), (6, 5), (5, 5)])
-def test_forward_is_right_where_time_is_only_known_when_it_runs(batch: int, time: int) -> None:
+def test_forward_is_correct_for_a_time_axis_of_unknown_length(batch: int, time: int) -> None:
     model = build(TOPOLOGIES["many_to_many"], 5, 5, seed=1)
     traced = tf.function(lambda x: forward(model, x), input_signature=[tf.TensorSpec((None, None, 1))])
     inputs = np.random.default_rng(1).random((batch, time, 1), np.float32)
@@ -44,7 +44,7 @@ def test_the_export_has_the_signatures_that_the_manifest_promises(name: Topology
     assert signatures["serving_default"].structured_input_signature[1]["sequences"].shape.as_list() == [None, time, 1]
 
 
-def test_step_takes_and_gives_an_item_with_its_state(tmp_path: Path) -> None:
+def test_step_takes_and_returns_an_item_with_its_state(tmp_path: Path) -> None:
     topology = TOPOLOGIES["many_to_many"]
     export(build(topology, 4, 5, seed=1), topology, tmp_path / "saved")
     step = tf.saved_model.load(str(tmp_path / "saved")).signatures["step"]

@@ -62,7 +62,7 @@ def publish_prepared(root: Path) -> None:
     ModelStore(root).promote(fresh.name, "production", fresh.version)
 
 
-def test_killed_at_any_write_what_was_published_before_is_served(
+def test_after_a_kill_at_any_write_an_earlier_version_is_served(
     many_to_many: Trained, store: ModelStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = published(many_to_many, store)

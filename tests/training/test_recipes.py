@@ -20,12 +20,12 @@ def test_the_tutorials_epochs_and_cells() -> None:
     assert plan(TUTORIAL, "one_to_one", 7, 1).units == 7
 
 
-def test_what_the_user_says_goes_before_the_recipe() -> None:
+def test_options_override_the_recipe() -> None:
     settled = plan(GENERAL, "many_to_one", length=8, seed=3, units=9, steps=11)
     assert (settled.units, settled.steps, settled.seed, settled.name) == (9, 11, 3, "many_to_one_8")
 
 
-def test_only_a_general_model_of_any_length_is_gated_beyond_its_own() -> None:
+def test_only_a_general_model_of_any_length_is_gated_beyond_its_own_length() -> None:
     assert plan(GENERAL, "many_to_many", 5, 1).highest_length == 1000
     assert plan(GENERAL, "many_to_one", 5, 1).highest_length == 5
     assert plan(TUTORIAL, "many_to_many", 5, 1).highest_length == 5
@@ -35,7 +35,7 @@ def test_a_tutorial_model_does_not_take_production() -> None:
     assert (GENERAL.alias, TUTORIAL.alias) == ("production", "tutorial")
 
 
-def test_own_data_is_taught_in_its_units_by_the_same_networks_and_does_not_take_production(tmp_path: Path) -> None:
+def test_own_data_keeps_its_units_and_networks_and_does_not_take_production(tmp_path: Path) -> None:
     values = np.random.default_rng(1).normal(1000, 50, (100, 5))
     echo = plan(GENERAL, "many_to_many", 5, seed=1, data=own_data(tmp_path, values))
     assert (echo.units, echo.steps, echo.mapping) == (5, 10_000, False)

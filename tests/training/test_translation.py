@@ -31,7 +31,7 @@ def refused(trained: Trained) -> set[str]:
     return {figure.name for figure in figures if not figure.passed}
 
 
-def test_the_graph_takes_and_gives_what_the_contract_says(trained: Trained) -> None:
+def test_the_graph_has_the_inputs_and_outputs_of_the_contract(trained: Trained) -> None:
     session = onnxruntime.InferenceSession(trained.folder / contract.FILE, providers=["CPUExecutionProvider"])
     assert tuple(given.name for given in session.get_inputs()) == contract.INPUTS
     assert tuple(output.name for output in session.get_outputs()) == contract.OUTPUTS
@@ -40,7 +40,7 @@ def test_the_graph_takes_and_gives_what_the_contract_says(trained: Trained) -> N
     assert session.get_outputs()[0].shape == ["batch", *time, trained.plan.topology.outputs(5)]
 
 
-def test_the_gate_compares_it_with_the_savedmodel(trained: Trained) -> None:
+def test_the_gate_compares_the_translation_with_the_savedmodel(trained: Trained) -> None:
     judged = {figure.name: figure for figure in judge(trained.model, trained.folder, trained.plan)}
     onnx_figures = {name for name in judged if name.startswith("ONNX")}
     steps = {"ONNX against SavedModel, step by step"} if trained.plan.topology.return_sequences else set()
@@ -142,9 +142,7 @@ def partly(scaling: Scaling | None, inputs: bool, targets: bool) -> Scaling:
 
 
 @pytest.mark.parametrize("damage", [b"", b"no graph", None])
-def test_a_translation_that_cannot_be_read_or_is_not_there_is_refused(
-    many_to_many: Trained, tmp_path: Path, damage: bytes | None
-) -> None:
+def test_an_unreadable_or_missing_translation_is_refused(many_to_many: Trained, tmp_path: Path, damage: bytes | None) -> None:
     folder = tmp_path / "saved"
     export(many_to_many.model, many_to_many.plan.topology, folder)
     if damage is None:
@@ -155,7 +153,7 @@ def test_a_translation_that_cannot_be_read_or_is_not_there_is_refused(
     assert name.startswith("ONNX against SavedModel (")
 
 
-def test_steps_with_their_state_are_the_whole_to_the_last_bit(many_to_many: Trained) -> None:
+def test_steps_with_state_equal_the_whole_sequence_to_the_last_bit(many_to_many: Trained) -> None:
     translated = Translated(many_to_many.folder, many_to_many.plan)
     row = np.random.default_rng(1).random((1, 1000, 1), np.float32)
     whole, last_h, last_c = translated.raw(row, [1000])
@@ -169,9 +167,7 @@ def test_steps_with_their_state_are_the_whole_to_the_last_bit(many_to_many: Trai
 
 @pytest.mark.parametrize("per_step", [True, False])
 @pytest.mark.parametrize(("features", "units", "outputs"), [(1, 5, 1), (3, 7, 2), (1, 20, 10)])
-def test_packed_rows_answer_as_they_do_by_themselves_to_the_last_bit(
-    per_step: bool, features: int, units: int, outputs: int
-) -> None:
+def test_packed_rows_answer_as_single_rows_to_the_last_bit(per_step: bool, features: int, units: int, outputs: int) -> None:
     rng = np.random.default_rng(units)
     shapes = ((features, 4 * units), (units, 4 * units), (4 * units,), (units, outputs), (outputs,))
     weights = Weights(*(rng.normal(0, 0.4, shape).astype(np.float32) for shape in shapes))
@@ -200,7 +196,7 @@ def test_rows_packed_in_the_wrong_blocks_are_refused(trained: Trained, tmp_path:
     assert refused(trained._replace(folder=folder)) == {"ONNX against SavedModel, packed"}
 
 
-def test_judging_it_tells_nobody_and_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_judging_a_translation_reports_nothing_to_microsoft_and_leaves_no_file(tmp_path: Path) -> None:
     """Left to itself ONNX Runtime keeps an id of the machine, a database of what it has to tell, and a session."""
     environ = {**os.environ, "HOME": str(tmp_path), "TMPDIR": str(tmp_path)}
     subprocess.run([sys.executable, "-c", "import training, onnxruntime"], cwd=ROOT, env=environ, check=True, timeout=60)

@@ -51,7 +51,7 @@ def show_plan(plan: Plan) -> None:
 
 
 @contextmanager
-def progress(name: str, steps: int) -> Iterator[Reporter]:
+def show_progress(name: str, steps: int) -> Iterator[Reporter]:
     """Show a line for every tenth of the steps. On a terminal the lines go into the log, and a bar is shown."""
     lines = console.copy if console.is_terminal else console
     tenths = 0

@@ -115,7 +115,7 @@ def test_bad_data_is_refused_before_training(home: Path, tmp_path: Path) -> None
     assert not (tmp_path / "runs").exists()
 
 
-def test_a_model_of_own_data_is_published_as_a_candidate_and_says_what_it_was_taught(home: Path, tmp_path: Path) -> None:
+def test_a_model_of_own_data_is_published_as_a_candidate_with_its_data_facts(home: Path, tmp_path: Path) -> None:
     (tmp_path / "my.csv").write_text(csv())
     arguments = ["--topology", "one_to_one", "--steps", "1500", "--runs", str(tmp_path / "runs")]
     result = invoke("run", "--data", str(tmp_path / "my.csv"), *arguments)
@@ -136,7 +136,7 @@ def test_a_model_of_own_data_is_published_as_a_candidate_and_says_what_it_was_ta
     assert not (record / "data.npz").exists()
 
 
-def test_a_run_goes_on_to_the_same_weights_though_the_file_is_gone(
+def test_a_run_resumes_to_the_same_weights_without_the_users_file(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "my.csv"
@@ -160,7 +160,7 @@ def test_a_run_goes_on_to_the_same_weights_though_the_file_is_gone(
     assert not list((tmp_path / "cut").glob("*/data.npz"))
 
 
-def test_a_run_whose_data_is_gone_cannot_go_on_and_says_so(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_without_its_data_is_not_resumed(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(model: keras.Model, plan: Plan, adam: Adam) -> Iterator[Progress]:
         raise KeyboardInterrupt
 

@@ -27,14 +27,14 @@ def test_without_runs_the_list_says_how_to_make_one(tmp_path: Path) -> None:
     assert json.loads(call("runs", "--runs", str(tmp_path), "--json").output) == []
 
 
-def test_a_run_that_cannot_be_had_is_said(tmp_path: Path) -> None:
+def test_a_missing_run_is_one_line_and_exits_1(tmp_path: Path) -> None:
     for command in (("resume", "x", "--runs", str(tmp_path)), ("runs", "--runs", str(tmp_path), "show", "x")):
         result = call(*command)
         assert result.exit_code == 1
         assert f"{tmp_path} has no run x" in result.output
 
 
-def test_a_spoilt_record_does_not_hide_the_others(tmp_path: Path) -> None:
+def test_a_damaged_record_does_not_hide_the_others(tmp_path: Path) -> None:
     for version in ("1", "2"):
         with begin(tmp_path, written(tmp_path, version)) as run:
             run.end("interrupted")
@@ -45,17 +45,17 @@ def test_a_spoilt_record_does_not_hide_the_others(tmp_path: Path) -> None:
     assert f"{run.folder} cannot be read" in result.output
 
 
-def test_figures_of_a_run_that_went_astray_are_json_all_the_same(tmp_path: Path) -> None:
+def test_infinite_figures_are_null_in_json(tmp_path: Path) -> None:
     with begin(tmp_path, written(tmp_path)) as run:
-        astray = Figure(name="held-out", value=math.inf, bar=0.05)
-        (run.folder / "gate.json").write_bytes(FIGURES.dump_json([astray]))
+        diverged = Figure(name="held-out", value=math.inf, bar=0.05)
+        (run.folder / "gate.json").write_bytes(FIGURES.dump_json([diverged]))
         run.end("refused")
     (listed,) = json.loads(call("runs", "--runs", str(tmp_path), "--json").output, parse_constant=pytest.fail)
     assert listed["worst"]["value"] is None
     assert listed["gate"][0]["bar"] == 0.05
 
 
-def test_what_to_type_to_go_on_names_the_interpreter_that_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_resume_command_names_the_running_interpreter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with begin(tmp_path, written(tmp_path)) as run:
         run.end("interrupted")
     monkeypatch.setattr(sys, "executable", str(tmp_path.resolve() / ".venv/bin/python"))

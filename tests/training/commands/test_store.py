@@ -45,14 +45,14 @@ def test_an_empty_store_says_how_to_train() -> None:
     assert json.loads(run("models", "--json")) == {"models": [], "faults": []}
 
 
-def test_an_empty_store_that_nobody_chose_says_why_it_is_that(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_an_empty_default_store_says_that_bentoml_home_is_not_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("BENTOML_HOME")
     monkeypatch.setenv("HOME", str(tmp_path))
     place = f"none, in {tmp_path}/bentoml/models, since BENTOML_HOME is not set"
     assert run("promote", f"{NAME}:latest", exits=1) == f"Error: the store has no model {NAME}; it has: {place}\n"
 
 
-def test_models_are_listed_with_all_that_is_known(store: ModelStore, versions: list[str], publish: Publish) -> None:
+def test_models_are_listed_with_age_aliases_figures_and_state(store: ModelStore, versions: list[str], publish: Publish) -> None:
     publish("many_to_one", length=3)
     store.set_canary(NAME, "production", versions[1], 5)
     store.set_shadow(NAME, "production", versions[2])
@@ -66,7 +66,7 @@ def test_models_are_listed_with_all_that_is_known(store: ModelStore, versions: l
     assert versions[0] not in run("models", "many_to_one_3")
 
 
-def test_models_are_listed_for_programs(store: ModelStore, versions: list[str]) -> None:
+def test_models_are_listed_as_json(store: ModelStore, versions: list[str]) -> None:
     (store.path(NAME, versions[1]) / "weights").unlink()
     store.set_canary(NAME, "production", versions[2], 12.5)
     third, second, first = json.loads(run("models", NAME, "--json"))["models"]
@@ -77,7 +77,7 @@ def test_models_are_listed_for_programs(store: ModelStore, versions: list[str]) 
     assert 0 <= first["age_seconds"] < 600
 
 
-def test_what_is_broken_or_gone_is_listed_with_its_reason(store: ModelStore, versions: list[str]) -> None:
+def test_broken_and_deleted_versions_are_listed_with_the_reason(store: ModelStore, versions: list[str]) -> None:
     store.path(NAME, versions[0]).rename(store.root.parent / "gone")
     (store.path(NAME, versions[1]) / "weights").write_bytes(b"changed")
     output = run("models")
@@ -98,7 +98,7 @@ def test_a_version_is_named_by_itself_by_an_alias_or_as_the_latest(store: ModelS
     assert "already" in run("promote", f"{NAME}:{word if word == 'candidate' else 'latest'}")
 
 
-def test_the_latest_is_the_newest_that_is_whole(store: ModelStore, versions: list[str]) -> None:
+def test_latest_is_the_newest_whole_version(store: ModelStore, versions: list[str]) -> None:
     (store.path(NAME, versions[2]) / "weights").unlink()
     run("promote", f"{NAME}:latest", "--alias", "candidate")
     assert store.aliases(NAME)["candidate"].version == versions[1]
@@ -119,14 +119,14 @@ def test_trials_are_set_and_withdrawn(store: ModelStore, versions: list[str]) ->
     assert run("withdraw", NAME) == "many_to_many: production has no such trial\n"
 
 
-def test_a_rollback_says_where_it_went_and_when_there_is_nowhere(store: ModelStore, versions: list[str]) -> None:
+def test_a_rollback_names_its_version_or_says_that_there_is_none(store: ModelStore, versions: list[str]) -> None:
     run("promote", f"{NAME}:{versions[1]}")
     assert run("rollback", NAME) == f"many_to_many: production names {versions[0]} again\n"
     assert "no whole version to go back to" in run("rollback", NAME, exits=1)
     assert production(store) == versions[0]
 
 
-def test_an_alias_can_be_taken_away_and_then_the_version_deleted(store: ModelStore, versions: list[str]) -> None:
+def test_an_alias_can_be_deleted_and_then_its_version(store: ModelStore, versions: list[str]) -> None:
     run("promote", f"{NAME}:latest", "--alias", "prodution")
     assert "[y/N]" in run("unalias", NAME, "--alias", "prodution", exits=1, answers="n\n")
     assert run("unalias", NAME, "--alias", "prodution", "--yes") == f"{NAME}: prodution no longer names {versions[2]}\n"
@@ -153,7 +153,7 @@ def test_deleting_asks_first(store: ModelStore, versions: list[str]) -> None:
     assert refused.startswith(f"Error: {NAME}:{versions[0]} is in use as production")
 
 
-def test_pruning_says_what_goes_and_can_only_say_it(store: ModelStore, versions: list[str], publish: Publish) -> None:
+def test_pruning_lists_the_versions_also_in_a_dry_run(store: ModelStore, versions: list[str], publish: Publish) -> None:
     others = [publish("one_to_one").version for _ in range(2)]
     would = f"{NAME}:{versions[1]} would be deleted\none_to_one:{others[0]} would be deleted\n"
     assert run("prune", "--keep", "1", "--dry-run") == would
@@ -162,7 +162,7 @@ def test_pruning_says_what_goes_and_can_only_say_it(store: ModelStore, versions:
     assert (store.versions(NAME), store.versions("one_to_one")) == ([versions[0], versions[2]], others)
 
 
-def test_history_is_told_in_its_order(versions: list[str]) -> None:
+def test_history_is_listed_oldest_first(versions: list[str]) -> None:
     run("promote", f"{NAME}:{versions[1]}", "--canary", "5")
     run("promote", f"{NAME}:{versions[1]}", "--alias", "candidate")
     run("promote", f"{NAME}:candidate")
@@ -238,7 +238,7 @@ def test_waiting_ends_when_every_worker_serves_it(versions: list[str]) -> None:
     assert said.splitlines()[1] == f"many_to_many: 2 workers at {url} have the change"
 
 
-def test_waiting_in_vain_exits_1_and_says_what_is_in_the_store(store: ModelStore, versions: list[str]) -> None:
+def test_waiting_beyond_the_timeout_exits_1_and_names_the_change(store: ModelStore, versions: list[str]) -> None:
     run("promote", f"{NAME}:{versions[1]}")
     with standing_in(lambda _: workers({"production": versions[1]})) as url:
         said = run("rollback", NAME, "--wait", url, "--timeout", "0", exits=1)
@@ -247,7 +247,7 @@ def test_waiting_in_vain_exits_1_and_says_what_is_in_the_store(store: ModelStore
     assert production(store) == versions[0]
 
 
-def test_trials_are_waited_for(versions: list[str]) -> None:
+def test_wait_sees_trials(versions: list[str]) -> None:
     with standing_in(lambda _: workers({"canary": versions[1], "shadow": versions[2]})) as url:
         run("promote", f"{NAME}:{versions[1]}", "--canary", "5", "--wait", url, "--timeout", "0")
         run("promote", f"{NAME}:{versions[2]}", "--shadow", "--wait", url, "--timeout", "0")
@@ -256,7 +256,7 @@ def test_trials_are_waited_for(versions: list[str]) -> None:
         )
 
 
-def test_withdrawing_waits_for_what_it_withdrew(versions: list[str]) -> None:
+def test_withdraw_waits_until_the_trial_has_ended(versions: list[str]) -> None:
     with standing_in(lambda _: workers({"canary": None, "shadow": versions[2]})) as url:
         wait = ["--wait", url, "--timeout", "0"]
         assert run("withdraw", NAME, "--canary", *wait).splitlines()[1:] == [f"many_to_many: 1 worker at {url} has the change"]
@@ -275,7 +275,7 @@ def test_the_commands_need_no_tensorflow(home: Path, versions: list[str]) -> Non
         subprocess.run(command, cwd=ROOT, env={**os.environ, "BENTOML_HOME": str(home)}, check=True, timeout=60)
 
 
-def test_as_a_process_of_its_own(home: Path, store: ModelStore, versions: list[str]) -> None:
+def test_the_commands_run_as_a_process(home: Path, store: ModelStore, versions: list[str]) -> None:
     command = [sys.executable, "-m", "training", "promote", f"{NAME}:latest"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stderr) == (0, "")

@@ -57,7 +57,7 @@ def test_a_run_leaves_its_record(home: Path) -> None:
     assert "\x1b" not in "".join(log)
 
 
-def test_what_the_gate_refuses_exits_1_with_the_figures_and_is_not_published(home: Path) -> None:
+def test_a_refused_model_exits_1_with_the_figures_and_is_not_published(home: Path) -> None:
     result = run(home, "--topology", "many_to_one", "--length", "3", "--steps", "20")
     assert result.exit_code == 1
     assert "TOO LARGE" in result.output
@@ -84,7 +84,7 @@ def test_usage_exits_2_and_trains_nothing(home: Path, arguments: list[str]) -> N
     assert not home.exists()
 
 
-def test_if_missing_trains_nothing_that_is_there(home: Path) -> None:
+def test_if_missing_trains_no_model_that_the_store_has(home: Path) -> None:
     arguments = ["--topology", "one_to_one", "--recipe", "tutorial", "--if-missing"]
     assert run(home, *arguments).exit_code == 0
     versions = ModelStore(home / "models").versions("one_to_one")
@@ -92,7 +92,7 @@ def test_if_missing_trains_nothing_that_is_there(home: Path) -> None:
     assert ModelStore(home / "models").versions("one_to_one") == versions
 
 
-def test_if_missing_trains_what_the_alias_names_no_more_or_is_broken(home: Path) -> None:
+def test_if_missing_trains_a_model_whose_version_is_broken(home: Path) -> None:
     arguments = ["--topology", "one_to_one", "--recipe", "tutorial", "--if-missing"]
     assert run(home, *arguments).exit_code == 0
     store = ModelStore(home / "models")
@@ -103,7 +103,7 @@ def test_if_missing_trains_what_the_alias_names_no_more_or_is_broken(home: Path)
     assert store.is_whole("one_to_one", store.aliases("one_to_one")["tutorial"].version)
 
 
-def test_what_could_not_be_named_is_not_trained(home: Path) -> None:
+def test_a_model_whose_alias_file_is_damaged_is_not_trained(home: Path) -> None:
     (home / "models" / "one_to_one").mkdir(parents=True)
     (home / "models" / "one_to_one" / "aliases.json").write_text("?")
     result = run(home, "--topology", "one_to_one", "--recipe", "tutorial")
@@ -112,7 +112,7 @@ def test_what_could_not_be_named_is_not_trained(home: Path) -> None:
     assert "step 1,000" not in result.output
 
 
-def test_interrupted_while_tensorflow_is_loaded_it_exits_130(home: Path) -> None:
+def test_ctrl_c_while_tensorflow_is_imported_exits_130(home: Path) -> None:
     command = [sys.executable, "-m", "training", "run", "--runs", str(home.parent / "runs")]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         mapped = Path(f"/proc/{process.pid}/maps")
@@ -125,12 +125,12 @@ def test_interrupted_while_tensorflow_is_loaded_it_exits_130(home: Path) -> None
     assert not (home.parent / "runs").exists()
 
 
-def test_a_store_that_cannot_be_written_is_said_in_a_sentence(home: Path) -> None:
+def test_a_store_that_cannot_be_written_is_one_line(home: Path) -> None:
     home.mkdir()
     (home / "staging").write_text("a file where a folder must be")
     result = run(home, "--topology", "one_to_one", "--recipe", "tutorial")
     assert result.exit_code == 1
-    assert "Cannot go on: File exists" in result.output
+    assert "Stopped: File exists" in result.output
     assert "Nothing was published" in " ".join(result.output.split())
 
 
@@ -150,7 +150,7 @@ def test_help_names_every_option_and_the_exit_codes() -> None:
         assert word in output
 
 
-def test_retrained_models_are_candidates_listed_shown_and_promoted_when_told(home: Path, tmp_path: Path) -> None:
+def test_retrained_models_are_candidates_unless_promoted(home: Path, tmp_path: Path) -> None:
     runs = str(tmp_path / "runs")
     retrain = ("retrain", "--topology", "one_to_one", "--recipe", "tutorial", "--runs", runs)
     assert call(*retrain, "--seed", "26", "--promote").exit_code == 0
@@ -181,7 +181,7 @@ def test_retrained_models_are_candidates_listed_shown_and_promoted_when_told(hom
     assert "has ended: published. There is nothing to resume." in again.output
 
 
-def test_ctrl_c_while_tensorflow_is_loaded_is_a_sentence(tmp_path: Path) -> None:
+def test_ctrl_c_while_tensorflow_is_imported_is_one_line(tmp_path: Path) -> None:
     program = (
         "import os, signal; from training.commands.train import heavy_imports\n"
         "with heavy_imports(): os.kill(os.getpid(), signal.SIGINT); import training.job; print('went on')"

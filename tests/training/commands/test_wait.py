@@ -34,7 +34,7 @@ def workers(*served: Mapping[str, str | None]) -> dict[str, Any]:
     }
 
 
-def test_it_returns_once_the_last_worker_serves_it() -> None:
+def test_waiting_returns_once_the_last_worker_has_the_version() -> None:
     asked: list[int] = []
 
     def answer(number: int) -> Any:
@@ -46,7 +46,7 @@ def test_it_returns_once_the_last_worker_serves_it() -> None:
     assert asked == [0, 1, 2, 3]
 
 
-def test_nothing_on_trial_is_waited_for_too() -> None:
+def test_waiting_for_the_end_of_a_trial() -> None:
     trials: list[Mapping[str, str | None]] = [
         {"canary": "2", "shadow": "3"},
         {"canary": "2"},
@@ -64,7 +64,7 @@ def test_nothing_on_trial_is_waited_for_too() -> None:
     assert asked == [0, 1, 2, 3]
 
 
-def test_those_that_do_not_serve_it_are_named() -> None:
+def test_workers_with_another_version_are_named() -> None:
     with (
         standing_in(lambda _: workers({"production": "2"}, {"production": "1"}, {})) as url,
         pytest.raises(NotServed) as caught,
@@ -85,19 +85,19 @@ def test_those_that_do_not_serve_it_are_named() -> None:
         (workers({}), "worker 1 has nothing"),
     ],
 )
-def test_what_is_no_answer_is_said(answer: Any, why: str) -> None:
+def test_the_error_says_why_an_answer_is_not_usable(answer: Any, why: str) -> None:
     with standing_in(lambda _: answer) as url, pytest.raises(NotServed, match=why):
         wait_until_served(url, "many_to_many", {"production": "2"}, 0)
 
 
-def test_nobody_there_and_no_such_page_are_said() -> None:
+def test_a_refused_connection_and_a_missing_page_are_reported() -> None:
     with standing_in(lambda _: {}) as url, pytest.raises(NotServed, match="404"):
         wait_until_served(f"{url}/elsewhere", "many_to_many", {"production": "2"}, 0)
     with pytest.raises(NotServed, match=f"GET {url}/models: .*refused"):
         wait_until_served(url, "many_to_many", {"production": "2"}, 0)
 
 
-def test_a_service_with_keys_is_shown_the_one_that_there_is() -> None:
+def test_the_key_is_sent_to_a_service_with_keys() -> None:
     with standing_in(lambda _: workers({"production": "2"}), key="mine") as url:
         for key, hint in (
             (None, "put a key of the service into UNROLL_KEY"),
