@@ -22,9 +22,9 @@ HISTORY: Final = 1_000
 def check_name(alias: str) -> str:
     """Return the alias. Raises ValueError where it is reserved or malformed."""
     if alias in RESERVED:
-        raise ValueError(f"{alias} has a meaning of its own, and cannot be an alias")
+        raise ValueError(f"{alias} is a reserved word: choose another alias")
     if not re.fullmatch(NAME, alias):
-        raise ValueError("an alias is a lower-case word such as production or candidate")
+        raise ValueError("expected an alias of lower-case letters, such as production or candidate")
     return alias
 
 

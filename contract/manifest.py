@@ -62,7 +62,7 @@ class DataFacts(_Frozen):
 
     file: str = Field(description="The file's name without its folder, or 'standard input'.")
     sha256: str = Field(description="SHA-256 of the file's content.")
-    task: Literal["echo", "mapping"] = Field(description="An echo returns the inputs; a mapping returns targets of its own.")
+    task: Literal["echo", "mapping"] = Field(description="An echo returns the inputs; a mapping returns its own targets.")
     length: int = Field(ge=1, description="Items in a row.")
     stride: int = Field(ge=1, description="Items from the start of one row to the start of the next.")
     split: Literal["by sequence", "by blocks of time"] = Field(description="Blocks of time split a single long series.")

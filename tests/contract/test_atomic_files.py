@@ -28,13 +28,13 @@ def test_a_staging_folder_belongs_to_one_writer_and_goes_with_it(tmp_path: Path)
 
 
 def test_no_writer_sweeps_while_a_staging_folder_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Half removed, without its lock, it would be taken for a dead writer's and removed by two at once."""
+    """A half-removed folder without its lock would look like a dead writer's, and two processes would remove it."""
     removed = []
 
     def remove(folder: Path) -> None:
         with open(tmp_path / ".lock") as lock, pytest.raises(BlockingIOError):
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        assert not is_locked(folder / ".owner")  # closed: NFS removes no folder with an open file
+        assert not is_locked(folder / ".owner")  # closed, since NFS removes no folder with an open file
         removed.append(folder)
 
     with staging_folder(tmp_path) as mine:

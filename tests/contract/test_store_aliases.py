@@ -1,4 +1,4 @@
-"""What moves aliases in the store, and what they keep from being deleted."""
+"""Moving aliases in the store, and deleting versions that aliases do not use."""
 
 from pathlib import Path
 
@@ -23,7 +23,7 @@ def break_(store: ModelStore, version: str) -> None:
 
 
 def remove(store: ModelStore, version: str) -> None:
-    """Behind the store's back."""
+    """Delete a version without the store."""
     store.path(NAME, version).rename(store.root.parent / version)
 
 

@@ -1,4 +1,4 @@
-"""Writers that are killed, and writers that race: whatever happens, aliases can be read and name whole versions."""
+"""Killed writers and racing writers: aliases stay readable and name whole versions."""
 
 import itertools
 import signal
@@ -49,7 +49,7 @@ def delete_oldest(root: Path) -> None:
 
 
 def check_whole(store: ModelStore) -> None:
-    """Everything that a reader may come across is whole."""
+    """Check that everything a reader may find is whole."""
     for version in store.versions(NAME):
         store.verify(NAME, version)
     for alias in store.aliases(NAME).values():
@@ -59,7 +59,7 @@ def check_whole(store: ModelStore) -> None:
 
 
 def kill_at_every_write(store: ModelStore, function: Callable[[Path], None]) -> int:
-    """How often it was killed before it came through."""
+    """The number of kills before the function succeeded."""
     with Victim(f"{HERE}:{function.__name__}", store.root) as victim:
         for kills in itertools.count():
             victim.start(kill_at=kills + 1)
@@ -77,10 +77,10 @@ def leftovers(store: ModelStore) -> list[Path]:
 
 def test_killed_at_any_write_of_publishing(store: ModelStore, publish: Publish) -> None:
     before = publish().version
-    assert kill_at_every_write(store, publish_one) > 15  # it did die at every one of them
+    assert kill_at_every_write(store, publish_one) > 15  # a kill at every write
     assert store.aliases(NAME)["production"].version > before
     assert publish().version in store.versions(NAME)
-    assert leftovers(store) == []  # what the dead left is swept
+    assert leftovers(store) == []  # the files of killed writers are removed
 
 
 def test_killed_at_any_write_of_promoting(store: ModelStore, publish: Publish) -> None:
@@ -125,13 +125,13 @@ def test_publishers_at_once_do_not_disturb_each_other(store: ModelStore) -> None
     assert len(store.aliases(NAME)["production"].history) == 3
 
 
-PROMOTIONS = 500  # of each of the two
+PROMOTIONS = 500  # by each of the two promoters
 SPARE = 10
 
 
 @contextmanager
 def without_bounds() -> Iterator[None]:
-    """All of history is kept, to be counted; and nothing is forced to disk, since no power fails in a race."""
+    """Keep all of history, to count it. Force nothing to disk, since a race needs no protection against loss of power."""
     with (
         patch.object(aliases, "HISTORY", 4 * PROMOTIONS),
         patch.object(atomic_files, "sync"),
@@ -149,7 +149,7 @@ def promote_odd(root: Path) -> None:
 
 
 def promote_often(root: Path, mine: int) -> None:
-    """Two versions of its own in turns, and now and then one that the deleter is after."""
+    """Promote two versions by turns, and sometimes one that the deleter wants to delete."""
     store = ModelStore(root)
     versions = (root.parent / "versions").read_text().split()
     spare, own = versions[mine:SPARE:2], versions[SPARE + mine :: 2]
@@ -165,12 +165,12 @@ def promote_often(root: Path, mine: int) -> None:
                         promoted.append(spare[0])
                     except BrokenVersion:  # deleted
                         spare.pop(0)
-    finally:  # the others wait for it
+    finally:  # the other processes wait for this file
         (root.parent / f"promoted-{mine}").write_text("\n".join(promoted))
 
 
 def delete_spare(root: Path) -> None:
-    """Each once it has been promoted, in the end all: refused while an alias names it."""
+    """Delete each spare version once it was promoted, and all at the end. The store refuses while an alias names it."""
     store = ModelStore(root)
     spare = (root.parent / "versions").read_text().split()[:SPARE]
     with without_bounds():
@@ -187,7 +187,7 @@ def delete_spare(root: Path) -> None:
 
 
 def done(root: Path) -> bool:
-    """Whether both promoters are."""
+    """Whether both promoters are done."""
     return all((root.parent / f"promoted-{mine}").exists() for mine in (0, 1))
 
 
@@ -204,7 +204,7 @@ def test_promoters_and_a_deleter_that_race_lose_nothing(store: ModelStore, publi
             alias = store.aliases(NAME)["production"]
             try:
                 store.verify(NAME, alias.version)
-            except BrokenVersion:  # deleted in between: then another was promoted before
+            except BrokenVersion:  # deleted in between, after the promotion of another version
                 assert store.aliases(NAME)["production"] != alias
             reads += 1
         assert [racer.exit_code() for racer in racers] == [0, 0, 0]

@@ -1,4 +1,4 @@
-"""Models trained once for all tests of the room, by the real code."""
+"""Models that the real code trains once for all tests of training."""
 
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,12 +20,12 @@ from training.sequences.source import Source
 class Trained(NamedTuple):
     plan: Plan
     model: keras.Model
-    folder: Path  # of the SavedModel
+    folder: Path  # the SavedModel
 
 
 @pytest.fixture(scope="session", params=["one_to_one", "many_to_one", "many_to_many"])
 def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Trained:
-    """Each topology in turn, by the general recipe."""
+    """A model of each topology, trained by the general recipe."""
     return train(request.param, tmp_path_factory)
 
 

@@ -34,7 +34,7 @@ def test_a_restored_state_leads_to_the_same_weights_to_the_last_bit(name: Topolo
     states = [(progress.step, adam.state()) for progress in fit(undisturbed, settled, adam)]
     assert [step for step, _ in states] == [500, 600]
     for step, state in states:
-        resumed = build(settled.topology, 5, 5, seed=2)  # nothing of its own is left
+        resumed = build(settled.topology, 5, 5, seed=2)  # other weights, replaced by the state
         again = adam_of(resumed)
         again.restore(step, state)
         list(fit(resumed, settled, again))
@@ -44,7 +44,7 @@ def test_a_restored_state_leads_to_the_same_weights_to_the_last_bit(name: Topolo
 
 @pytest.mark.parametrize("name", TOPOLOGY_NAMES)
 def test_the_tutorial_recipe_resumes_too(name: TopologyName) -> None:
-    """Uncompiled, TensorFlow itself now and then gives another last bit (1 run in about 40 on a busy machine)."""
+    """Uncompiled TensorFlow itself sometimes gives another last bit: about 1 run in 40 on a busy machine."""
     settled = plan(TUTORIAL, name, length=5, seed=1, steps=600)
     undisturbed, resumed = build(settled.topology, 5, 5, seed=1), build(settled.topology, 5, 5, seed=2)
     adam, again = adam_of(undisturbed), adam_of(resumed)
@@ -72,7 +72,7 @@ def test_progress_ends_at_the_last_step_with_a_smaller_loss_and_rate_zero() -> N
 
 @pytest.mark.parametrize("name", TOPOLOGY_NAMES)
 def test_the_tutorial_recipe_does_what_keras_fit_does(name: TopologyName) -> None:
-    """The tutorial's own call: the same weights after 30 epochs, up to float32 sums in another order."""
+    """The tutorial's own call gives the same weights after 30 epochs, up to the order of float32 sums."""
     settled = plan(TUTORIAL, name, length=5, seed=1, steps=30)
     model, reference = (build(settled.topology, 5, 5, 1) for _ in range(2))
     list(fit(model, settled))
@@ -106,7 +106,9 @@ def test_a_mapping_learns_training_rows_with_their_own_targets(name: TopologyNam
         assert (given == again.numpy()).all()
         assert given.shape == ((320, 1, 1) if name == "one_to_one" else (64, 5, 1))
         assert wanted.shape == {"one_to_one": (320, 1), "many_to_one": (64, 5), "many_to_many": (64, 5, 1)}[name]
-        assert np.abs(given.reshape(-1) + wanted.reshape(-1) - 1).max() < 1e-6  # in [0, 1], and the other way round
+        assert (
+            np.abs(given.reshape(-1) + wanted.reshape(-1) - 1).max() < 1e-6
+        )  # both in [0, 1]; the mapping turns the values round
         seen |= set(np.rint(given.reshape(-1) * 499).astype(int).tolist())
     assert seen == set(data.rows(data.train).inputs.reshape(-1).astype(int).tolist())
 

@@ -45,12 +45,12 @@ def test_an_untrained_model_is_refused(many_to_many: Trained, tmp_path: Path) ->
 def test_the_time_distributed_fault_of_keras_is_refused(
     many_to_many: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Put the fault back: export the Keras layers as they are, `TimeDistributed` over a dynamic time axis included."""
+    """Bring the fault back: export the Keras layers unchanged, with `TimeDistributed` over a dynamic time axis."""
     monkeypatch.setattr(networks, "forward", lambda model, inputs: model(inputs))
     export(many_to_many.model, many_to_many.plan.topology, tmp_path / "saved")
     faulty = tf.saved_model.load(str(tmp_path / "saved")).signatures["serving_default"]
     (output,) = faulty(sequences=tf.zeros((1, 5, 1))).values()
-    assert output.shape == (1, 1, 1)  # the fault is there in this Keras: when this fails, the workaround may go
+    assert output.shape == (1, 1, 1)  # this Keras has the fault: when this line fails, remove the workaround
 
     judged = figures(many_to_many._replace(folder=tmp_path / "saved"))
     assert judged["export against Keras"].value == math.inf
@@ -101,7 +101,7 @@ def test_the_bar_against_production_is_its_error_and_a_tenth_of_the_recipes_bar(
 ) -> None:
     shifted = keras.models.clone_model(many_to_many.model)
     weights = many_to_many.model.get_weights()
-    shifted.set_weights([*weights[:-1], weights[-1] + np.float32(worse_by)])  # every answer, by the head's bias
+    shifted.set_weights([*weights[:-1], weights[-1] + np.float32(worse_by)])  # shifts every answer by the head's bias
     export(shifted, many_to_many.plan.topology, tmp_path / "saved")
     same = against_production(many_to_many.folder, many_to_many.folder, many_to_many.plan)
     assert same.name == "error, held-out rows, against production"
@@ -136,7 +136,7 @@ def test_an_echo_of_own_data_is_judged_on_its_held_out_rows_and_on_its_whole_dom
     assert bars["error, all highest"] == bars["error, edges, 1..256, 1000"] == pytest.approx(0.05)
     assert 1e-5 < bars["export against Keras"] < 2e-5
 
-    export(model, settled.topology, tmp_path / "unscaled")  # a model that takes the user's units for its own
+    export(model, settled.topology, tmp_path / "unscaled")  # a model that mistakes the user's units for its own
     judged = figures(Trained(settled, model, tmp_path / "unscaled"))
     assert {"error, held-out rows", "export against Keras"} <= refused(judged)
 

@@ -14,7 +14,7 @@ def test_a_ctrl_c_is_raised_at_the_next_check_and_not_before(capfd: pytest.Captu
         assert capfd.readouterr().err == SAID.decode()
         with pytest.raises(KeyboardInterrupt):
             check()
-    check()  # that one is over
+    check()  # the block has ended, and the Ctrl-C with it
     assert signal.getsignal(signal.SIGINT) is before
 
 

@@ -1,4 +1,4 @@
-"""Runs that are killed, interrupted, or lose their disk, and what becomes of them."""
+"""Runs that are killed, interrupted, or lose their disk."""
 
 import dataclasses
 import hashlib
@@ -29,7 +29,7 @@ from training.runs.record import Record, folders, read
 QUICK = plan(TUTORIAL, "one_to_one", length=5, seed=1)
 KILLS = 10
 WRITES, EVENTS = (45, 200), (1_100, 9_900)
-"""The moments are drawn from so many: at first to the fourth checkpoint of an undisturbed run of `go_on`, then to its end."""
+"""Each kill hits a random one of so many: first up to the fourth checkpoint of a whole run of `go_on`, then up to its end."""
 STEPS = 4_000
 
 
@@ -38,7 +38,7 @@ def records(runs: Path) -> list[Record]:
 
 
 def go_on(root: Path) -> None:
-    """What the victim runs: take up what died, or else begin; checkpoints after every chunk."""
+    """The victim runs this: resume a dead run or begin one, with a checkpoint after every chunk."""
     os.dup2(os.open(root.parent / "shown", os.O_WRONLY | os.O_CREAT | os.O_APPEND), 1)
     runs = root.parent / "runs"
     died = [record.folder for record in records(runs) if record.shown == "died"]
@@ -67,7 +67,7 @@ def test_a_run_killed_at_ten_random_moments_reaches_the_weights_of_an_undisturbe
             assert code in (0, -signal.SIGKILL)
             if code:
                 killed_at.append(records(runs)[-1])
-    assert {record.shown for record in killed_at} <= {"died", "published"}  # published: killed after its last word
+    assert {record.shown for record in killed_at} <= {"died", "published"}  # published: killed after publishing
     assert any(record.step == 0 for record in killed_at)
     assert any(0 < record.step < record.plan.steps for record in killed_at)
     assert any(record.step == record.plan.steps for record in killed_at)
@@ -84,7 +84,7 @@ def test_a_run_killed_at_ten_random_moments_reaches_the_weights_of_an_undisturbe
         assert record.gate == store.verify("one_to_one", record.plan.version).gate
     assert store.versions("one_to_one") == [record.plan.version for record in ended]
     (production,) = store.aliases("one_to_one").values()
-    assert production.versions == tuple(record.plan.version for record in ended)  # named once each
+    assert production.versions == tuple(record.plan.version for record in ended)  # each named once
 
 
 def start(home: Path, *arguments: str) -> subprocess.Popen[str]:
@@ -158,10 +158,10 @@ def test_two_runs_at_once_do_not_disturb_each_other(tmp_path: Path) -> None:
     assert store.aliases("one_to_one")["tutorial"].version in [record.plan.version for record in ended]
 
 
-@pytest.mark.parametrize("kilobytes", [2, 16])  # the record, and the export, which TensorFlow writes itself
+@pytest.mark.parametrize("kilobytes", [2, 16])  # 2: the record fails; 16: the export, which TensorFlow writes
 def test_a_full_disk_fails_the_run_in_one_line_and_the_run_resumes_with_space(tmp_path: Path, kilobytes: int) -> None:
     with start(tmp_path, "run", "--topology", "one_to_one", "--recipe", "tutorial") as process:
-        # A process that may write no larger file meets what it would meet on a full disk.
+        # A limit on the size of files fails like a full disk.
         resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (kilobytes * 1024, kilobytes * 1024))
         shown, _ = process.communicate()
     assert process.returncode == 1
@@ -239,7 +239,9 @@ def test_a_retrained_model_may_be_slightly_worse_than_production(tmp_path: Path,
     assert second.status.compared_with == first
     (figure,) = [figure for figure in second.gate if figure.name.endswith(", against production")]
     assert figure in store.verify("one_to_one", second.plan.version).gate
-    assert figure.bar == pytest.approx(figure.value + 0.1 * QUICK.bars.random)  # the same seed, so production's own error
+    assert figure.bar == pytest.approx(
+        figure.value + 0.1 * QUICK.bars.random
+    )  # the seed is the same, so this is production's error
     aliases = store.aliases("one_to_one")
     assert {name: alias.version for name, alias in aliases.items()} == {"production": first, "candidate": second.plan.version}
 

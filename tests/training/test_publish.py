@@ -2,7 +2,7 @@ import shutil
 import signal
 from pathlib import Path
 
-import bentoml.models  # which `bentoml` alone would load anew in every child that is to be killed
+import bentoml.models  # imported here, or every child would import it again
 import pytest
 from bentoml._internal.models import ModelStore as BentoStore
 
@@ -54,7 +54,7 @@ def test_bentoml_knows_the_model(many_to_many: Trained, store: ModelStore) -> No
 
 
 def publish_prepared(root: Path) -> None:
-    """What the victim runs: everything but the network is ready, so no TensorFlow is needed to publish it."""
+    """The victim runs this: everything is prepared, so publishing needs no TensorFlow."""
     prepared = root.parent / "prepared"
     manifest = Manifest.model_validate_json((prepared / "manifest.json").read_text())
     fresh = manifest.model_copy(update={"version": new_version()})
@@ -83,7 +83,7 @@ def test_after_a_kill_at_any_write_an_earlier_version_is_served(
             (served,) = registry.served.values()
             model = served.default
             assert model.manifest.version >= before.version
-            bentoml.models.list(_model_store=BentoStore(store.root))  # raises where BentoML finds half a version
+            bentoml.models.list(_model_store=BentoStore(store.root))  # raises for half a version
             if code == 0:
                 break
             assert code == -signal.SIGKILL

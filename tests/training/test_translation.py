@@ -1,4 +1,4 @@
-"""The ONNX graph beside a SavedModel: what is in it, and that the gate refuses every way to get it wrong."""
+"""The ONNX graph beside a SavedModel: its contents, and the faults that the gate refuses."""
 
 import os
 import subprocess
@@ -197,7 +197,7 @@ def test_rows_packed_in_the_wrong_blocks_are_refused(trained: Trained, tmp_path:
 
 
 def test_judging_a_translation_reports_nothing_to_microsoft_and_leaves_no_file(tmp_path: Path) -> None:
-    """Left to itself ONNX Runtime keeps an id of the machine, a database of what it has to tell, and a session."""
+    """By default ONNX Runtime keeps a machine id, a database of reports, and a session."""
     environ = {**os.environ, "HOME": str(tmp_path), "TMPDIR": str(tmp_path)}
     subprocess.run([sys.executable, "-c", "import training, onnxruntime"], cwd=ROOT, env=environ, check=True, timeout=60)
     assert list(tmp_path.iterdir()) == []

@@ -23,7 +23,7 @@ def home(store: ModelStore, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def versions(publish: Publish, store: ModelStore) -> list[str]:
-    """Three; the first is production."""
+    """Three versions; the first is production."""
     versions = [publish(NAME).version for _ in range(3)]
     store.promote(NAME, "production", versions[0])
     return versions
@@ -135,7 +135,7 @@ def test_an_alias_can_be_deleted_and_then_its_version(store: ModelStore, version
     assert run("unalias", NAME, "--alias", "prodution", "--yes", exits=1) == (
         "Error: many_to_many has no alias prodution; it has: production\n"
     )
-    run("unalias", NAME, exits=2)  # which one is to be said
+    run("unalias", NAME, exits=2)  # --alias is required
     run("unalias", NAME, "--alias", "production", "--yes")
     for version in versions[:2]:
         run("delete", f"{NAME}:{version}", "--yes")

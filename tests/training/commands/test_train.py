@@ -116,7 +116,7 @@ def test_ctrl_c_while_tensorflow_is_imported_exits_130(home: Path) -> None:
     command = [sys.executable, "-m", "training", "run", "--runs", str(home.parent / "runs")]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         mapped = Path(f"/proc/{process.pid}/maps")
-        while "libtensorflow" not in mapped.read_text():  # the first of its libraries: it takes another second or two
+        while "libtensorflow" not in mapped.read_text():  # its first library: the import takes another second or two
             assert process.poll() is None
         process.send_signal(signal.SIGINT)
         output, _ = process.communicate(timeout=60)
@@ -154,7 +154,7 @@ def test_retrained_models_are_candidates_unless_promoted(home: Path, tmp_path: P
     runs = str(tmp_path / "runs")
     retrain = ("retrain", "--topology", "one_to_one", "--recipe", "tutorial", "--runs", runs)
     assert call(*retrain, "--seed", "26", "--promote").exit_code == 0
-    assert call(*retrain).exit_code in (0, 1)  # of a seed of its own, whatever that gives
+    assert call(*retrain).exit_code in (0, 1)  # a new seed may pass the gate or not
     first, second = (read(folder) for folder in folders(tmp_path / "runs"))
     assert (first.plan.alias, second.plan.alias) == ("production", "candidate")
     assert (first.plan.seed, second.status.compared_with) == (26, first.plan.version)

@@ -11,7 +11,7 @@ from training.commands.wait import NotServed, wait_until_served
 
 @contextmanager
 def standing_in(answer: Callable[[int], Any], key: str | None = None) -> Iterator[str]:
-    """A service whose n-th `GET /models` answers as told, from 0; with `key` only whoever has that."""
+    """A service that answers its n-th `GET /models`, from 0, with `answer(n)`. With `key` it refuses other keys."""
     asked = iter(range(1_000_000))
 
     class Handler(Quiet):
@@ -26,7 +26,7 @@ def standing_in(answer: Callable[[int], Any], key: str | None = None) -> Iterato
 
 
 def workers(*served: Mapping[str, str | None]) -> dict[str, Any]:
-    """As the service says it, with more in it than is looked at."""
+    """An answer like the service's, with more fields than the client reads."""
     return {
         "models": [],
         "refused": [],
@@ -103,6 +103,6 @@ def test_the_key_is_sent_to_a_service_with_keys() -> None:
             (None, "put a key of the service into UNROLL_KEY"),
             ("other", "the service refuses the key in UNROLL_KEY"),
         ):
-            with pytest.raises(NotServed, match=f"401 Unauthorized.*: {hint}"):  # at once: it would not get better
+            with pytest.raises(NotServed, match=f"401 Unauthorized.*: {hint}"):  # at once, since waiting does not help
                 wait_until_served(url, "many_to_many", {"production": "2"}, 1e6, key)
         assert wait_until_served(url, "many_to_many", {"production": "2"}, 0, "mine") == 1

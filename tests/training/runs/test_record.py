@@ -32,7 +32,7 @@ def test_a_record_that_a_full_disk_stops_leaves_nothing(tmp_path: Path) -> None:
             path.write_bytes(b"half of it")
             raise OSError(28, "No space left on device", str(path))
 
-    data = Large.__new__(Large)  # whose values are not asked for
+    data = Large.__new__(Large)  # its values are never read
     with pytest.raises(OSError, match=r"data\.npz"):
         begin(tmp_path, written(tmp_path), data)
     assert list(tmp_path.iterdir()) == []
@@ -69,7 +69,7 @@ def test_a_run_whose_process_was_killed_has_died_and_can_be_taken_up(tmp_path: P
 
 
 def test_reading_a_record_never_looks_like_holding_it(tmp_path: Path) -> None:
-    """A process that lists runs all the time does not keep another from taking them up."""
+    """A process that reads a record all the time does not keep another from holding it."""
     with begin(tmp_path, written(tmp_path)) as run:
         run.end("interrupted")
     child = os.fork()

@@ -68,7 +68,7 @@ def test_a_sequence_is_on_one_side_with_all_its_windows(tmp_path: Path) -> None:
     sides = [{int(start) // 9 for start in side} for side in (dataset.train, dataset.held_out)]
     assert sides[0].isdisjoint(sides[1])
     assert sides[0] | sides[1] == set(range(60))
-    assert {int(start) % 9 for start in dataset.train} == {0, 2, 4}  # none reaches into the next sequence
+    assert {int(start) % 9 for start in dataset.train} == {0, 2, 4}  # no row crosses the end of a sequence
     assert dataset.rows(dataset.train).inputs[0].tolist() == [0, 1, 2, 3]
 
 
@@ -107,7 +107,7 @@ def test_the_same_inputs_with_other_targets_are_no_copies(tmp_path: Path) -> Non
 
 def test_held_out_rows_that_occur_in_training_are_left_out(tmp_path: Path) -> None:
     values = np.arange(100 * 6.0).reshape(100, 6)
-    values[:, :3] = [7, 8, 9]  # so the first window of three is the same in every sequence
+    values[:, :3] = [7, 8, 9]  # the first window of three is equal in every sequence
     report, dataset = passed(replace(saved(tmp_path, values), length=3, stride=3))
     assert report.warnings[-1] == "20 of 40 held-out rows also occur among the training rows: they are left out"
     assert (dataset.rows(dataset.held_out).inputs != [7, 8, 9]).all()

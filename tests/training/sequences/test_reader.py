@@ -1,4 +1,4 @@
-"""Real files in, values and faults out; every message is written here as the user reads it."""
+"""Reads real files, and checks values and faults. Every message stands here in full."""
 
 import hashlib
 import io
@@ -36,7 +36,7 @@ def refusal(source: Source) -> str:
     "text",
     [
         "input_0,input_1,input_2\n1,2,3\n4,5,6\n",
-        "input_1,input_2,input_0\n2,3,1\n5,6,4\n",  # by number, not by place
+        "input_1,input_2,input_0\n2,3,1\n5,6,4\n",  # columns are ordered by number, not by place
         "1,2,3\n4,5,6",  # no header
         "\ufeffinput_0;input_1;input_2\r\n1;2;3\r\n4;5;6\r\n",
         "input0\tinput1\tinput2\n1\t2\t3\n4\t5\t6\n",

@@ -23,7 +23,7 @@ def test_the_domain_becomes_the_unit_and_back(values: list[float]) -> None:
     array = np.array(values, np.float32)
     domain = domain_of(array)
     if domain.high - domain.low < 1e-4 * max(abs(domain.low), abs(domain.high)):
-        return  # refused by `dataset_check`
+        return  # `check` refuses such data
     scaling = Scaling(domain, domain)
     unit = scaling.inputs_to_unit(array)
     assert unit.dtype == np.float32
@@ -63,7 +63,7 @@ def test_a_model_in_the_users_units_answers_what_the_networks_own_answers(
     if not topology.return_sequences:
         return
     h = c = tf.zeros((40, 5))
-    for item in range(5):  # the state stays the network's, so it is carried as it comes
+    for item in range(5):  # the state stays in the network's units
         step = own.signatures["step"](item=tf.constant(in_users[:, item]), h=h, c=c)
         h, c = step["h"], step["c"]
         assert np.abs(step["item"].numpy() - answer.numpy()[:, item]).max() <= bar
