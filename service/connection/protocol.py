@@ -71,8 +71,7 @@ class Connection(HttpToolsProtocol):
         self._owed.start()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        running = self._running
-        if running is not None and not running.response_complete:
+        if (running := self._running) is not None and not running.response_complete:
             running.disconnected = True
             running.message_event.set()
         self.pipeline.clear()
