@@ -54,7 +54,7 @@ from bentoml._internal.utils.circus import create_standalone_arbiter
 from circus.watcher import Watcher
 from service.hosting import supervisor
 
-supervisor.STARTED_SECONDS = supervisor.LOOK_SECONDS = 0.05
+supervisor.STARTED_SECONDS, supervisor.LOOK_SECONDS = 2.0, 0.05
 supervisor.attend(0.0, 1.0)
 env = {"PROMETHEUS_MULTIPROC_DIR": sys.argv[2]}
 worker = Watcher("worker", sys.executable, ["-c", *sys.argv[1:]], env=env, respawn=False)
@@ -65,7 +65,7 @@ import os, pathlib, sys, time
 lives = pathlib.Path(sys.argv[1], "lives")
 number = len(lives.read_text()) if lives.exists() else 0
 lives.write_text("x" * (number + 1))
-time.sleep(0.0 if number else 1.0)
+time.sleep(0.0 if number else 2.5)
 os._exit(3)
 """
 
