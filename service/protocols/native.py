@@ -4,7 +4,7 @@ msgspec reads a body straight into lists of numbers, and orjson writes an answer
 body that msgspec refuses once more, to say what is wrong with it.
 """
 
-from functools import lru_cache, partial
+from functools import partial
 from math import isfinite
 from typing import Annotated
 
@@ -87,21 +87,16 @@ def parse(body: bytes) -> _Body | PredictionRequest:
 
 def render(predicted: Predicted) -> bytes:
     """A Prediction as JSON, with the fewest digits that give back each float32 value."""
-    rows, uniform, manifest = predicted.rows, predicted.rows.uniform, predicted.model.manifest
-    values = predicted.values.reshape(-1, uniform) if uniform else rows.split(predicted.values)
-    shapes = _shapes(*predicted.model.topology.shapes(rows))
-    in_domain = b"[true]" if predicted.in_domain == [True] else orjson.dumps(predicted.in_domain)
-    sequences = orjson.dumps(values, option=orjson.OPT_SERIALIZE_NUMPY)
-    return b"".join((_head(manifest.topology, manifest.name, manifest.version), sequences, shapes, in_domain, b"}"))
-
-
-@lru_cache(maxsize=4096)  # most requests share a few shapes
-def _shapes(model_input: tuple[int, ...], model_output: tuple[int, ...]) -> bytes:
-    names = b',"model_input_shape":%b,"model_output_shape":%b,"in_domain":'
-    return names % (orjson.dumps(model_input), orjson.dumps(model_output))
-
-
-@lru_cache(maxsize=64)  # one entry for each version that answers
-def _head(topology: str, name: str, version: str) -> bytes:
-    """The part of an answer that is the same for all answers of a version."""
-    return orjson.dumps({"topology": topology, "model": name, "version": version})[:-1] + b',"sequences":'
+    rows, manifest = predicted.rows, predicted.model.manifest
+    values = predicted.values.reshape(-1, rows.uniform) if rows.uniform else rows.split(predicted.values)
+    model_input, model_output = predicted.model.topology.shapes(rows)
+    answer = {
+        "topology": manifest.topology,
+        "model": manifest.name,
+        "version": manifest.version,
+        "sequences": values,
+        "model_input_shape": model_input,
+        "model_output_shape": model_output,
+        "in_domain": predicted.in_domain,
+    }
+    return orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY)
