@@ -5,10 +5,7 @@ import hashlib
 import json
 import os
 import random
-import resource
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +14,7 @@ import pytest
 
 from contract.manifest import Figure
 from contract.store import ModelStore
-from tests.conftest import ROOT
+from tests.training.forked import Training
 from tests.victim import Victim
 from training import gate, job
 from training.job import Wish, resume, train_all
@@ -31,6 +28,8 @@ KILLS = 10
 WRITES, EVENTS = (45, 200), (1_100, 9_900)
 """Each kill hits a random one of so many: first up to the fourth checkpoint of a whole run of `go_on`, then up to its end."""
 STEPS = 4_000
+LONG = 40_000
+"""Steps of a run that is interrupted at a tenth of them: 72 chunks are left, of 20 ms each."""
 
 
 def records(runs: Path) -> list[Record]:
@@ -87,40 +86,32 @@ def test_a_run_killed_at_ten_random_moments_reaches_the_weights_of_an_undisturbe
     assert production.versions == tuple(record.plan.version for record in ended)  # each named once
 
 
-def start(home: Path, *arguments: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "training", *arguments, "--runs", str(home / "runs")]
-    environment = os.environ | {"BENTOML_HOME": str(home), "TF_CPP_MIN_LOG_LEVEL": "2"}
-    return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-
-
-def read_until(process: subprocess.Popen[str], word: str) -> None:
-    assert process.stdout
-    for line in process.stdout:
-        if word in line:
-            return
-    raise AssertionError(f"ended without {word}")
+def start(home: Path, *arguments: str, largest_file: int | None = None) -> Training:
+    return Training(home, "run", *arguments, "--runs", str(home / "runs"), largest_file=largest_file)
 
 
 def test_one_process_at_a_time_and_after_ctrl_c_the_same_weights(tmp_path: Path) -> None:
-    arguments = ["--topology", "one_to_one", "--seed", "1", "--steps", "150000", "--checkpoint-seconds", "0"]
-    with start(tmp_path, "run", *arguments) as process:
-        read_until(process, "step 15,000 of 150,000")
+    arguments = ["--topology", "one_to_one", "--seed", "1", "--steps", str(LONG), "--checkpoint-seconds", "0"]
+    with start(tmp_path, *arguments) as process:
+        process.read_until(f"step {LONG // 10:,} of {LONG:,}")
+        process.send_signal(signal.SIGSTOP)  # or else it may come to its end meanwhile
         (folder,) = folders(tmp_path / "runs")
         assert read(folder).shown == "running"
         with pytest.raises(NoRun, match="is running: another process holds it"):
             resume(folder)
         process.send_signal(signal.SIGINT)
-        shown, _ = process.communicate()
-    assert process.returncode == 130
+        process.send_signal(signal.SIGCONT)
+        code, shown = process.finish()
+    assert code == 130
     assert "Interrupted" in shown
     assert "Nothing was published" in shown
     assert f" -m training resume {folder.name}" in shown
     interrupted = read(folder)
     assert interrupted.shown == "interrupted"
-    assert 0 < interrupted.step < 150_000
+    assert 0 < interrupted.step < LONG
     assert resume(folder) == 0
 
-    undisturbed = plan(GENERAL, "one_to_one", length=5, seed=1, steps=150_000)
+    undisturbed = plan(GENERAL, "one_to_one", length=5, seed=1, steps=LONG)
     assert train_all([undisturbed], ModelStore(tmp_path / "models"), Wish(runs=tmp_path / "runs")) == 0
     resumed, other = records(tmp_path / "runs")
     assert resumed.status.weights == other.status.weights
@@ -130,11 +121,11 @@ def test_one_process_at_a_time_and_after_ctrl_c_the_same_weights(tmp_path: Path)
 
 
 def test_ctrl_c_in_the_gate_publishes_nothing_and_the_gate_runs_again(tmp_path: Path) -> None:
-    with start(tmp_path, "run", "--topology", "many_to_many", "--seed", "1") as process:
-        read_until(process, "parameters off the arithmetic")
+    with start(tmp_path, "--topology", "many_to_many", "--seed", "1", "--steps", str(STEPS)) as process:
+        process.read_until("parameters off the arithmetic")
         process.send_signal(signal.SIGINT)
-        shown, _ = process.communicate()
-    assert process.returncode == 130
+        code, shown = process.finish()
+    assert code == 130
     assert "Nothing was published" in shown
     (folder,) = folders(tmp_path / "runs")
     assert read(folder).shown == "interrupted"
@@ -144,11 +135,11 @@ def test_ctrl_c_in_the_gate_publishes_nothing_and_the_gate_runs_again(tmp_path: 
 
 def test_two_runs_at_once_do_not_disturb_each_other(tmp_path: Path) -> None:
     arguments = ["--topology", "one_to_one", "--recipe", "tutorial", "--seed"]
-    both = [start(tmp_path, "run", *arguments, seed) for seed in ("26", "1")]
+    both = [start(tmp_path, *arguments, seed) for seed in ("26", "1")]
     for process in both:
         with process:
-            read_until(process, "record in")
-        assert process.returncode == 0
+            process.read_until("record in")
+            assert process.finish()[0] == 0
     store = ModelStore(tmp_path / "models")
     ended = records(tmp_path / "runs")
     assert [record.shown for record in ended] == ["published", "published"]
@@ -160,11 +151,10 @@ def test_two_runs_at_once_do_not_disturb_each_other(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kilobytes", [2, 16])  # 2: the record fails; 16: the export, which TensorFlow writes
 def test_a_full_disk_fails_the_run_in_one_line_and_the_run_resumes_with_space(tmp_path: Path, kilobytes: int) -> None:
-    with start(tmp_path, "run", "--topology", "one_to_one", "--recipe", "tutorial") as process:
-        # A limit on the size of files fails like a full disk.
-        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (kilobytes * 1024, kilobytes * 1024))
-        shown, _ = process.communicate()
-    assert process.returncode == 1
+    # A limit on the size of files fails like a full disk.
+    with start(tmp_path, "--topology", "one_to_one", "--recipe", "tutorial", largest_file=kilobytes * 1024) as process:
+        code, shown = process.finish()
+    assert code == 1
     (failed,) = records(tmp_path / "runs")
     assert failed.shown == "failed"
     assert failed.status.reason
