@@ -1,5 +1,6 @@
-"""Models that the real code trains once for all tests of training."""
+"""The models of `home`, which `python -m training run` trains once for all tests."""
 
+import shutil
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -7,11 +8,14 @@ import keras
 import numpy as np
 import numpy.typing as npt
 import pytest
+import tensorflow as tf
 
+from contract.manifest import Figure
 from contract.topologies import TopologyName
-from training.fit import fit
-from training.networks import build, export
-from training.recipes import GENERAL, Plan, plan
+from training.gate import judge
+from training.networks import build
+from training.recipes import Plan
+from training.runs.record import Record, folders, read
 from training.sequences.check import check
 from training.sequences.dataset import Dataset
 from training.sequences.source import Source
@@ -23,15 +27,44 @@ class Trained(NamedTuple):
     folder: Path  # the SavedModel
 
 
+@pytest.fixture(scope="session")
+def every_trained(home: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[TopologyName, Trained]:
+    records = [read(folder) for folder in folders(home / "runs")]
+    copies = tmp_path_factory.mktemp("trained")
+    return {record.plan.topology: _trained(record, copies / record.plan.topology) for record in records}
+
+
+def _trained(record: Record, copy: Path) -> Trained:
+    settled = record.plan.again(record.folder)
+    folder = shutil.copytree(record.folder / "saved_model", copy / "saved_model")
+    model = build(settled.topology, settled.units, settled.length, settled.seed)
+    saved = tf.saved_model.load(str(folder))
+    for variable, value in zip(model.weights, saved.signatures["serving_default"].variables, strict=True):
+        variable.assign(value)
+    return Trained(settled, model, folder)
+
+
 @pytest.fixture(scope="session", params=["one_to_one", "many_to_one", "many_to_many"])
-def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+def trained(request: pytest.FixtureRequest, every_trained: dict[TopologyName, Trained]) -> Trained:
     """A model of each topology, trained by the general recipe."""
-    return train(request.param, tmp_path_factory)
+    return every_trained[request.param]
 
 
 @pytest.fixture(scope="session")
-def many_to_many(tmp_path_factory: pytest.TempPathFactory) -> Trained:
-    return train("many_to_many", tmp_path_factory)
+def many_to_many(every_trained: dict[TopologyName, Trained]) -> Trained:
+    return every_trained["many_to_many"]
+
+
+@pytest.fixture(scope="session")
+def judged(trained: Trained) -> dict[str, Figure]:
+    """By name, what the whole gate finds."""
+    return {figure.name: figure for figure in judge(trained.model, trained.folder, trained.plan)}
+
+
+@pytest.fixture
+def few_lengths(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The gate tries lengths 1 to 16 and the longest: 257 of them take half of its time."""
+    monkeypatch.setattr("training.gate.EVERY_LENGTH_TO", 16)
 
 
 def own_data(folder: Path, inputs: npt.NDArray[Any], targets: npt.NDArray[Any] | None = None) -> Dataset:
@@ -41,13 +74,3 @@ def own_data(folder: Path, inputs: npt.NDArray[Any], targets: npt.NDArray[Any] |
     _, dataset = check(Source(str(folder / "own.npz")))
     assert dataset is not None
     return dataset
-
-
-def train(name: TopologyName, folders: pytest.TempPathFactory) -> Trained:
-    settled = plan(GENERAL, name, length=5, seed=1)
-    model = build(settled.topology, settled.units, settled.length, settled.seed)
-    for _ in fit(model, settled):
-        pass
-    folder = folders.mktemp(name) / "saved_model"
-    export(model, settled.topology, folder)
-    return Trained(settled, model, folder)

@@ -24,8 +24,7 @@ def refused(judged: dict[str, Figure]) -> set[str]:
     return {name for name, figure in judged.items() if not figure.passed}
 
 
-def test_a_trained_model_passes_every_bar(trained: Trained) -> None:
-    judged = figures(trained)
+def test_a_trained_model_passes_every_bar(trained: Trained, judged: dict[str, Figure]) -> None:
     assert refused(judged) == set()
     assert judged["parameters off the arithmetic"].value == 0
     assert judged["error, held-out rows"].value < 0.03
@@ -34,14 +33,16 @@ def test_a_trained_model_passes_every_bar(trained: Trained) -> None:
     assert ("step against whole sequence" in judged) is trained.plan.topology.return_sequences
 
 
+@pytest.mark.usefixtures("few_lengths")
 def test_an_untrained_model_is_refused(many_to_many: Trained, tmp_path: Path) -> None:
     fresh = build(many_to_many.plan.topology, 5, 5, seed=1)
     export(fresh, many_to_many.plan.topology, tmp_path / "saved")
     judged = figures(many_to_many._replace(model=fresh, folder=tmp_path / "saved"))
-    assert {"error, held-out rows", "error, all highest", "error, edges, 1..256, 1000"} <= refused(judged)
+    assert {"error, held-out rows", "error, all highest", "error, edges, 1..16, 1000"} <= refused(judged)
     assert judged["export against Keras"].passed
 
 
+@pytest.mark.usefixtures("few_lengths")
 def test_the_time_distributed_fault_of_keras_is_refused(
     many_to_many: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -57,6 +58,7 @@ def test_the_time_distributed_fault_of_keras_is_refused(
     assert {"export against Keras", "error, held-out rows", "alone against in a batch"} <= refused(judged)
 
 
+@pytest.mark.usefixtures("few_lengths")
 def test_an_export_of_other_weights_is_refused(many_to_many: Trained, tmp_path: Path) -> None:
     nudged = keras.models.clone_model(many_to_many.model)
     nudged.set_weights([weight + np.float32(1e-3) for weight in many_to_many.model.get_weights()])
@@ -64,6 +66,7 @@ def test_an_export_of_other_weights_is_refused(many_to_many: Trained, tmp_path: 
     assert "export against Keras" in refused(figures(many_to_many._replace(folder=tmp_path / "saved")))
 
 
+@pytest.mark.usefixtures("few_lengths")
 def test_a_model_that_answers_nan_is_refused(many_to_many: Trained, tmp_path: Path) -> None:
     broken = keras.models.clone_model(many_to_many.model)
     broken.set_weights([np.full_like(weight, np.nan) for weight in many_to_many.model.get_weights()])
@@ -72,6 +75,7 @@ def test_a_model_that_answers_nan_is_refused(many_to_many: Trained, tmp_path: Pa
     assert refused(judged) == set(judged) - {"parameters off the arithmetic"}
 
 
+@pytest.mark.usefixtures("few_lengths")
 def test_a_step_endpoint_with_other_answers_is_refused(
     many_to_many: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -121,6 +125,7 @@ def test_a_production_version_that_answers_nan_is_no_bar(many_to_many: Trained, 
     assert figure.passed
 
 
+@pytest.mark.usefixtures("few_lengths")
 def test_an_echo_of_own_data_is_judged_on_its_held_out_rows_and_on_its_whole_domain(tmp_path: Path) -> None:
     data = own_data(tmp_path, np.random.default_rng(1).normal(1000, 50, (200, 5)))
     settled = plan(GENERAL, "one_to_one", 5, seed=1, steps=2_000, data=data)
@@ -132,8 +137,8 @@ def test_an_echo_of_own_data_is_judged_on_its_held_out_rows_and_on_its_whole_dom
     width = data.domain.high - data.domain.low
     bars = {name: figure.bar / width for name, figure in judged.items() if figure.bar}
     assert bars["error, held-out rows"] == pytest.approx(0.02)
-    assert bars["error, random rows"] == bars["error, random rows, 1..256, 1000"] == pytest.approx(0.03)
-    assert bars["error, all highest"] == bars["error, edges, 1..256, 1000"] == pytest.approx(0.05)
+    assert bars["error, random rows"] == bars["error, random rows, 1..16, 1000"] == pytest.approx(0.03)
+    assert bars["error, all highest"] == bars["error, edges, 1..16, 1000"] == pytest.approx(0.05)
     assert 1e-5 < bars["export against Keras"] < 2e-5
 
     export(model, settled.topology, tmp_path / "unscaled")  # a model that mistakes the user's units for its own

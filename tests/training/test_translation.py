@@ -1,6 +1,7 @@
 """The ONNX graph beside a SavedModel: its contents, and the faults that the gate refuses."""
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,11 +14,12 @@ import pytest
 from onnx import numpy_helper
 
 from contract import translation as contract
-from contract.rows import Floats
+from contract.manifest import Figure
+from contract.topologies import Floats
 from tests.conftest import ROOT
 from tests.training.conftest import Trained, own_data
 from training import translation
-from training.gate import Translated, judge, judge_translation
+from training.gate import Translated, judge_translation
 from training.networks import build, export, weights_of
 from training.recipes import GENERAL, Plan, plan
 from training.sequences.scaling import Scaling
@@ -40,8 +42,7 @@ def test_the_graph_has_the_inputs_and_outputs_of_the_contract(trained: Trained) 
     assert session.get_outputs()[0].shape == ["batch", *time, trained.plan.topology.outputs(5)]
 
 
-def test_the_gate_compares_the_translation_with_the_savedmodel(trained: Trained) -> None:
-    judged = {figure.name: figure for figure in judge(trained.model, trained.folder, trained.plan)}
+def test_the_gate_compares_the_translation_with_the_savedmodel(trained: Trained, judged: dict[str, Figure]) -> None:
     onnx_figures = {name for name in judged if name.startswith("ONNX")}
     steps = {"ONNX against SavedModel, step by step"} if trained.plan.topology.return_sequences else set()
     always = {
@@ -116,7 +117,7 @@ def right(weights: Weights, settled: Plan) -> onnx.ModelProto:
 )
 def test_a_faulty_translation_is_refused(trained: Trained, tmp_path: Path, fault: Fault) -> None:
     folder = tmp_path / "saved"
-    export(trained.model, trained.plan.topology, folder)
+    shutil.copytree(trained.folder, folder)
     assert refused(trained._replace(folder=folder)) == set()
     write(fault(weights_of(trained.model), trained.plan), folder)
     assert refused(trained._replace(folder=folder))
@@ -144,7 +145,7 @@ def partly(scaling: Scaling | None, inputs: bool, targets: bool) -> Scaling:
 @pytest.mark.parametrize("damage", [b"", b"no graph", None])
 def test_an_unreadable_or_missing_translation_is_refused(many_to_many: Trained, tmp_path: Path, damage: bytes | None) -> None:
     folder = tmp_path / "saved"
-    export(many_to_many.model, many_to_many.plan.topology, folder)
+    shutil.copytree(many_to_many.folder, folder)
     if damage is None:
         (folder / contract.FILE).unlink()
     else:
@@ -187,7 +188,7 @@ def test_packed_rows_answer_as_single_rows_to_the_last_bit(per_step: bool, featu
 
 def test_rows_packed_in_the_wrong_blocks_are_refused(trained: Trained, tmp_path: Path) -> None:
     folder = tmp_path / "saved"
-    export(trained.model, trained.plan.topology, folder)
+    shutil.copytree(trained.folder, folder)
     weights, rows = weights_of(trained.model), contract.rows_packed(5)
     wrong = pack(weights, rows)
     wrong = wrong._replace(kernel=np.roll(wrong.kernel, 1, axis=0))

@@ -1,5 +1,7 @@
 from pathlib import Path
+from typing import Any, NamedTuple
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -33,7 +35,22 @@ def test_the_domain_becomes_the_unit_and_back(values: list[float]) -> None:
     assert np.abs(back - array).max() <= scaling.rounding() + 1e-6 * float(width(domain))
 
 
-@pytest.mark.parametrize("name", TOPOLOGY_NAMES)
+class Unscaled(NamedTuple):
+    """A network, and its SavedModel without a scaling."""
+
+    name: TopologyName
+    model: keras.Model
+    saved: Any
+
+
+@pytest.fixture(scope="module", params=TOPOLOGY_NAMES)
+def unscaled(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Unscaled:
+    folder = tmp_path_factory.mktemp("unscaled") / "saved"
+    model = build(TOPOLOGIES[request.param], 5, 5, seed=1)
+    export(model, TOPOLOGIES[request.param], folder)
+    return Unscaled(request.param, model, tf.saved_model.load(str(folder)))
+
+
 @pytest.mark.parametrize(
     ("inputs", "targets"),
     [
@@ -43,13 +60,12 @@ def test_the_domain_becomes_the_unit_and_back(values: list[float]) -> None:
     ],
 )
 def test_a_model_in_the_users_units_answers_what_the_networks_own_answers(
-    name: TopologyName, inputs: Domain, targets: Domain, tmp_path: Path
+    unscaled: Unscaled, inputs: Domain, targets: Domain, tmp_path: Path
 ) -> None:
+    name, model, unit = unscaled
     topology, scaling = TOPOLOGIES[name], Scaling(inputs, targets)
-    model = build(topology, 5, 5, seed=1)
-    export(model, topology, tmp_path / "unit")
     export(model, topology, tmp_path / "own", scaling)
-    unit, own = (tf.saved_model.load(str(tmp_path / folder)) for folder in ("unit", "own"))
+    own = tf.saved_model.load(str(tmp_path / "own"))
     time = 1 if name == "one_to_one" else 5
     rows = np.random.default_rng(1).random((40, time, 1), np.float32)
     in_users = rows * width(inputs) + np.float32(inputs.low)
