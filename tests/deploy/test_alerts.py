@@ -78,11 +78,11 @@ def test_alerts_fire_for_a_spent_error_budget_and_for_an_ended_service(home: Pat
 
 @contextmanager
 def prometheus(folder: Path, target: str) -> Iterator[str]:
-    """The address of a Prometheus with the real rules, which scrapes every second and fires at once."""
+    """The address of a Prometheus with the real rules, which scrapes five times a second and fires at once."""
     hasty = [{**group, "rules": [hurried(rule) for rule in group["rules"]]} for group in groups()]
     (folder / "rules.yaml").write_text(yaml.safe_dump({"groups": hasty}))
     config = yaml.safe_load((PROMETHEUS / "prometheus.yaml").read_text())
-    config["global"] = {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"}
+    config["global"] = {"scrape_interval": "200ms", "scrape_timeout": "200ms", "evaluation_interval": "200ms"}
     config["scrape_configs"][0]["static_configs"] = [{"targets": [target]}]
     (folder / "prometheus.yaml").write_text(yaml.safe_dump(config))
     port = free_port()

@@ -3,13 +3,15 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
+from unittest.mock import patch
 
 import uvicorn
 import uvloop
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.server import ServerState
 
+from service.connection import protocol
 from service.connection.limits import ConnectionLimits
 from service.connection.protocol import Connection
 from service.connection.shared import Shared
@@ -21,6 +23,8 @@ from service.protocols.problem import render_error
 LIMITS = ConnectionLimits(
     connections=10, header_bytes=2000, header_count=20, header_seconds=60, write_seconds=60, unread_bytes=2**30
 )
+LINGER: Final = 0.2
+"""Seconds, where the service lingers for one: test and service share a loop, so an answer is read in time."""
 GET = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 Connect = Callable[[], Awaitable[Streams]]
@@ -77,7 +81,8 @@ def run(
                 while state.connections or state.tasks:
                     await asyncio.sleep(0.001)
 
-    uvloop.run(both())  # as BentoML does
+    with patch.object(protocol, "LINGER", LINGER):
+        uvloop.run(both())  # as BentoML does
 
 
 class Answer(NamedTuple):

@@ -15,7 +15,7 @@ from onnx import numpy_helper
 
 from contract import translation as contract
 from contract.manifest import Figure
-from contract.topologies import Floats
+from contract.rows import Floats
 from tests.conftest import ROOT
 from tests.training.conftest import Trained, own_data
 from training import translation
