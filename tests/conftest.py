@@ -1,6 +1,7 @@
 """Shared by all tests: a store with a tiny model, and a home with trained models."""
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -11,6 +12,7 @@ from subprocess import PIPE, STDOUT
 
 import pytest
 
+from contract.atomic_files import locked
 from contract.manifest import Domain, Figure, GoldenPair, Manifest
 from contract.store import ModelStore, new_version
 from contract.topologies import TOPOLOGIES, TopologyName
@@ -85,7 +87,21 @@ def environment(home: Path) -> Iterator[None]:
 @pytest.fixture(scope="session")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A BENTOML_HOME with a trained, gated and published model of each topology."""
-    folder = tmp_path_factory.mktemp("home")
+    folder = tmp_path_factory.mktemp("home", numbered=False)
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        _train(folder)
+        return folder
+    shared = tmp_path_factory.getbasetemp().parent / "trained"  # one worker trains for all, and each has a copy
+    with locked(shared.parent):
+        if not shared.exists():
+            _train(folder)
+            shutil.copytree(folder, shared)
+            return folder
+    shutil.copytree(shared, folder, dirs_exist_ok=True)
+    return folder
+
+
+def _train(folder: Path) -> None:
     arguments = ["run", "--runs", str(folder / "runs"), "--topology"]
     command = [sys.executable, "-m", "training", *arguments, "many_to_one"]  # the slowest, beside the others
     with (
@@ -97,4 +113,3 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
         assert process.returncode == 0, shown
         code, shown = others.finish()
         assert code == 0, shown
-    return folder

