@@ -80,6 +80,7 @@ RIGHT = SECRETS["alice"]
         RIGHT + b" " + RIGHT,
         RIGHT + b"x" * LONGEST,
     ],
+    ids=["empty", "prefix", "cut short", "one byte more", "lower case", "another byte", "twice", "too long"],
 )
 def test_a_key_that_is_nearly_right_is_wrong(guard: Guard, wrong: bytes) -> None:
     with pytest.raises(WrongKey) as refused:
