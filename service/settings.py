@@ -21,6 +21,12 @@ def _bentomls_models_dir() -> Path:
     return Path(os.environ.get("BENTOML_HOME") or Path.home() / "bentoml") / "models"
 
 
+def metrics_folder() -> Path | None:
+    """The folder in which workers share their metrics, as BentoML tells each of them; None outside a worker."""
+    folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
+    return Path(folder) if folder else None
+
+
 def _host() -> str:
     return "0.0.0.0" if os.environ.get("BENTOML_CONTAINERIZED") else "127.0.0.1"  # noqa: S104 - needs keys, or UNROLL_ALLOW_OPEN
 

@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "service.engine": ["contract", "service.runtime", "service.versions", *SHARED],
     "service.versions": ["contract", "service.runtime", *SHARED],
     "service.runtime": ["contract", "service.errors"],
-    "service.telemetry": ["service.token_bucket"],
+    "service.telemetry": ["service.settings", "service.token_bucket"],
     "service.request_context": ["service.telemetry"],
     "service": [],
     "training.sequences": ["contract"],

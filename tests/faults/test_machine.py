@@ -1,8 +1,11 @@
 """What happens around the processes: no files, no disk, no store, no collector, another time of day."""
 
 import ast
+import os
 import resource
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -84,6 +87,20 @@ def test_with_a_full_disk_it_serves_on(service: Service, disk: tuple[Path, bool]
     assert service.workers == workers
     nobody_notices(load)
     report("the disk full", load, load.failing_seconds)
+
+
+def test_a_worker_does_not_start_on_a_full_disk_and_says_so_in_one_line(disk: tuple[Path, bool]) -> None:
+    folder, mounted = disk
+    if not mounted:
+        pytest.skip("no file system of its own can be mounted here (it takes root)")
+    metrics = folder / "metrics"
+    metrics.mkdir()
+    with filled(folder):
+        environ = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(metrics)}
+        command = [sys.executable, "-c", "import service.app"]
+        ended = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, check=False, timeout=60)
+    assert ended.returncode == 1
+    assert ended.stderr == f"No room for the metrics of a worker in {metrics}: No space left on device.\n"
 
 
 def test_without_its_store_it_serves_what_it_has(service: Service, report: Report) -> None:
