@@ -48,7 +48,7 @@ http {{
     listen 127.0.0.1:{port};
     location / {{
       set $to one; if (-f {folder}/two) {{ set $to two; }}
-      proxy_pass http://$to; proxy_http_version 1.1; proxy_set_header connection "";
+      proxy_pass http://$to; proxy_http_version 1.1; proxy_set_header connection ""; proxy_set_header host $http_host;
     }}
   }}
 }}

@@ -27,6 +27,7 @@ from service.hosting.shared_metrics import sweep, use_own_folder
 from service.hosting.supervised import end_with_supervisor
 from service.hosting.uvicorn_config import check_exposure, check_port, listen
 from service.http.body import BodyLimits
+from service.http.head_rules import HeadRules
 from service.http.transport import Limits, Transport
 from service.overload.admission import Admission
 from service.protocols.admin import Admin
@@ -78,6 +79,7 @@ try:
 except Unusable as error:
     raise SystemExit(str(error)) from error
 transport = Transport(limits, admission, guard, observer, render_error)
+rules = HeadRules(settings.allowed_hosts)
 check_address = partial(check_exposure, keys=settings.keys_file is not None, allow_open=settings.allow_open)
 connection_limits = ConnectionLimits(
     settings.max_connections,
@@ -88,12 +90,19 @@ connection_limits = ConnectionLimits(
     settings.max_unread_bytes,
 )
 unread = UnreadAnswers(settings.max_unread_bytes)
+
+
+def listen_on(address: str) -> None:
+    check_address(address)
+    rules.listen_on(address, keys=settings.keys_file is not None)
+
+
 listen(
-    partial(Connection, Shared(connection_limits, unread, render_error, transport.early, transport)),
+    partial(Connection, Shared(connection_limits, rules, unread, render_error, transport.early, transport)),
     settings.idle_seconds,
     settings.max_connections,
     certificates_of(settings.reread_seconds),
-    check_address,
+    listen_on,
 )
 
 

@@ -5,6 +5,7 @@ UnrollError                         500  internal
 ├── NotJSON                         400  not-json
 ├── InvalidTimeout                  400  invalid-timeout        the header x-request-timeout-ms is not a number
 ├── NotHTTP                         400  not-http               the connection carries another protocol
+├── WrongHost                       400  wrong-host             the header host is missing, doubled or malformed
 ├── MissingKey                      401  missing-key
 ├── WrongKey                        401  wrong-key
 │   └── ExpiredKey                  401  expired-key
@@ -16,6 +17,7 @@ UnrollError                         500  internal
 ├── Unchangeable                    409  unchangeable           the store refuses an admin's change
 ├── BodyTooLarge                    413  body-too-large
 ├── WrongContentType                415  wrong-content-type
+├── Misdirected                     421  misdirected            the host is not one that the service answers for
 ├── InvalidRequest                  422  invalid-request        the body is JSON, but not a valid request
 │   ├── InvalidShape                422  invalid-shape          rows that the topology cannot take
 │   ├── TooManyValues               422  too-many-values        more rows or items than one request may have
@@ -24,9 +26,11 @@ UnrollError                         500  internal
 ├── Overloaded                      429  overloaded             too much is waiting; `reason`: time or bytes
 ├── RateLimited                     429  rate-limited           the key has sent more than its rate
 ├── HeadersTooLarge                 431  headers-too-large
+├── UnknownTransferCoding           501  unknown-transfer-coding
 ├── ModelNotServed                  503  model-not-served       no published version of that topology passed its checks
 ├── TooManyConnections              503  too-many-connections
-└── DeadlineExceeded                504  deadline-exceeded      the deadline passed; the model was not run
+├── DeadlineExceeded                504  deadline-exceeded      the deadline passed; the model was not run
+└── WrongVersion                    505  wrong-http-version
 """
 
 from typing import Any, ClassVar
@@ -63,6 +67,10 @@ class InvalidTimeout(UnrollError):
 
 class NotHTTP(UnrollError):
     status, slug, title = 400, "not-http", "This is not an HTTP/1.1 request"
+
+
+class WrongHost(UnrollError):
+    status, slug, title = 400, "wrong-host", "The request does not name one host"
 
 
 class MissingKey(UnrollError):
@@ -109,6 +117,10 @@ class WrongContentType(UnrollError):
     status, slug, title = 415, "wrong-content-type", "This path takes application/json"
 
 
+class Misdirected(UnrollError):
+    status, slug, title = 421, "misdirected", "This service does not answer for this host"
+
+
 class InvalidRequest(UnrollError):
     status, slug, title = 422, "invalid-request", "The request does not follow its schema"
 
@@ -141,6 +153,10 @@ class HeadersTooLarge(UnrollError):
     status, slug, title = 431, "headers-too-large", "The headers are larger than this service takes"
 
 
+class UnknownTransferCoding(UnrollError):
+    status, slug, title = 501, "unknown-transfer-coding", "The only transfer coding that this service knows is chunked"
+
+
 class ModelNotServed(UnrollError):
     status, slug, title = 503, "model-not-served", "No model of this topology is served"
 
@@ -151,3 +167,7 @@ class TooManyConnections(UnrollError):
 
 class DeadlineExceeded(UnrollError):
     status, slug, title = 504, "deadline-exceeded", "The deadline has passed"
+
+
+class WrongVersion(UnrollError):
+    status, slug, title = 505, "wrong-http-version", "This service speaks HTTP/1.1"

@@ -1,6 +1,7 @@
 """Every setting: name, type, default, meaning. No other file of `service/` reads the environment (`UNROLL_<NAME>`)."""
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -120,6 +121,9 @@ class Settings(BaseSettings):
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Origins whose pages may call, comma-separated, such as `https://example.org`. Empty: none."
     )
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Hosts that requests may be for, comma-separated; `*`: any. Empty: docs/security.md#host-names."
+    )
     max_connections: int = Field(
         4096, ge=1, description="Most open connections in one worker; beyond it 503, and beyond 1,024 more no answer."
     )
@@ -153,9 +157,17 @@ class Settings(BaseSettings):
         """Whether BentoML's own tools find the models."""
         return self.models_dir.resolve() == _bentomls_models_dir().resolve()
 
-    @field_validator("cors_origins", mode="before")
+    @field_validator("allowed_hosts")
     @classmethod
-    def _origins(cls, stated: object) -> object:
+    def _are_hosts(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
+        for host in hosts:
+            if not re.fullmatch(r"\*|\[[0-9A-Fa-f:.]+\]|[\w.-]+", host, re.ASCII):
+                raise ValueError(f"expected names such as example.org or [::1], without a port, or *; received {host}")
+        return hosts
+
+    @field_validator("allowed_hosts", "cors_origins", mode="before")
+    @classmethod
+    def _separated(cls, stated: object) -> object:
         return tuple(part.strip() for part in stated.split(",") if part.strip()) if isinstance(stated, str) else stated
 
     @field_validator("cors_origins")

@@ -14,14 +14,15 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from service.connection.declined_upgrades import DeclinedUpgrades
 from service.connection.early_answers import RefusedRequest
-from service.connection.head_size import HeadSize
 from service.connection.idle_timeout import IdleTimeout
 from service.connection.limits import SPARE
 from service.connection.pipelining import PIECE, Flow, UnparsedPieces
+from service.connection.request_head import RequestHead
 from service.connection.shared import Shared
 from service.connection.stalling import StallTimer, UnreadAnswer
-from service.errors import NotHTTP, UnrollError
+from service.errors import UnrollError
 from service.http.early_refusal import EarlyRefusal, Refusal
+from service.http.head_rules import LINE, is_rtsp, unparsed
 from service.http.headers import TRAILERS
 from service.http.messages import CLOSE, response_bytes
 from service.http.routes import Route
@@ -45,14 +46,13 @@ class Connection(HttpToolsProtocol):
         limits, loop = shared.limits, self.loop
         self._shared, self._early = shared, shared.early
         self._direct = shared.direct if not self.access_log else None
-        self._head = HeadSize(limits)
+        self._head = RequestHead(limits, shared.rules)
         self._owed = StallTimer(loop, limits.header_seconds, partial(self._abort, "header-seconds"))
         self._unread = UnreadAnswer(loop, limits.write_seconds, shared.unread, partial(self._abort, "write-seconds"))
         self._idle = IdleTimeout(loop, self.timeout_keep_alive, self._idle_expired)
         self._unparsed = UnparsedPieces()
         self._running: RequestResponseCycle | None = None  # the request whose turn it is, or was last; `cycle` was read last
-        # A request that may be answered directly, and the cycle before it.
-        self._taken: tuple[Route, DirectExchange, Any] | None = None
+        self._taken: tuple[Route, DirectExchange, Any] | None = None  # for a direct answer; and the cycle before it
         self._upgrades = DeclinedUpgrades()
         self._refused: UnrollError | None = None  # nothing is read any more
 
@@ -95,6 +95,9 @@ class Connection(HttpToolsProtocol):
             self._refuse_early(early, refusal, more_body=False)
             return
         head.read_begins(len(data))
+        if data.find(b" RTSP/", 0, LINE) > 0 and not head.reading and not (before and before.more_body) and is_rtsp(data):
+            self._refuse(unparsed("RTSP"))
+            return
         self._parse(data)
         if self._taken is not None:
             self._begin(*self._taken)
@@ -117,10 +120,12 @@ class Connection(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         if self._owed.timer is not None:
             self._owed.stop()
-        self._refused = self._head.head_ends(self.url, self.headers)
+        version, stated = self.parser.get_http_version(), dict(self.headers)
+        self._refused = self._head.head_ends(version, self.url, self.headers, stated)
         if self._refused is not None:
             raise _HeadRefused
-        if not self._answer_early() and not self._take():
+        if version != "1.1" or not self._plain or not (self._answer_early() or self._take(stated)):
+            self.expect_100_continue = self.expect_100_continue and version == "1.1"
             super().on_headers_complete()
             if self.parser.should_upgrade():
                 self._upgrades.head_ends(self.headers)
@@ -188,12 +193,10 @@ class Connection(HttpToolsProtocol):
 
     @property
     def _plain(self) -> bool:
-        """Whether the request whose head is here can do without uvicorn's cycle: HTTP/1.1, kept alive, no upgrade, nothing
-        expected, a client that reads, and no earlier request that waits."""
+        """Whether a request of HTTP/1.1 needs no cycle of uvicorn: kept alive, no upgrade, nothing expected, none before it."""
         parser, before = self.parser, self.cycle
         return (
             (before is None or before.response_complete)
-            and parser.get_http_version() == "1.1"
             and parser.should_keep_alive()
             and not parser.should_upgrade()
             and not self.expect_100_continue
@@ -203,24 +206,22 @@ class Connection(HttpToolsProtocol):
     def _answer_early(self) -> bool:
         """Refuse the request whose head is here, if that can be done here. Whether it was done."""
         early = self._overloaded
-        if early is None or not self._plain:
+        if early is None or (refusal := early.early(self.parser.get_method(), self.url, self.headers)) is None:
             return False
-        if (refusal := early.early(self.parser.get_method(), self.url, self.headers)) is not None:
-            self._refuse_early(early, refusal, more_body=True)
-        return refusal is not None
+        self._refuse_early(early, refusal, more_body=True)
+        return True
 
     def _refuse_early(self, early: EarlyRefusal, refusal: Refusal, more_body: bool) -> None:
         state, finish = self.server_state, self.on_response_complete
         self.cycle = RefusedRequest(early, refusal, self.transport, state, finish, more_body)  # type: ignore[assignment]
 
-    def _take(self) -> bool:
+    def _take(self, stated: dict[bytes, bytes]) -> bool:
         """Whether the request whose head is here is answered directly, if its body is also in this read."""
-        if self._direct is None or not self._plain:
+        route = None if self._direct is None else self._direct.direct(self.parser.get_method(), self.url)
+        if route is None or b"origin" in stated:  # `security/cors.py` answers web pages
             return False
-        route = self._direct.direct(self.parser.get_method(), self.url)
-        if route is None or any(name == b"origin" for name, _ in self.headers):  # `security/cors.py` answers web pages
-            return False
-        exchange = DirectExchange(self.transport, self.headers, self.server_state.default_headers, self.on_response_complete)
+        defaults, finish = self.server_state.default_headers, self.on_response_complete
+        exchange = DirectExchange(self.transport, self.headers, stated, defaults, finish)
         self._taken = route, exchange, self.cycle
         self.cycle = exchange  # type: ignore[assignment]
         return True
@@ -240,13 +241,11 @@ class Connection(HttpToolsProtocol):
     def _parse(self, data: bytes) -> None:
         try:
             self.parser.feed_data(data)
-            right = True
         except httptools.HttpParserUpgrade as upgrade:
-            right = self._upgrades.go_on(self, memoryview(data)[upgrade.args[0] :])
-        except httptools.HttpParserError:
-            right = False
-        if not right:
-            self._refuse(self._refused or NotHTTP("expected a request of HTTP/1.1; received something else."))
+            if not self._upgrades.go_on(self, memoryview(data)[upgrade.args[0] :]):
+                self._refuse(self._refused or unparsed(""))
+        except httptools.HttpParserError as error:
+            self._refuse(self._refused or unparsed(str(error)))
 
     def _parse_on(self) -> None:
         while self._unparsed.pieces and not self.pipeline:
@@ -288,7 +287,7 @@ class Connection(HttpToolsProtocol):
             if isinstance(cycle, RefusedRequest) or cycle.response_started or not cycle.more_body or self.pipeline:
                 cycle.keep_alive = False  # the answer to an earlier request is being made: it is the last one
                 return
-            cycle.disconnected = True  # its own body is wrong, and nobody needs to wait for the rest
+            cycle.disconnected, cycle.waiting_for_100_continue = True, False  # its own body is wrong: nobody wants the rest
             cycle.message_event.set()
         if cycle is None or not cycle.response_complete or not cycle.more_body:  # else it has had its answer
             headers = [*self.server_state.default_headers, CLOSE]

@@ -31,7 +31,10 @@ PROTOCOL: Final = (
     *("timeout_keep_alive_handler", "_start_asgi_task"),
 )
 """What `connection/protocol.py` uses of uvicorn's protocol."""
-CYCLE: Final = ("body", "disconnected", "keep_alive", "message_event", "more_body", "response_complete", "response_started")
+CYCLE: Final = (
+    *("body", "disconnected", "keep_alive", "message_event", "more_body", "response_complete", "response_started"),
+    "waiting_for_100_continue",
+)
 
 
 class Seam(NamedTuple):

@@ -19,7 +19,10 @@ _common: Final = CommonHeaders()
 class StandIn:
     """All that uvicorn's protocol reads and sets of its `cycle`; `hosting/seams.py` checks that it is."""
 
-    __slots__ = ("_finish", "_transport", "body", "disconnected", "keep_alive", "more_body", "response_complete")
+    __slots__ = (
+        *("_finish", "_transport", "body", "disconnected", "keep_alive", "more_body", "response_complete"),
+        "waiting_for_100_continue",
+    )
     response_started: Final = False
     message_event: Final = asyncio.Event()  # uvicorn sets it; no coroutine waits for it
 
@@ -48,10 +51,15 @@ class DirectExchange(StandIn):
     method: Final = "POST"
 
     def __init__(
-        self, transport: asyncio.Transport, headers: Headers, default_headers: Headers, finish: Callable[[], None]
+        self,
+        transport: asyncio.Transport,
+        pairs: Headers,
+        headers: dict[bytes, bytes],
+        default_headers: Headers,
+        finish: Callable[[], None],
     ) -> None:
         super().__init__(transport, finish)
-        self.pairs, self.headers, self.default_headers = headers, dict(headers), default_headers
+        self.pairs, self.headers, self.default_headers = pairs, headers, default_headers
         self.alone = False
 
     def add(self, body: bytes) -> None:

@@ -17,6 +17,9 @@ def read_again(body: bytes) -> PredictionRequest:
     """Read a body that the fast reader refused. Raises NotJSON or InvalidRequest, unless pydantic finds nothing wrong."""
     if not body:
         raise NotJSON('expected a JSON object such as {"sequences": [[0.0, 0.2]]}; received an empty body.')
+    if (encoding := json.detect_encoding(body)) != "utf-8":  # which json.loads would read
+        received = "a byte order mark" if encoding == "utf-8-sig" else encoding.upper()
+        raise NotJSON(f"expected JSON in UTF-8, without a byte order mark; received {received}. Encode the text as UTF-8.")
     try:
         document = json.loads(body)  # accepts NaN and Infinity, which are not JSON but a known slip
     except RecursionError:

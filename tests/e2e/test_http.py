@@ -27,6 +27,16 @@ def worst(client: httpx.Client, topology: str, rows: Floats) -> float:
     return float(np.abs(np.asarray(echoed, np.float32) - rows).max())
 
 
+def test_only_names_of_this_machine_are_answered(client: httpx.Client) -> None:
+    """DNS rebinding: a page's own name leads to this machine."""
+    body = {"sequences": [[0.1, 0.2]]}
+    for host, status in (("evil.example", 421), ("localhost:1", 200), ("", 400)):
+        named = {"host": host}
+        assert client.post("/many_to_many", json=body, headers=named).status_code == status
+        assert {client.get(path, headers=named).status_code for path in ("/models", "/metrics", "/")} == {status}
+        assert client.get("/livez", headers=named).status_code == (200 if host else 400)
+
+
 def test_every_topology_answers_the_tutorials_sequence(client: httpx.Client) -> None:
     sequence = [0.0, 0.2, 0.4, 0.6, 0.8]
     shapes = {"one_to_one": ([5, 1, 1], [5, 1]), "many_to_one": ([1, 5, 1], [1, 5]), "many_to_many": ([1, 5, 1], [1, 5, 1])}

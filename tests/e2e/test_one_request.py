@@ -34,9 +34,12 @@ def enter(frame, event, _argument):
 sys.setprofile(enter)
 """
 BODY = json.dumps({"sequences": [[0.1, 0.2], [0.3, 0.4]]}).encode()
-REQUEST = b"POST /many_to_many HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b" % (
-    len(BODY),
-    BODY,
+REQUEST = (
+    b"POST /many_to_many HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b"
+    % (
+        len(BODY),
+        BODY,
+    )
 )
 FLOOR = {"service", "telemetry", "contract"}
 

@@ -182,7 +182,8 @@ def nobody_notices(load: Load) -> None:
 def request(body: bytes = b"", headers: str = "", length: int | None = None) -> bytes:
     """The bytes of a prediction request."""
     announced = len(body) if length is None else length
-    head = f"POST {PATH} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n{headers}content-length: {announced}\r\n\r\n"
+    head = f"POST {PATH} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n{headers}"
+    head += f"content-length: {announced}\r\n\r\n"
     return head.encode() + body
 
 

@@ -9,6 +9,11 @@ def test_origins_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> Non
     assert Settings().cors_origins == ("https://a.example", "http://localhost:8080")
 
 
+def test_hosts_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UNROLL_ALLOWED_HOSTS", "a.example, [::1],127.0.0.1,*")
+    assert Settings().allowed_hosts == ("a.example", "[::1]", "127.0.0.1", "*")
+
+
 @pytest.mark.parametrize("stated", ["*", "https://*", "a.example", "https://a.example/", "null"])
 def test_a_setting_that_is_no_origin_is_refused(monkeypatch: pytest.MonkeyPatch, stated: str) -> None:
     monkeypatch.setenv("UNROLL_CORS_ORIGINS", stated)
@@ -30,6 +35,8 @@ def test_a_certificate_without_a_key_is_refused_and_an_empty_name_is_none(monkey
     [
         ({"UNROLL_WORKERS": "0"}, "UNROLL_WORKERS: Input should be greater than or equal to 1; received '0'"),
         ({"UNROLL_RUNTIME": "torch"}, "UNROLL_RUNTIME: Input should be 'auto', 'onnx' or 'tensorflow'; received 'torch'"),
+        ({"UNROLL_ALLOWED_HOSTS": "a.example:80"}, "UNROLL_ALLOWED_HOSTS: expected names such as example.org"),
+        ({"UNROLL_ALLOWED_HOSTS": "http://a"}, "UNROLL_ALLOWED_HOSTS: expected names such as example.org"),
         ({"UNROLL_CORS_ORIGINS": "*"}, "UNROLL_CORS_ORIGINS: expected origins such as"),
         (
             {"UNROLL_GRACE_SECONDS": "25", "UNROLL_DRAIN_SECONDS": "60"},

@@ -17,6 +17,7 @@ from service.connection.protocol import Connection
 from service.connection.shared import Shared
 from service.connection.stalling import UnreadAnswers
 from service.http.early_refusal import EarlyRefusal
+from service.http.head_rules import HeadRules
 from service.http.uvicorn_cycle import Direct
 from service.protocols.problem import render_error
 
@@ -54,12 +55,15 @@ def run(
     state: ServerState | None = None,
     access_log: bool = False,
     direct: Direct | None = None,
+    rules: HeadRules | None = None,
 ) -> None:
     """`client` talks to `app` behind connections of ours; it is given what opens one. `state`: where uvicorn keeps them."""
     state = state or ServerState()
 
     async def both() -> None:
-        http: Any = partial(Connection, Shared(limits, UnreadAnswers(limits.unread_bytes), render_error, early, direct))
+        http: Any = partial(
+            Connection, Shared(limits, rules or HeadRules(), UnreadAnswers(limits.unread_bytes), render_error, early, direct)
+        )
         config = uvicorn.Config(app, http=http, timeout_keep_alive=idle, ws="none", access_log=access_log)
         config.load()
         make: Any = config.http_protocol_class

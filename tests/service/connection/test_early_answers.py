@@ -16,7 +16,7 @@ from tests.service.wire import LIMITS, Connect, answer, run
 
 def _plain(body: bytes, headers: bytes = JSON) -> bytes:
     """A request with a head that many send."""
-    return b"POST /echo HTTP/1.1\r\ncontent-length: %d\r\n" % len(body) + headers + b"\r\n" + body
+    return b"POST /echo HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n" % len(body) + headers + b"\r\n" + body
 
 
 def _counting_early(served: Served) -> list[Refusal | None]:
@@ -163,7 +163,7 @@ def test_nothing_but_a_blank_line_and_one_length_says_where_a_request_ends(lines
 
     async def client(connect: Connect) -> None:
         reader, writer = await connect()
-        writer.write(b"POST /echo HTTP/1.1\r\n" + JSON + lines + b"[]")
+        writer.write(b"POST /echo HTTP/1.1\r\nhost: x\r\n" + JSON + lines + b"[]")
         assert (await answer(reader)).status == 400
 
     run(client, served.app(), early=served.early)

@@ -14,7 +14,7 @@ REQUESTS = 4_000
 
 
 def numbered(number: int) -> bytes:
-    return b"POST / HTTP/1.1\r\ncontent-length: 4\r\n\r\n%04d" % number
+    return b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 4\r\n\r\n%04d" % number
 
 
 @pytest.mark.parametrize("piece", [10**9, 5_000, 1_000])
@@ -64,7 +64,7 @@ def test_a_large_body_of_many_lines_comes_whole() -> None:
 
     async def client(connect: Connect) -> None:
         reader, writer = await connect()
-        writer.write(b"POST / HTTP/1.1\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body) + GET)
+        writer.write(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body) + GET)
         assert (await answer(reader)).plain == (200, body)
         assert (await answer(reader)).plain == (200, b"")
 
@@ -95,7 +95,7 @@ def test_a_body_that_nobody_asked_for_is_let_go_with_the_answer() -> None:
 
     async def client(connect: Connect) -> None:
         reader, writer = await connect()
-        writer.write(b"POST / HTTP/1.1\r\ncontent-length: 50000\r\n\r\n" + b"x" * 40_000)
+        writer.write(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 50000\r\n\r\n" + b"x" * 40_000)
         assert (await answer(reader)).plain == (401, b"")
         (connection,) = state.connections
         assert len(connection.cycle.body) == 0  # type: ignore[union-attr]

@@ -22,9 +22,9 @@ def test_requests_go_through_one_after_another_and_pipelined() -> None:
     async def client(connect: Connect) -> None:
         reader, writer = await connect()
         for _ in range(3):
-            writer.write(b"POST / HTTP/1.1\r\ncontent-length: 3\r\n\r\nabc")
+            writer.write(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 3\r\n\r\nabc")
             assert (await answer(reader)).plain == (200, b"abc")
-        writer.write(b"POST / HTTP/1.1\r\ncontent-length: 3\r\n\r\nabc" * 5)
+        writer.write(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 3\r\n\r\nabc" * 5)
         assert [(await answer(reader)).plain for _ in range(5)] == [(200, b"abc")] * 5
 
     run(client)
@@ -38,7 +38,7 @@ def test_a_body_in_pieces_is_whole_however_they_come(size: int, pieces: int) -> 
         body = bytes(number % 251 for number in range(size))
         step = -(-size // pieces)
         parts = [body[start : start + step] for start in range(0, size, step)]
-        head = b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n"
+        head = b"POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n"
         writer.write(head + b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in parts) + b"0\r\n\r\n")
         assert (await answer(reader)).plain == (200, body)
 
@@ -49,7 +49,7 @@ def test_a_long_body_before_the_next_head_counts_for_nothing() -> None:
     async def client(connect: Connect) -> None:
         reader, writer = await connect()
         body = b"x" * 50_000
-        writer.write(b"POST / HTTP/1.1\r\ncontent-length: 50000\r\n\r\n" + body + b"POST / HTTP/1.1\r\n")
+        writer.write(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 50000\r\n\r\n" + body + b"POST / HTTP/1.1\r\nhost: x\r\n")
         assert (await answer(reader)).plain == (200, body)
         writer.write(b"content-length: 1\r\n\r\ny")
         assert (await answer(reader)).plain == (200, b"y")
@@ -60,9 +60,9 @@ def test_a_long_body_before_the_next_head_counts_for_nothing() -> None:
 @pytest.mark.parametrize(
     "head",
     [
-        b"GET /" + b"a" * 3000 + b" HTTP/1.1\r\n\r\n",
-        b"GET / HTTP/1.1\r\na: " + b"b" * 3000 + b"\r\n\r\n",
-        b"GET / HTTP/1.1\r\n" + b"".join(b"a%d: b\r\n" % number for number in range(21)) + b"\r\n",
+        b"GET /" + b"a" * 3000 + b" HTTP/1.1\r\nhost: x\r\n\r\n",
+        b"GET / HTTP/1.1\r\nhost: x\r\na: " + b"b" * 3000 + b"\r\n\r\n",
+        b"GET / HTTP/1.1\r\nhost: x\r\n" + b"".join(b"a%d: b\r\n" % number for number in range(21)) + b"\r\n",
     ],
     ids=["url", "one header", "many headers"],
 )
@@ -83,7 +83,7 @@ def test_too_much_head_is_431_whole_or_in_pieces(head: bytes, pieces: int) -> No
 def test_a_head_without_end_is_refused_before_it_ends() -> None:
     async def client(connect: Connect) -> None:
         reader, writer = await connect()
-        writer.write(b"GET / HTTP/1.1\r\n")
+        writer.write(b"GET / HTTP/1.1\r\nhost: x\r\n")
         refused = asyncio.ensure_future(answer(reader))
         while not refused.done():
             writer.write(b"a: " + b"b" * 500 + b"\r\n")
@@ -104,8 +104,10 @@ def test_what_comes_as_headers_behind_a_body_does_not_pass_for_headers() -> None
 
     async def client(connect: Connect) -> None:
         reader, writer = await connect()
-        writer.write(b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n1\r\na\r\n0\r\nauthorization: Bearer x\r\n\r\n")
-        assert (await answer(reader)).plain == (200, b"transfer-encoding")
+        writer.write(
+            b"POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n1\r\na\r\n0\r\nauthorization: Bearer x\r\n\r\n"
+        )
+        assert (await answer(reader)).plain == (200, b"host transfer-encoding")
         writer.write(GET)
         assert (await answer(reader)).plain == (200, b"host")
 
@@ -115,12 +117,12 @@ def test_what_comes_as_headers_behind_a_body_does_not_pass_for_headers() -> None
 def test_what_comes_behind_a_body_is_limited_as_headers_are() -> None:
     async def client(connect: Connect) -> None:
         reader, writer = await connect()
-        writer.write(b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n")
+        writer.write(b"POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n")
         for _ in range(3 * LIMITS.header_bytes):  # more than that of a body, in the smallest chunks
             writer.write(b"1\r\na\r\n")
         writer.write(b"0\r\na: b\r\n\r\n")
         assert (await answer(reader)).plain == (200, b"a" * 3 * LIMITS.header_bytes)
-        writer.write(b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n1\r\na\r\n0\r\na: ")
+        writer.write(b"POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n1\r\na\r\n0\r\na: ")
         refused = asyncio.ensure_future(answer(reader))
         while not refused.done():
             writer.write(b"b" * 500)
@@ -140,7 +142,7 @@ def test_a_body_that_is_none_is_told_so_at_once() -> None:
 
     async def client(connect: Connect) -> None:
         reader, writer = await connect()
-        writer.write(b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n1\r\na\r\nzz\r\n")
+        writer.write(b"POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n1\r\na\r\nzz\r\n")
         assert await refusal(reader) == (400, "not-http")
         await ended.wait()
 
@@ -150,7 +152,7 @@ def test_a_body_that_is_none_is_told_so_at_once() -> None:
 def test_a_body_that_is_none_gets_no_second_answer() -> None:
     async def client(connect: Connect) -> None:
         reader, writer = await connect()
-        writer.write(b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n1\r\na\r\n")
+        writer.write(b"POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n1\r\na\r\n")
         assert (await answer(reader)).plain == (401, b"")
         writer.write(b"zz\r\n")
         assert await reader.read() == b""
@@ -189,11 +191,11 @@ def test_beyond_the_most_connections_the_answer_is_503_until_one_goes() -> None:
         to_third.write(GET)
         assert await refusal(third) == (503, "too-many-connections")
         asker, to_asker = await connect()  # an orchestrator, which would end a worker that does not answer
-        to_asker.write(b"GET /livez HTTP/1.1\r\n\r\n")
+        to_asker.write(b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n")
         told = await answer(asker)
         assert (told.plain, told.headers["connection"]) == ((200, b""), "close")
         assert await asker.read() == b""
-        to_first.write(b"GET / HTTP/1.1\r\nconnection: close\r\n\r\n")
+        to_first.write(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
         assert (await answer(first)).plain == (200, b"")
         assert await first.read() == b""  # and so the service has let it go
         fourth, to_fourth = await connect()

@@ -12,7 +12,7 @@ from uvicorn.server import ServerState
 from tests.service.wire import GET, LIMITS, Connect, answer, hasty, run
 
 
-@pytest.mark.parametrize("sent", [b"", b"GET / HTTP/1.1\r\na: "], ids=["nothing", "half a head"])
+@pytest.mark.parametrize("sent", [b"", b"GET / HTTP/1.1\r\nhost: x\r\na: "], ids=["nothing", "half a head"])
 def test_a_client_that_does_not_send_its_head_is_hung_up_on(sent: bytes) -> None:
     async def client(connect: Connect) -> None:
         reader, writer = await connect()
@@ -36,7 +36,7 @@ def test_half_a_head_after_a_request_is_hung_up_on_too() -> None:
 def test_a_body_that_stops_after_its_answer_is_hung_up_on_and_one_that_goes_on_is_not() -> None:
     async def client(connect: Connect) -> None:
         reader, writer = await connect()
-        head = b"POST / HTTP/1.1\r\ncontent-length: 9\r\n\r\n"
+        head = b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n"
         writer.write(head + b"abc")
         assert (await answer(reader)).plain == (401, b"")
         writer.write(b"defghi" + head + b"abc")
@@ -157,8 +157,8 @@ async def slow_to_get(scope: Scope, receive: Receive, send: Send) -> None:
 @pytest.mark.parametrize(
     ("first", "then"),
     [
-        (b"POST / HTTP/1.1\r\ncontent-length: 9\r\n\r\nabc", b"defghiGET /slow HTTP/1.1\r\n\r\n"),
-        (GET + b"GET /slow HTTP/1.1\r\n", b"\r\n"),
+        (b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\nabc", b"defghiGET /slow HTTP/1.1\r\nhost: x\r\n\r\n"),
+        (GET + b"GET /slow HTTP/1.1\r\nhost: x\r\n", b"\r\n"),
     ],
     ids=["behind a body whose answer came before it", "of which the head began before the answer to another"],
 )

@@ -16,6 +16,7 @@ from service.connection.protocol import Connection
 from service.connection.shared import Shared
 from service.connection.stalling import UnreadAnswers
 from service.hosting.accepting import MOST, Server
+from service.http.head_rules import HeadRules
 from service.protocols.problem import render_error
 from tests.service.wire import GET, LIMITS, answer, echo
 
@@ -37,7 +38,7 @@ def run(
 ) -> None:
     async def both() -> None:
         limits = LIMITS._replace(connections=2 * WAITING)
-        http: Any = partial(Connection, Shared(limits, UnreadAnswers(2**30), render_error, None, None))
+        http: Any = partial(Connection, Shared(limits, HeadRules(), UnreadAnswers(2**30), render_error, None, None))
         config = uvicorn.Config(echo, http=http, ws="none", lifespan="off")
         config.load()
         config.lifespan = "on"  # which the application here does not speak

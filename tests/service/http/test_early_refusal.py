@@ -17,7 +17,7 @@ from tests.service.wire import LIMITS, Connect, answer, run
 
 
 def _post(name: bytes, body: bytes = BODY, headers: bytes = JSON) -> bytes:
-    head = b"POST /echo HTTP/1.1\r\nx-request-id: %b\r\ncontent-length: %d\r\n" % (name, len(body))
+    head = b"POST /echo HTTP/1.1\r\nhost: x\r\nx-request-id: %b\r\ncontent-length: %d\r\n" % (name, len(body))
     return head + headers + b"\r\n" + body
 
 
@@ -116,10 +116,15 @@ def test_pipelined_requests_are_refused_in_their_order() -> None:
         (_post(b"another content", headers=b"content-type: text/plain\r\n"), 415),
         (_post(b"no deadline", headers=JSON + b"x-request-timeout-ms: soon\r\n"), 400),
         (_post(b"too large", b"x" * 200_001), 413),
-        (b"POST /echo HTTP/1.1\r\nx-request-id: chunked\r\ntransfer-encoding: chunked\r\n" + JSON + b"\r\n0\r\n\r\n", 429),
+        (
+            b"POST /echo HTTP/1.1\r\nhost: x\r\nx-request-id: chunked\r\ntransfer-encoding: chunked\r\n"
+            + JSON
+            + b"\r\n0\r\n\r\n",
+            429,
+        ),
         (b"POST /echo HTTP/1.0\r\nx-request-id: old\r\ncontent-length: 2\r\n" + JSON + b"\r\n[]", 429),
-        (b"GET /echo HTTP/1.1\r\nx-request-id: get\r\n\r\n", 405),
-        (b"POST /other HTTP/1.1\r\nx-request-id: other\r\ncontent-length: 0\r\n\r\n", 404),
+        (b"GET /echo HTTP/1.1\r\nhost: x\r\nx-request-id: get\r\n\r\n", 405),
+        (b"POST /other HTTP/1.1\r\nhost: x\r\nx-request-id: other\r\ncontent-length: 0\r\n\r\n", 404),
     ],
     ids=lambda value: value.partition(b"x-request-id: ")[2].split(b"\r\n")[0].decode() if isinstance(value, bytes) else "",
 )

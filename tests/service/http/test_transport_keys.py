@@ -58,7 +58,7 @@ def test_who_has_no_key_does_not_say_what_is_traced(keys: tuple[Guard, dict[str,
         reader, writer = await connect()
         for parent, key in ((stranger, "x"), (user, headers["predict"]["authorization"])):
             trace = f"traceparent: 00-{'a' * 32}-{parent}-01"
-            writer.write(f"GET /read HTTP/1.1\r\nauthorization: {key}\r\n{trace}\r\n\r\n".encode())
+            writer.write(f"GET /read HTTP/1.1\r\nhost: x\r\nauthorization: {key}\r\n{trace}\r\n\r\n".encode())
             assert (await wire.answer(reader)).status == (401 if parent == stranger else 200)
 
     with collecting() as collector:

@@ -21,6 +21,9 @@ def test_numbers_of_every_spelling_are_read() -> None:
     assert parse(b' {"sequences": [[0, 1.5, -2e-3], [1E2]]} ').sequences == [[0.0, 1.5, -0.002], [100.0]]
 
 
+BODY = '{"sequences": [[0.1]]}'
+
+
 @pytest.mark.parametrize(
     ("body", "said"),
     [
@@ -28,7 +31,12 @@ def test_numbers_of_every_spelling_are_read() -> None:
         (b"{", "expected a JSON object"),
         (b"sequences=1", "expected a JSON object"),
         (b'{"sequences": [[0.1]]', "expected a JSON object"),
-        (b"\xff\xfe", "expected a JSON object"),
+        (b"\xff\xfe", "expected JSON in UTF-8, without a byte order mark; received UTF-16"),
+        (BODY.encode("utf-8-sig"), "received a byte order mark. Encode the text as UTF-8"),
+        (BODY.encode("utf-16"), "received UTF-16"),
+        (BODY.encode("utf-16-be"), "received UTF-16-BE"),
+        (BODY.encode("utf-32"), "received UTF-32"),
+        (BODY.encode("utf-32-le"), "received UTF-32-LE"),
     ],
 )
 def test_a_body_that_is_not_json_is_reported_as_such(body: bytes, said: str) -> None:

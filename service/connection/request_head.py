@@ -1,18 +1,19 @@
-"""How large the head of a request is, and whether it ends at all: uvicorn's parser limits neither."""
+"""Whether the head of a request is taken: uvicorn's parser limits neither its size nor its time, and takes any host."""
 
-from collections.abc import Sequence
 from itertools import chain
 
 from service.connection.limits import ConnectionLimits
-from service.errors import HeadersTooLarge
+from service.errors import HeadersTooLarge, UnrollError
+from service.http.head_rules import HeadRules
+from service.http.messages import Headers
 from service.telemetry import metrics
 
 
-class HeadSize:
+class RequestHead:
     """Of one connection. Told of every read and of what the parser finds in it."""
 
-    def __init__(self, limits: ConnectionLimits) -> None:
-        self._limits = limits
+    def __init__(self, limits: ConnectionLimits, rules: HeadRules) -> None:
+        self._limits, self._rules = limits, rules
         self.reading = False  # a part of a head is here, and not all
         self._progress = False  # in this read a head began, or a part of a body was
         self._most = 0  # bytes that the current head has at most
@@ -28,8 +29,8 @@ class HeadSize:
     def body_comes(self) -> None:
         self._progress = True
 
-    def head_ends(self, url: bytes, headers: Sequence[tuple[bytes, bytes]]) -> HeadersTooLarge | None:
-        """Why the head is refused. Its bytes are added up only where they could be too many."""
+    def head_ends(self, version: str, url: bytes, headers: Headers, stated: dict[bytes, bytes]) -> UnrollError | None:
+        """Why the head is refused. `stated`: the headers by name. Bytes are added up only where they could be too many."""
         self.reading = False
         limits = self._limits
         if len(headers) > limits.header_count or (
@@ -37,7 +38,15 @@ class HeadSize:
             and len(url) + sum(map(len, chain.from_iterable(headers))) + 4 * len(headers) > limits.header_bytes
         ):
             return self._too_large()
-        return None
+        if (
+            version == "1.1"
+            and stated.get(b"host") in self._rules.usual_hosts
+            and len(stated) == len(headers)
+            and b"transfer-encoding" not in stated
+            and url.startswith(b"/")
+        ):
+            return None
+        return self._rules.fault(version, url, headers)
 
     def read_ends(self, size: int) -> HeadersTooLarge | None:
         """After a read that left a request unfinished: why what is behind it is refused."""
