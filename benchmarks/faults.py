@@ -24,7 +24,7 @@ BEGIN, END = "<!-- faults: written by python -m benchmarks.faults -->\n", "<!-- 
 WHOLE_SECONDS: Final = 8.0
 """A service that lost a worker must have all workers again within this time."""
 KILLED: Final = "a worker killed"
-COLUMNS: Final = ("fault", "requests", "lost", "refused", "wrong", "slowest", "all workers again after", "")
+COLUMNS: Final = ("fault", "requests", "lost", "refused", "wrong", "slowest", "all workers again after", "note")
 Row = Mapping[str, str]
 
 

@@ -27,7 +27,7 @@ import numpy as np
 
 from contract.rows import Floats
 from service.errors import WrongKey
-from service.security.guard import Guard
+from service.security.key_check import Guard
 from service.security.key_rates import KeyRates
 from service.security.keys import PREFIX, digest, line, new
 

@@ -37,7 +37,7 @@ from service.protocols.problem import render_error
 from service.protocols.schemas import Prediction, PredictionRequest, RoutingKey, Sequences, Wanted
 from service.runtime.runtimes import load
 from service.security.cors import cross_origin
-from service.security.guard import Guard
+from service.security.key_check import Guard
 from service.security.key_rates import KeyRates
 from service.security.reloaded_files import Unusable
 from service.security.tls import certificates_of, tls_options

@@ -74,11 +74,14 @@ class Settings(BaseSettings):
     grace_seconds: float = Field(
         25.0,
         gt=0,
-        description="Seconds after SIGTERM when the worker exits at the latest; more than the drain.",
+        description="Longest time from SIGTERM to a worker's exit, in seconds; must be more than UNROLL_DRAIN_SECONDS.",
     )
     log_format: Literal["text", "json"] = Field("text", description="`text`, or `json`: an object a line.")
     access_log_sample: float = Field(
-        0.0, ge=0, le=1, description="Share of successful answers that are logged. Errors always may be."
+        0.0,
+        ge=0,
+        le=1,
+        description="Share of successful answers that are logged. Every error is logged, up to the limit per second.",
     )
     access_log_per_second: float = Field(
         10.0, ge=1, description="Most log lines a second about answers, and as many about errors, of one worker."
@@ -104,7 +107,9 @@ class Settings(BaseSettings):
     )
     canary_max_errors: float = Field(0.01, gt=0, le=1, description="Share of failed requests beyond which a canary ends.")
     canary_max_differences: float = Field(0.01, gt=0, le=1, description="Share of differing rows beyond which a canary ends.")
-    canary_max_tail: float = Field(3.0, gt=0, description="Times the p99 of the alias' own version beyond which a canary ends.")
+    canary_max_tail: float = Field(
+        3.0, gt=0, description="A canary ends when its p99 is more than this many times the p99 of the alias' own version."
+    )
     canary_tail_floor_ms: int = Field(
         50, ge=0, description="A canary with a shorter p99 than this, in ms, never ends for its tail."
     )
@@ -141,7 +146,7 @@ class Settings(BaseSettings):
     max_unread_bytes: int = Field(
         64 * 2**20,
         ge=1,
-        description="Most bytes of unread answers in one worker; beyond it the longest unread connection is closed.",
+        description="Most unread bytes of answers in one worker; beyond it the connection that is unread longest is closed.",
     )
 
     @classmethod

@@ -48,7 +48,7 @@ ONLY_IN = {
     "keras": {"training.networks", "training.fit", "training.gate", "training.job"},
     "onnx": {"training.translation"},
     "onnxruntime": {"training.gate", "service.runtime.onnx_graph"},
-    "pyarrow": {"training.sequences.cells", "training.sequences.reader", "training.sequences.grouping"},
+    "pyarrow": {"training.sequences.cells", "training.sequences.reader", "training.sequences.long_tables"},
     "bentoml": {
         *("training.publish", "service.app"),
         *("service.hosting.seams", "service.hosting.shared_metrics", "service.hosting.supervisor"),

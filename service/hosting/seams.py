@@ -98,7 +98,7 @@ SEAMS: Final = (
         "uvicorn",
         "the request cycle has stand-ins (`http/uvicorn_cycle.py`)",
         "no scope, task or messages",
-        "1.4 times the requests/s at one",
+        "1.4 times the requests/s with one connection",
         _cycle,
     ),
     Seam(
@@ -111,7 +111,7 @@ SEAMS: Final = (
     Seam(
         "bentoml",
         "layers go around its stack (`hosting/outermost.py`)",
-        "its hook is inside its middlewares",
+        "its hook adds layers inside its own",
         "28,900 requests/s, not 10,750",
         lambda: (),  # a worker looks when it has started
     ),
@@ -125,7 +125,7 @@ SEAMS: Final = (
     Seam(
         "bentoml",
         "its address is read (`app.py`, `hosting/uvicorn_config.py`)",
-        "a service is not told it",
+        "BentoML does not tell it",
         "not exposed by mistake",
         lambda: () if hasattr(BentoMLContainer.http, "host") else ("http.host",),
     ),
@@ -140,7 +140,7 @@ SEAMS: Final = (
         "prometheus_client",
         "counts are written together (`telemetry/metrics.py`)",
         "each takes a lock and a write",
-        "an eighth of a request that is alone",
+        "saves an eighth of a single request",
         lambda: _without(("_sum", "_buckets", "_upper_bounds", "_INITIAL_MMAP_SIZE"), {*_names(Histogram), *dir(mmap_dict)}),
     ),
     Seam(

@@ -17,7 +17,7 @@ from service.http.messages import Headers, Response, response_bytes
 from service.http.routes import Route, Routes
 from service.overload.admission import Admission
 from service.overload.refusals import Refusals
-from service.security.guard import Guard
+from service.security.key_check import Guard
 from service.telemetry.request_log import RequestLog
 
 logger = logging.getLogger(__name__)

@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import Final
 
 from service.errors import Misdirected, NotHTTP, UnknownTransferCoding, UnrollError, WrongHost, WrongVersion
-from service.security.guard import OPEN
+from service.security.key_check import OPEN
 
 ANY: Final = "*"
 THIS_MACHINE: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})

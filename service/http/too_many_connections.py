@@ -6,7 +6,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.errors import TooManyConnections
 from service.http.messages import CLOSE, ErrorRenderer
-from service.security.guard import OPEN
+from service.security.key_check import OPEN
 from service.telemetry import metrics
 
 

@@ -28,7 +28,7 @@ from service.http.uvicorn_cycle import DirectExchange
 from service.overload.admission import Admission, Ticket
 from service.overload.refusals import Refusals
 from service.request_context import Caller, CallerGone
-from service.security.guard import Guard
+from service.security.key_check import Guard
 from service.telemetry import metrics
 from service.telemetry.metric_buffer import metric_buffer
 from service.telemetry.request_log import CURRENT, OK, RequestLog

@@ -1,6 +1,7 @@
 """Routes for keys with the scope admin: show the store, promote, roll back, show the keys.
 
-The routes exist only while such a key is valid (`service/security/guard.py`). They change the store; the service follows it.
+The routes exist only while such a key is valid (`service/security/key_check.py`).
+They change the store; the service follows it.
 """
 
 import asyncio
@@ -23,7 +24,7 @@ from service.http.messages import Request, Response
 from service.http.routes import Route
 from service.protocols.problem import render_error
 from service.protocols.schemas import Changed, KeyInfo, KeyList, Promotion, Rollback, StoredModel
-from service.security.guard import Guard
+from service.security.key_check import Guard
 
 logger = logging.getLogger(__name__)
 Asked = TypeVar("Asked", bound=BaseModel)

@@ -23,7 +23,10 @@ Sequences = Annotated[
 
 Wanted = Annotated[
     str | None,
-    Field(max_length=100, description="A version, or an alias such as candidate. Default: production, else the newest."),
+    Field(
+        max_length=100,
+        description="A version, or an alias such as candidate. Default: production, else the newest that no other alias names.",
+    ),
 ]
 RoutingKey = Annotated[
     str | None,

@@ -99,7 +99,7 @@ trial_seconds = Histogram(
     TRIAL,
     buckets=LATENCIES,
 )
-canary_rollbacks = Counter("unroll_canary_rollbacks", "Canaries withdrawn because they passed a bar.", ("model",))
+canary_rollbacks = Counter("unroll_canary_rollbacks", "Canaries withdrawn because a figure exceeded its bar.", ("model",))
 reloads = Counter(
     "unroll_reloads", "Changes of the files of keys and certificates, by outcome: taken or refused.", ("what", "outcome")
 )

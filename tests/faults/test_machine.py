@@ -53,7 +53,7 @@ def test_without_file_descriptors_it_answers_those_that_are_connected(service: S
     assert len(service.workers) == WORKERS
     before = service.gauge("unroll_cpu_seconds_total")
     until(lambda: service.gauge("unroll_cpu_seconds_total") > before)  # they go on looking after themselves
-    note = "counted from their return; before, new connections wait or break"
+    note = "from when descriptors are free; until then new connections wait or break"
     report("no file descriptors left in any worker", load, max(0.0, last), note)
 
 

@@ -22,7 +22,7 @@ from service.http.routes import Route
 from service.http.transport import Limits, Transport
 from service.overload.admission import Admission
 from service.protocols.problem import render_error
-from service.security.guard import Guard
+from service.security.key_check import Guard
 from service.security.key_rates import KeyRates
 from service.telemetry.request_log import RequestLog
 from service.telemetry.tracing import Tracing

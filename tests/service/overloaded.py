@@ -8,7 +8,7 @@ from service.http.routes import Route
 from service.http.transport import Limits
 from service.overload.admission import WINDOW_SECONDS, Admission
 from service.protocols.problem import render_error
-from service.security.guard import Guard
+from service.security.key_check import Guard
 from tests.service.asgi import OPEN, untraced
 from tests.service.clock import Clock
 

@@ -24,7 +24,7 @@ import pyarrow.parquet
 from contract.rows import Floats, Ints
 from training.sequences.cells import Faults, describe, float32
 from training.sequences.columns import NUMBER, Layout, layout_of
-from training.sequences.grouping import Runs
+from training.sequences.long_tables import Runs
 from training.sequences.source import STDIN, DataRefused, Fault, Source
 
 BLOCK: Final = 1 << 22

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from uvicorn.server import ServerState
 
-from service.security.guard import Guard
+from service.security.key_check import Guard
 from service.security.key_rates import KeyRates
 from service.security.keys import line, new
 from service.telemetry import metrics

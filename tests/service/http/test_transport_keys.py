@@ -9,7 +9,7 @@ from service.http.routes import Route
 from service.http.transport import Transport
 from service.overload.admission import Admission
 from service.protocols.problem import render_error
-from service.security.guard import Guard
+from service.security.key_check import Guard
 from service.security.key_rates import KeyRates
 from service.security.keys import SCOPES, Key, line, new
 from service.telemetry.request_log import RequestLog

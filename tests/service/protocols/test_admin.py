@@ -14,7 +14,7 @@ from service.errors import DeadlineExceeded, InvalidRequest, NotJSON, Unchangeab
 from service.http.messages import Request, Response
 from service.protocols.admin import Admin
 from service.request_context import Caller
-from service.security.guard import Guard
+from service.security.key_check import Guard
 from service.security.key_rates import KeyRates
 from service.security.keys import line, new
 from tests.conftest import Publish

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from service.errors import ExpiredKey, MissingKey, RateLimited, UnrollError, WrongKey, WrongScope
-from service.security.guard import LONGEST, Guard
+from service.security.key_check import LONGEST, Guard
 from service.security.key_rates import KeyRates
 from service.security.keys import digest
 from service.security.reloaded_files import Unusable
