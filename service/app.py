@@ -23,7 +23,7 @@ from service.engine.switch_interval import LOOP_SECONDS
 from service.hosting import memory
 from service.hosting.draining import Draining
 from service.hosting.outermost import Outermost
-from service.hosting.shared_metrics import sweep, use_own_folder
+from service.hosting.shared_metrics import supervisor_of, sweep, use_own_folder
 from service.hosting.supervised import end_with_supervisor
 from service.hosting.uvicorn_config import check_exposure, check_port, listen
 from service.http.body import BodyLimits
@@ -41,7 +41,7 @@ from service.security.key_check import Guard
 from service.security.key_rates import KeyRates
 from service.security.reloaded_files import Unusable
 from service.security.tls import certificates_of, tls_options
-from service.settings import Settings
+from service.settings import Settings, metrics_folder
 from service.telemetry import log_format, metric_files, metrics
 from service.telemetry.metric_buffer import metric_buffer
 from service.telemetry.process_metrics import ProcessMetrics
@@ -143,7 +143,7 @@ class Unroll:
 
     def __init__(self) -> None:
         log_format.setup(settings.log_format)
-        end_with_supervisor()
+        end_with_supervisor(supervisor_of(metrics_folder()))
         tracing.start()
         raise_open_files(settings.max_connections)
         metrics.build_info.labels(settings.version, settings.commit, version("bentoml")).set(1)

@@ -19,10 +19,16 @@ def use_own_folder() -> None:
     BentoMLContainer.prometheus_multiproc_dir.set(str(shared / f"{socket.gethostname()}-{os.getpid()}"))
 
 
+def supervisor_of(folder: Path | None) -> int | None:
+    """The process id in a folder's name; None where the folder is not one of ours."""
+    number = folder.name.rpartition("-")[2] if folder is not None else ""
+    return int(number) if number.isdigit() else None
+
+
 def sweep() -> None:
     """Remove the folders of services of this machine that have ended."""
     own = Path(BentoMLContainer.prometheus_multiproc_dir.get())
     for folder in own.parent.glob(f"{socket.gethostname()}-*"):
-        number = folder.name.rpartition("-")[2]
-        if number.isdigit() and not psutil.pid_exists(int(number)):
+        supervisor = supervisor_of(folder)
+        if supervisor is not None and not psutil.pid_exists(supervisor):
             shutil.rmtree(folder, ignore_errors=True)

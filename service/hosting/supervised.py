@@ -13,11 +13,13 @@ PR_SET_PDEATHSIG: Final = 1
 """Of prctl(2): the signal that the kernel sends when the thread that started this process ends."""
 
 
-def end_with_supervisor() -> None:
-    """SIGINT when the supervisor is gone: the worker stops listening at once and answers what it has. Linux only."""
+def end_with_supervisor(supervisor: int | None) -> None:
+    """SIGINT when the supervisor is gone: the worker stops listening at once and answers what it has. Linux only.
+
+    `supervisor`: its process id, where it is known. It may have been killed while this worker started.
+    """
     if sys.platform != "linux":
         return
-    supervisor = os.getppid()
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGINT)
-    if os.getppid() != supervisor:  # it was killed a moment ago
+    if supervisor is not None and os.getppid() != supervisor:
         os.kill(os.getpid(), signal.SIGINT)
