@@ -1,65 +1,70 @@
-"""Says what is wrong with a request of the native protocol: expected, received, likely slip."""
+"""Says what is wrong with a request of the native protocol: expected, received, likely slip. The text is bounded."""
 
 import json
-from typing import Any
+import re
+from typing import Any, Final
 
 import numpy as np
-from pydantic import ValidationError
 
 from contract.rows import Rows
-from service.errors import InvalidRequest, NotJSON, TooManyValues
-from service.protocols.schemas import PredictionRequest
+from service.errors import InvalidRequest, TooManyValues
 
-FIELDS = "the field sequences, and optionally model_version and routing_key"
-
-
-def read_again(body: bytes) -> PredictionRequest:
-    """Read a body that the fast reader refused. Raises NotJSON or InvalidRequest, unless pydantic finds nothing wrong."""
-    if not body:
-        raise NotJSON('expected a JSON object such as {"sequences": [[0.0, 0.2]]}; received an empty body.')
-    if (encoding := json.detect_encoding(body)) != "utf-8":  # which json.loads would read
-        received = "a byte order mark" if encoding == "utf-8-sig" else encoding.upper()
-        raise NotJSON(f"expected JSON in UTF-8, without a byte order mark; received {received}. Encode the text as UTF-8.")
-    try:
-        document = json.loads(body)  # accepts NaN and Infinity, which are not JSON but a known slip
-    except RecursionError:
-        raise _wrong_depth("hundreds of nested lists") from None
-    except ValueError as error:
-        if "set_int_max_str_digits" in str(error):
-            raise _invalid("finite numbers", "a number with thousands of digits") from error
-        raise NotJSON(f"expected a JSON object; received something else: {error}.") from error
-    try:
-        return PredictionRequest.model_validate(document)
-    except ValidationError as error:
-        raise _explain(error, document) from error
+FIELDS: Final = "the field sequences, and optionally model_version and routing_key"
+_VALUE: Final = re.compile(rb'"(?:[^"\\]|\\.)*"?|[^\s,\]}]+', re.DOTALL)
+_MOST_SHOWN: Final = 60
 
 
-def _explain(error: ValidationError, document: Any) -> InvalidRequest:
-    fault = error.errors(include_url=False)[0]
-    path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in fault["loc"]).lstrip(".")
-    value, received = fault["input"], f"{_shown(fault['input'])} at {path}"
-    numeric = isinstance(value, int | float) and not isinstance(value, bool)
-    if fault["loc"][:1] in (("model_version",), ("routing_key",)):
-        most = 100 if path == "model_version" else 200
-        return _invalid(f"text of at most {most} characters", received)
-    match fault["type"]:
-        case "model_type":
-            return _invalid('an object {"sequences": [[...], ...]}', _shown(value))
-        case "missing" | "extra_forbidden" | "invalid_key" | "string_unicode":
-            named = fault["type"] in ("missing", "extra_forbidden")
-            received = (_shown(sorted(document)) if document else "none") if named else "a name that is not text"
-            return _invalid(FIELDS, received, "Is the name spelled right?" if named else "")
-        case "too_short":
-            return _invalid("at least one row" if path == "sequences" else "at least one item in each row", f"none at {path}")
-        case "list_type" if numeric and path != "sequences":
-            return _wrong_depth(f"the number {received}", "Put each row in a list of its own: [[0.0, 0.2]].")
-        case "list_type":
-            return _invalid("a list of rows" if path == "sequences" else "a row (a list of numbers)", received)
-        case "float_type" if isinstance(value, list):
-            return _wrong_depth(f"a list at {path}", "Items are plain numbers: [[0.0]], not [[[0.0]]]; the service adds axes.")
-        case _ if numeric:
-            return _invalid("finite numbers", received, "NaN, Infinity and numbers beyond float32 are refused.")
-    return _invalid("a number", received)
+def spelled(content: bytes, place: int) -> str:
+    """The value that begins at `place`, as the request spells it, cut short; of an object only its kind."""
+    if content[place : place + 1] == b"{":
+        return "an object"
+    found = _VALUE.match(content, place, place + _MOST_SHOWN + 1)
+    return cut(found[0] if found else content[place : place + _MOST_SHOWN + 1])
+
+
+def cut(content: bytes) -> str:
+    shown = content if len(content) <= _MOST_SHOWN else content[: _MOST_SHOWN - 3] + b"..."
+    return shown.decode(errors="replace")
+
+
+def wrong_fields(reason: str, body: bytes) -> InvalidRequest:
+    """`reason` is msgspec's, about the body as a whole."""
+    if "missing required field" in reason:
+        return _invalid(FIELDS, "none named sequences", "Is the name spelled right?")
+    if "unknown field" in reason:
+        return _invalid(FIELDS, _shown(reason.partition("`")[2].rpartition("`")[0]), "Is the name spelled right?")
+    return _invalid('an object {"sequences": [[...], ...]}', cut(body.strip()))
+
+
+def wrong_text(field: str, most: int, received: str) -> InvalidRequest:
+    return _invalid(f"text of at most {most} characters", f"{received} at {field}")
+
+
+def wrong_rows(rows: Any, value: str) -> InvalidRequest:
+    """The first fault in `rows`. None stands for the one value that is neither a number nor a list, spelled `value`."""
+    if not isinstance(rows, list):
+        return _invalid("a list of rows", f"{value or _shown(rows)} at sequences")
+    for number, row in enumerate(rows):
+        path = f"sequences[{number}]"
+        if not isinstance(row, list):
+            if row is not None:
+                return wrong_depth(f"the number {row} at {path}", "Put each row in a list of its own: [[0.0, 0.2]].")
+            return not_a_number(value, path) if _numeric(value) else _invalid("a row (a list of numbers)", f"{value} at {path}")
+        kinds = [*map(type, row)]
+        if wrong := {*kinds} - {int, float}:
+            place = min(map(kinds.index, wrong))
+            if row[place] is None:
+                return not_a_number(value, f"{path}[{place}]")
+            hint = "Items are plain numbers: [[0.0]], not [[[0.0]]]; the service adds axes."
+            return wrong_depth(f"a list at {path}[{place}]", hint)
+    raise AssertionError("nothing is wrong with these rows")
+
+
+def not_a_number(value: str, path: str) -> InvalidRequest:
+    """`value` as the request spells it."""
+    if _numeric(value):
+        return _invalid("finite numbers", f"{value} at {path}", "NaN, Infinity and numbers beyond float32 are refused.")
+    return _invalid("a number", f"{value} at {path}")
 
 
 def not_finite(rows: Rows, sequences: list[list[float]]) -> InvalidRequest:
@@ -70,12 +75,15 @@ def not_finite(rows: Rows, sequences: list[list[float]]) -> InvalidRequest:
     return _invalid("numbers that are finite as float32 (up to 3.4e38)", received)
 
 
-def too_many(what: str, most: int, received: int) -> TooManyValues:
-    detail = f"expected at most {most} {what} in one request; received {received}. Send several requests."
-    return TooManyValues(detail, expected=most, received=received)
+def check_counts(rows: int, items: int, max_rows: float, max_items: float) -> None:
+    """Raise TooManyValues for more rows or items than a request may have."""
+    for what, received, most in (("rows", rows, max_rows), ("items", items, max_items)):
+        if received > most:
+            detail = f"expected at most {most} {what} in one request; received {received}. Send several requests."
+            raise TooManyValues(detail, expected=most, received=received)
 
 
-def _wrong_depth(received: str, hint: str = "") -> InvalidRequest:
+def wrong_depth(received: str, hint: str = "") -> InvalidRequest:
     return _invalid("rows of numbers, [[...], ...]", received, hint)
 
 
@@ -84,6 +92,9 @@ def _invalid(expected: str, received: str, hint: str = "") -> InvalidRequest:
     return InvalidRequest(detail, expected=expected, received=received, hint=hint)
 
 
+def _numeric(value: str) -> bool:
+    return value[:1].isdigit() or value.startswith(("-", "NaN", "Infinity"))
+
+
 def _shown(value: Any) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+    return cut(json.dumps(value).encode())

@@ -1,5 +1,7 @@
 """What a user of the service sees, over real HTTP."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import bentoml
@@ -224,3 +226,28 @@ def test_a_deadline_may_be_named(client: httpx.Client) -> None:
         400,
         "invalid-timeout",
     )
+
+
+def test_large_bodies_keep_no_small_request_waiting(client: httpx.Client) -> None:
+    """Eight of these bodies once held the worker for ten seconds."""
+    unknown = b"{" + b",".join(b'"%06d":1' % number for number in range(600_000)) + b"}"
+    too_many = b'{"sequences":[' + b"[1]," * 1_900_000 + b"[null]]}"
+    right = b'{"sequences":[[' + b"0.5," * 499_999 + b"0.5]]}"
+    tiny = b'{"sequences":[[' + b"4.9406564584124654e-324," * 340_000 + b"1]]}"
+
+    def send(body: bytes) -> int:
+        with httpx.Client(base_url=client.base_url, timeout=60) as own:
+            headers = {"content-type": "application/json", "x-request-timeout-ms": "60000"}
+            return own.post("/many_to_many", content=body, headers=headers).status_code
+
+    slowest, asked = 0.0, 0
+    with ThreadPoolExecutor(8) as clients:
+        sent = [clients.submit(send, body) for body in (unknown, too_many, right, tiny) * 2]
+        while not all(request.done() for request in sent):
+            begun = time.monotonic()
+            assert ask(client, "many_to_many", [[0.5]])["in_domain"] == [True]
+            slowest, asked = max(slowest, time.monotonic() - begun), asked + 1
+    assert {request.result() for request in sent} <= {200, 422, 429}
+    assert [request.result() for request in sent[:2]] == [422, 422]
+    assert asked > 5
+    assert slowest < 1.5

@@ -1,6 +1,8 @@
 import asyncio
 import contextlib
 import json
+import math
+import time
 from typing import Any
 
 import numpy as np
@@ -11,8 +13,11 @@ from hypothesis import strategies as st
 from contract.rows import Rows
 from service.engine.engine import Engine, Predicted
 from service.errors import InvalidRequest, NotJSON, TooManyValues
+from service.http.messages import Request
 from service.protocols.native import Native, parse, render
+from service.protocols.native_reader import read, read_in_turns
 from service.protocols.schemas import PredictionRequest
+from service.request_context import Caller
 from service.runtime.loaded_model import LoadedModel
 from tests.service.conftest import BARS, FakeModels
 
@@ -51,8 +56,8 @@ def test_a_body_that_is_not_json_is_reported_as_such(body: bytes, said: str) -> 
         ("[]", 'expected an object {"sequences": [[...], ...]}; received []'),
         ("null", "received null"),
         ("{}", "expected the field sequences, and optionally model_version and routing_key; received none"),
-        ('{"sequence": [[1]]}', 'received ["sequence"]. Is the name spelled right?'),
-        ('{"sequences": [[1]], "x": 1}', 'received ["sequences", "x"]'),
+        ('{"sequence": [[1]]}', 'received "sequence". Is the name spelled right?'),
+        ('{"sequences": [[1]], "x": 1}', 'received "x". Is the name spelled right?'),
         ('{"sequences": [[1]], "model_version": 3}', "expected text of at most 100 characters; received 3 at model_version"),
         ('{"sequences": [[1]], "routing_key": [1]}', "expected text of at most 200 characters; received [1] at routing_key"),
         ('{"sequences": 3}', "expected a list of rows; received 3 at sequences"),
@@ -60,26 +65,142 @@ def test_a_body_that_is_not_json_is_reported_as_such(body: bytes, said: str) -> 
         ('{"sequences": [0.0, 0.2]}', "the number 0.0 at sequences[0]. Put each row in a list of its own: [[0.0, 0.2]]"),
         ('{"sequences": [[0.1], [[0.0]]]}', "a list at sequences[1][0]. Items are plain numbers: [[0.0]], not [[[0.0]]]"),
         ('{"sequences": ["abc"]}', 'expected a row (a list of numbers); received "abc" at sequences[0]'),
-        ('{"sequences": [[], [null]]}', "expected at least one item in each row; received none at sequences[0]"),
+        ('{"sequences": [[], [null]]}', "received null at sequences[1][0]"),
         ('{"sequences": [[0.1, "a"]]}', 'expected a number; received "a" at sequences[0][1]'),
         ('{"sequences": [["0.1"]]}', 'expected a number; received "0.1" at sequences[0][0]'),
         ('{"sequences": [[null]]}', "expected a number; received null at sequences[0][0]"),
         ('{"sequences": [[true]]}', "expected a number; received true at sequences[0][0]"),
         ('{"sequences": [[0.1], [NaN]]}', "expected finite numbers; received NaN at sequences[1][0]"),
         ('{"sequences": [[-Infinity]]}', "received -Infinity at sequences[0][0]"),
-        ('{"sequences": [[1e400]]}', "expected finite numbers; received Infinity"),
+        ('{"sequences": [[1e400]]}', "expected finite numbers; received 1e400"),
         ('{"sequences": [[1' + 400 * "0" + "]]}", "expected finite numbers; received 1000"),
-        ('{"sequences": [[1' + 5000 * "0" + "]]}", "expected finite numbers; received a number with thousands of digits"),
+        ('{"sequences": [[1' + 5000 * "0" + "]]}", "expected finite numbers; received 1000"),
         ('{"' + 100_000 * "x" + '": 1}', "expected the field sequences"),
-        ("[" * 100_000, "hundreds of nested lists"),
+        ("[" * 100_000, "expected an object"),
+        ('{"sequences": ' + "[" * 100_000, "hundreds of nested lists"),
         ('{"sequences": ' + "[" * 500 + "]" * 500 + "}", "a list at sequences[0][0]"),
+        ('{"sequences": [[0.1, NaN, "a"]]}', "received NaN at sequences[0][1]"),
+        ('{"sequences": [[0.1, 1e400, NaN]]}', "received NaN at sequences[0][2]"),
+        ('{"sequences": [[0.1, "a"], [NaN]]}', "received NaN at byte 28"),
+        ('{"sequences": [[1]], "model_version": NaN}', "received NaN at byte 38"),
+        ('{"sequences": [[0.1], [2, 1e400]]}', "received 1e400 at sequences[1][1]"),
+        ('{"sequences": [[0.1], [], [1e400]]}', "received 1e400 at sequences[2][0]"),
+        ('{"sequences": [1, "a"]}', "the number 1 at sequences[0]"),
+        ('{"sequences": [NaN]}', "expected finite numbers; received NaN at sequences[0]"),
+        ('{"sequences": [[1]], "model_version": "' + 200 * "v" + '"}', "expected text of at most 100 characters"),
+        ('{"sequences": [[0.1, {"a": 1}]]}', "expected a number; received an object at sequences[0][1]"),
     ],
 )
 def test_a_wrong_body_is_explained(body: str, said: str) -> None:
+    with pytest.raises(InvalidRequest) as in_turns:
+        asyncio.run(read_in_turns(body.encode(), math.inf, math.inf))
     with pytest.raises(InvalidRequest) as caught:
         parse(body.encode())
+    assert caught.value.detail == in_turns.value.detail
     assert said in caught.value.detail
     assert len(caught.value.detail) < 400  # a body is never echoed whole
+
+
+def cost(body: bytes) -> float:
+    """Processor seconds until the body is parsed or explained: the best of several."""
+    native = Native(Engine(FakeModels({}), BARS), max_rows=10_000, max_items=500_000)
+
+    async def asked() -> None:
+        with contextlib.suppress(InvalidRequest, NotJSON):
+            await native._asked_in_turns(body)
+
+    least = math.inf
+    for _ in range(5):
+        begun = time.process_time()
+        asyncio.run(asked())
+        least = min(least, time.process_time() - begun)
+    return least
+
+
+WRONG = {
+    "unknown fields": b"{" + b",".join(b'"%06d":1' % number for number in range(600_000)) + b"}",
+    "too many rows, the last is null": b'{"sequences":[' + b"[1]," * 1_900_000 + b"[null]]}",
+    "too many items and a text": b'{"sequences":[[' + b"1," * 4_000_000 + b'"a"]]}',
+    "too many items and NaN": b'{"sequences":[[' + b"1," * 4_000_000 + b"NaN]]}",
+    "items and a text": b'{"sequences":[[' + b"0.12345678901234," * 480_000 + b'"a"]]}',
+    "items and NaN": b'{"sequences":[[' + b"0.12345678901234," * 480_000 + b"NaN]]}",
+    "items and a number that is infinite": b'{"sequences":[[' + b"0.12345678901234," * 480_000 + b"1e400]]}",
+    "items and a list": b'{"sequences":[[' + b"0.12345678901234," * 480_000 + b"[1]]]}",
+    "tiny numbers and an object": b'{"sequences":[[' + b"4.9406564584124654e-324," * 340_000 + b"{}]]}",
+    "objects": b'{"sequences":[' + b'{"a":1},' * 480_000 + b"1]}",
+    "unclosed": b'{"sequences":[[' + b"0.12345678901234," * 480_000,
+}
+
+
+@pytest.mark.parametrize("body", WRONG.values(), ids=WRONG.keys())
+def test_a_wrong_body_costs_no_more_than_twice_a_right_one(body: bytes) -> None:
+    """At most 1.5 times on a machine without other work (../../../benchmarks/LOG.md)."""
+    right = b'{"sequences":[[' + b"0.12345678901234," * 480_000 + b"1]]}"
+    with pytest.raises((InvalidRequest, NotJSON)):
+        parse(body, 10_000, 500_000)
+    assert cost(body) < 2 * cost(right)
+
+
+def test_numbers_that_take_other_readers_long_cost_no_more_than_others() -> None:
+    tiny = b'{"sequences":[[' + b"4.9406564584124654e-324," * 340_000 + b"1]]}"
+    assert parse(tiny).sequences[0][:2] == [5e-324, 5e-324]
+    assert cost(tiny) < 3 * cost(b'{"sequences":[[' + b"0.12345678901234567890," * 340_000 + b"1]]}")
+
+
+@given(st.lists(st.lists(st.floats(allow_nan=False, allow_infinity=False) | st.integers(), min_size=1), min_size=1))
+def test_large_bodies_are_read_as_small_ones_are(sequences: list[list[float]]) -> None:
+    body = json.dumps({"sequences": sequences, "model_version": "v", "routing_key": None}).encode()
+    with np.errstate(over="ignore"):
+        small, large = Rows.of(parse(body).sequences), Rows.of(read(body).sequences)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("service.protocols.native_reader.PART_BYTES", 8)
+        in_turns, wanted, key = asyncio.run(read_in_turns(body, math.inf, math.inf))
+    for rows in (large, in_turns):
+        assert (rows.values.tolist(), rows.lengths) == (small.values.tolist(), small.lengths)
+    assert (wanted, key) == ("v", None)
+
+
+def test_a_body_with_too_much_is_refused_before_its_numbers_are_read() -> None:
+    body = b'{"sequences": [[1, 2], [3]], "routing_key": "[[[[,,,,"}'
+    assert read(body, 2, 3).sequences == [[1, 2], [3]]
+    with pytest.raises(TooManyValues, match="expected at most 1 rows in one request; received 2"):
+        read(body, 1, 3)
+    with pytest.raises(TooManyValues, match="expected at most 2 items in one request; received 3"):
+        read(body, 2, 2)
+
+
+def test_one_long_body_is_read_while_others_get_their_turns(
+    models: dict[str, LoadedModel], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
+
+    async def in_turns(body: bytes, *most: float) -> Any:
+        seen.append("long")
+        return await read_in_turns(body, *most)
+
+    class Noting(Native):
+        def _asked(self, body: bytes) -> tuple[Rows, str | None, str | None]:
+            seen.append("short")
+            return super()._asked(body)
+
+    async def scenario() -> None:
+        native = Noting(Engine(FakeModels(models), BARS), max_rows=100, max_items=100)
+        handle = next(route.handle for route in native.routes if route.path == "/many_to_many")
+
+        def asked(numbers: int) -> "asyncio.Future[Any]":
+            body = json.dumps({"sequences": [[0.5] * numbers]}).encode()
+            return asyncio.ensure_future(handle(Request(body, Caller())))
+
+        long = [asked(20) for _ in range(3)]
+        short = [asked(1) for _ in range(2)]
+        await asyncio.gather(*short)
+        assert seen == ["long", "short", "short"]
+        await asyncio.gather(*long)
+        assert seen.count("long") == 3
+
+    monkeypatch.setattr("service.protocols.native.LONG_BYTES", 40)
+    monkeypatch.setattr("service.protocols.native.read_in_turns", in_turns)
+    asyncio.run(scenario())
 
 
 json_values = st.recursive(
