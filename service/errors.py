@@ -29,7 +29,7 @@ UnrollError                         500  internal
 ├── UnknownTransferCoding           501  unknown-transfer-coding
 ├── ModelNotServed                  503  model-not-served       no published version of that topology passed its checks
 ├── TooManyConnections              503  too-many-connections
-├── DeadlineExceeded                504  deadline-exceeded      the deadline passed; the model was not run
+├── DeadlineExceeded                504  deadline-exceeded      the deadline passed before the answer
 └── WrongVersion                    505  wrong-http-version
 """
 

@@ -2,7 +2,9 @@
 
 import asyncio
 import logging
+import math
 from collections import deque
+from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
 
 from contract.rows import Rows
@@ -40,15 +42,32 @@ class BatchQueue(deque[Waiting]):
             waiting = self.popleft()
             if waiting.answer.done():  # cancelled
                 continue
-            if now > waiting.caller.deadline:
-                waited = f"{(now - waiting.since) * 1e3:.0f} ms"
-                waiting.answer.set_exception(DeadlineExceeded(f"waited {waited} for the model, past its deadline; not run."))
+            if now >= waiting.caller.deadline:
+                _expire(waiting, now)
             elif now - waiting.since > ASK_AFTER and _is_gone(waiting.caller):
                 waiting.answer.set_exception(CallerGone())
             else:
                 batch.append(waiting)
                 items += len(waiting.rows.values)
         return batch
+
+
+def expire(requests: Iterable[Waiting], now: float) -> float:
+    """Answer those past their deadline with their error. Returns the earliest deadline of the others, which may be infinite."""
+    earliest = math.inf
+    for waiting in requests:
+        if waiting.answer.done():
+            continue
+        if now >= waiting.caller.deadline:
+            _expire(waiting, now)
+        else:
+            earliest = min(earliest, waiting.caller.deadline)
+    return earliest
+
+
+def _expire(waiting: Waiting, now: float) -> None:
+    waited = f"{(now - waiting.since) * 1e3:.0f} ms"
+    waiting.answer.set_exception(DeadlineExceeded(f"waited {waited} for the model's answer, past its deadline."))
 
 
 def _is_gone(caller: Caller) -> bool:

@@ -5,13 +5,15 @@ event loop: under load these bring the requests of many connections. First come,
 """
 
 import asyncio
+import math
 import time
 from concurrent.futures import Executor
+from itertools import chain
 from typing import Any, Final
 
 from contract.rows import Rows
 from service.engine.batch_observer import BatchObserver, OnAnswered
-from service.engine.batch_queue import BatchQueue, Waiting
+from service.engine.batch_queue import BatchQueue, Waiting, expire
 from service.engine.batch_runner import BatchRunner, Computed, Model, Outcomes
 from service.engine.switch_interval import SwitchInterval
 from service.request_context import Caller
@@ -41,6 +43,10 @@ class Batcher:
         self._queue, self._runner = BatchQueue(), BatchRunner(model, labels[0])
         self._observer = BatchObserver(labels, on_answered)
         self._awake = False  # a turn is scheduled, or a run is under way
+        self._running: list[Waiting] = []  # the batch in the thread
+        # One timer, at the earliest deadline or before: nearly every request has a later one and sets none.
+        self._expires = math.inf  # time.monotonic()
+        self._timer: asyncio.TimerHandle | None = None
 
     @property
     def busy(self) -> bool:
@@ -60,6 +66,8 @@ class Batcher:
         loop = asyncio.get_running_loop()
         waiting = Waiting(rows, loop.create_future(), caller, time.monotonic(), watch, plan)
         self._queue.append(waiting)
+        if caller.deadline < self._expires:
+            self._expire_at(caller.deadline, loop)
         self._wake(loop)
         try:
             return await waiting.answer
@@ -80,6 +88,17 @@ class Batcher:
         if watch is not None:
             self._observer.report(watch, rows, answer, [len(rows.lengths)], [time.monotonic() - begun])
         return answer
+
+    def _expire_at(self, deadline: float, loop: asyncio.AbstractEventLoop) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        left = max(deadline - time.monotonic(), 0.0)
+        self._expires, self._timer = deadline, loop.call_later(left, self._expire, loop) if left < math.inf else None
+
+    def _expire(self, loop: asyncio.AbstractEventLoop) -> None:
+        """A deadline passes: the request gets its error now, whatever runs. What already runs, runs on."""
+        self._timer = None
+        self._expire_at(expire(chain(self._queue, self._running), time.monotonic()), loop)
 
     def _wake(self, loop: asyncio.AbstractEventLoop) -> None:
         if not self._awake and self._queue:
@@ -119,13 +138,14 @@ class Batcher:
         except BaseException:
             self._switch_interval.run_ended()
             raise
-        self._awake = True
+        self._awake, self._running = True, batch
         run.add_done_callback(lambda done: self._after(loop, batch, rows, done))
 
     def _after(
         self, loop: asyncio.AbstractEventLoop, batch: list[Waiting], rows: Rows, done: "asyncio.Future[Computed]"
     ) -> None:
         """A run in the thread has ended."""
+        self._running = []
         self._turn(loop, 0)  # starts the next batch first: the model must not wait while answers are checked and rendered
         self._switch_interval.run_ended()
         error = RuntimeError("the run was cancelled") if done.cancelled() else done.exception()

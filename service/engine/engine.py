@@ -28,6 +28,10 @@ JUDGE_SECONDS: Final = 0.02
 """Shortest time between two judgements of a canary."""
 
 
+LONG_ITEMS: Final = 2**15
+"""A request of more items has a queue and a thread apart: eight of 500,000 items take the smallest networks half a second."""
+
+
 class Models(Protocol):
     """The registry, or a stand-in for it."""
 
@@ -36,7 +40,10 @@ class Models(Protocol):
         """By name."""
 
     def find(self, topology: Topology, length: int, wanted: str | None = None, key: str | None = None) -> Choice | None:
-        """None: call `load_pinned` first. Raises LengthNotServed or ModelNotServed."""
+        """None: call `look_up` and `load_pinned` first. Raises LengthNotServed, ModelNotServed or UnknownVersion."""
+
+    def look_up(self, topology: Topology, length: int, version: str) -> None:
+        """Blocks while it lists a folder. Raises UnknownVersion unless the version is in the store."""
 
     def load_pinned(self, topology: Topology, length: int, version: str) -> Choice:
         """Blocks while it reads files. Raises UnknownVersion."""
@@ -66,10 +73,14 @@ class Engine:
         self, models: Models, bars: Bars, aside: Callable[[int], AbstractContextManager[None]] = lambda _: nullcontext()
     ) -> None:
         self._models, self._bars, self._aside = models, bars, aside
-        self._store_thread = ThreadPoolExecutor(1, thread_name_prefix="store")
+        # None of these waits for another: a canary's withdrawal least of all.
+        self._looking, self._loading, self._withdrawing = (
+            ThreadPoolExecutor(1, thread_name_prefix=name) for name in ("look-up", "store", "withdraw")
+        )
         self._switch_interval = SwitchInterval()
         self._comparer = Comparer(ThreadPoolExecutor(1, thread_name_prefix="model-compare"), bars.tolerance)
         self._batchers: dict[LoadedModel, Batcher] = {}
+        self._long_batchers: dict[LoadedModel, Batcher] = {}
 
     async def predict(
         self, topology_name: TopologyName, rows: Rows, caller: Caller, wanted: str | None = None, key: str | None = None
@@ -95,7 +106,7 @@ class Engine:
         if canary is not None:
             return await self._predict_with_canary(choice, canary, rows, caller)
         try:
-            values, in_domain = await self._batcher(model).run(rows, caller, shadow)
+            values, in_domain = await self._batcher(model, rows).run(rows, caller, shadow)
         except BLAMELESS:
             raise
         except Exception:
@@ -105,16 +116,18 @@ class Engine:
         return Predicted(model, rows, values, in_domain)
 
     async def _load_pinned(self, topology: Topology, length: int, version: str, caller: Caller) -> Choice:
-        """In a thread of its own, so that loading a version delays no other request."""
-        loop, left = asyncio.get_running_loop(), caller.deadline - time.monotonic()
+        """In threads of their own, so that loading a version delays no other request."""
+        loop, asked = asyncio.get_running_loop(), (topology, length, version)
+        left = caller.deadline - time.monotonic()
 
         async def load() -> Choice:
-            loading = loop.run_in_executor(self._store_thread, self._models.load_pinned, topology, length, version)
-            return await asyncio.wait_for(loading, left if isfinite(left) else None)
+            async with asyncio.timeout(left if isfinite(left) else None):
+                await loop.run_in_executor(self._looking, self._models.look_up, *asked)
+                with self._aside(caller.size):  # this request takes no time of a model while it waits
+                    return await loop.run_in_executor(self._loading, self._models.load_pinned, *asked)
 
         try:
-            with self._aside(caller.size):  # this request takes no time of a model while it waits
-                return await loop.create_task(load())  # a timeout needs a task, and the caller may be none
+            return await loop.create_task(load())  # a timeout needs a task, and the caller may be none
         except TimeoutError:
             raise DeadlineExceeded(f"{version[:100]} was not loaded by the deadline; ask again later.") from None
 
@@ -124,7 +137,7 @@ class Engine:
         if choice.on_trial:
             try:
                 with canary.timed("candidate"):
-                    answer = await self._batcher(answering).run(rows, caller)
+                    answer = await self._batcher(answering, rows).run(rows, caller)
             except (DeadlineExceeded, CallerGone):
                 raise
             except Exception as error:
@@ -135,7 +148,7 @@ class Engine:
         if answer is None:
             try:
                 with canary.timed("baseline"):
-                    answer = await self._batcher(answering).run(rows, caller, choice.shadow)
+                    answer = await self._batcher(answering, rows).run(rows, caller, choice.shadow)
             except BLAMELESS:
                 raise
             except Exception:
@@ -158,16 +171,17 @@ class Engine:
         canary.judged = now
         if (reason := canary.verdict(self._bars)) is not None:
             canary.ended = True  # from here on it answers no request
-            asyncio.get_running_loop().run_in_executor(self._store_thread, self._models.end_canary, canary, reason)
+            asyncio.get_running_loop().run_in_executor(self._withdrawing, self._models.end_canary, canary, reason)
 
-    def _batcher(self, model: LoadedModel) -> Batcher:
+    def _batcher(self, model: LoadedModel, rows: Rows) -> Batcher:
+        batchers = self._batchers if len(rows.values) <= LONG_ITEMS else self._long_batchers
         try:
-            return self._batchers[model]
+            return batchers[model]
         except KeyError:
             there = set(self._models.models)
-            self._batchers = {known: batcher for known, batcher in self._batchers.items() if known in there or batcher.busy}
+            for known in [known for known, batcher in batchers.items() if known not in there and not batcher.busy]:
+                del batchers[known]
             labels = (model.manifest.name, model.manifest.version)
             # Each model has a thread of its own: runs that alternate between two threads find colder caches.
             thread = ThreadPoolExecutor(1, thread_name_prefix="model")
-            batcher = Batcher(model, thread, self._switch_interval, labels, self._shadow)
-            return self._batchers.setdefault(model, batcher)
+            return batchers.setdefault(model, Batcher(model, thread, self._switch_interval, labels, self._shadow))

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 from contract.aliases import Alias
 from contract.store import ModelStore
@@ -29,6 +29,15 @@ _LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 """The start of a trial that is no longer in the history of its alias."""
 
 
+LISTED_SECONDS: Final = 0.1
+"""So long a listing of a name's versions answers all requests for versions that are not there."""
+
+
+class _Listing(NamedTuple):
+    at: float  # time.monotonic()
+    versions: frozenset[str]  # in the store, without those that were refused since
+
+
 class Registry:
     """`keep_previous` versions that production named before stay in memory, so that a rollback takes effect at once."""
 
@@ -37,6 +46,7 @@ class Registry:
         self.served: dict[str, ServedVersions] = {}  # by name; entries are replaced while requests read
         self._aliases: dict[str, dict[str, Alias]] = {}  # by name, as they were last readable
         self._pinned: dict[str, dict[str, float]] = {}  # by name: version -> time.monotonic() of the last request for it
+        self._listed: dict[str, _Listing] = {}  # by name
         self._ended: set[tuple[str, str, str, object]] = set()  # failed canaries, which stay ended whatever the store says
         self._lock = threading.RLock()  # one change at a time; readers need none
 
@@ -55,9 +65,9 @@ class Registry:
             metrics.refused_versions.set(len(self.refusals))
 
     def find(self, topology: Topology, length: int, wanted: str | None = None, key: str | None = None) -> Choice | None:
-        """The model for rows of this length; `wanted` is a version or an alias. None: call `load_pinned` first.
+        """The model for rows of this length; `wanted` is a version or an alias. None: call `look_up` and `load_pinned` first.
 
-        Raises LengthNotServed or ModelNotServed.
+        Raises LengthNotServed, ModelNotServed, or UnknownVersion for a version that was looked up a moment ago.
         """
         name = topology.model_name(length)
         try:
@@ -66,7 +76,17 @@ class Registry:
             raise self._nothing_for(topology, length) from None
         if wanted is not None and wanted in (pinned := self._pinned.get(name, {})):
             pinned[wanted] = time.monotonic()
-        return served.choose(wanted, key)
+        choice = served.choose(wanted, key)
+        if choice is None and wanted is not None:
+            self._check_there(name, wanted, served)
+        return choice
+
+    def look_up(self, topology: Topology, length: int, version: str) -> None:
+        """Raises UnknownVersion unless the version is in the store. Does not wait for a version that loads."""
+        name = topology.model_name(length)
+        served = self.served[name]
+        if not self._check_there(name, version, served) and version not in self._list(name):
+            raise self._unknown(name, version, served)
 
     def load_pinned(self, topology: Topology, length: int, version: str) -> Choice:
         """Load a version that a request names and no alias names. Raises UnknownVersion."""
@@ -75,29 +95,32 @@ class Registry:
             served = self.served[name]
             if (there := served.choose(version, None)) is not None:  # another request had it loaded meanwhile
                 return there
-            if version in self._store.versions(name):
+            if not self._check_there(name, version, served):
+                self._list(name)
+            if version in self._listed[name].versions:
                 self._pinned.setdefault(name, {})[version] = time.monotonic()
                 self._refresh_name(name)
                 served = self.served[name]
             if (loaded := served.choose(version, None)) is None:
+                self._listed[name] = _Listing(time.monotonic(), self._listed[name].versions - {version})
                 raise self._unknown(name, version, served)
             return loaded
 
     def end_canary(self, trial: Trial, reason: str) -> None:
         """Stop a canary here, and withdraw it in the store for the other workers."""
         trial.ended = True
+        ended = (trial.name, trial.alias, trial.candidate.manifest.version, trial.since)
+        if ended in self._ended:
+            return
+        self._ended.add(ended)
+        logger.error("canary %s:%s of %s withdrawn: %s", trial.name, ended[2], trial.alias, reason)
+        metrics.canary_rollbacks.labels(trial.name).inc()
+        try:  # before the lock, which is held while a version loads
+            self._store.withdraw(trial.name, trial.alias, canary=True, shadow=False, version=ended[2], reason=reason)
+        except (OSError, BrokenVersion) as error:
+            logger.error("the canary ended in this worker only, the store could not be written: %s", error)
         with self._lock:
-            ended = (trial.name, trial.alias, trial.candidate.manifest.version, trial.since)
-            if ended in self._ended:
-                return
-            self._ended.add(ended)
-            logger.error("canary %s:%s of %s withdrawn: %s", trial.name, ended[2], trial.alias, reason)
-            metrics.canary_rollbacks.labels(trial.name).inc()
             self._refresh_name(trial.name)
-            try:
-                self._store.withdraw(trial.name, trial.alias, canary=True, shadow=False, version=ended[2], reason=reason)
-            except (OSError, BrokenVersion) as error:
-                logger.error("the canary ended in this worker only, the store could not be written: %s", error)
 
     @property
     def models(self) -> list[LoadedModel]:
@@ -112,10 +135,25 @@ class Registry:
     def refusals(self) -> list[Refusal]:
         return self._loader.refusals
 
+    def _list(self, name: str) -> list[str]:
+        """The versions in the store."""
+        versions = self._store.versions(name)
+        self._listed[name] = _Listing(time.monotonic(), frozenset(versions))
+        return versions
+
+    def _check_there(self, name: str, version: str, served: ServedVersions) -> bool:
+        """Whether the version is in a listing that is new enough. Raises UnknownVersion if it is not in that listing."""
+        listed = self._listed.get(name)
+        if listed is None or time.monotonic() > listed.at + LISTED_SECONDS:
+            return False
+        if version not in listed.versions:
+            raise self._unknown(name, version, served)
+        return True
+
     def _refresh_name(self, name: str) -> None:
         """Look at the store, plan, load what is missing, then replace what the name answers with."""
         before = self.served.get(name)
-        on_disk = self._store.versions(name)
+        on_disk = self._list(name)
         if before is not None and not on_disk:  # a volume is gone for a while, and its aliases with it
             return
         aliases = self._readable_aliases(name)

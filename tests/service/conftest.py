@@ -56,6 +56,9 @@ class FakeModels:
         except KeyError:
             raise LengthNotServed("not served") from None
 
+    def look_up(self, topology: Topology, length: int, version: str) -> None:
+        pass
+
     def load_pinned(self, topology: Topology, length: int, version: str) -> Choice:
         raise UnknownVersion(f"no {version}")
 

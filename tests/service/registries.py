@@ -9,6 +9,7 @@ from contract.store import ModelStore
 from contract.topologies import TOPOLOGIES
 from service.runtime.runtimes import Runtime
 from service.versions.registry import Registry
+from service.versions.version_loader import RuntimeLoader
 from tests.conftest import make_manifest
 from tests.service.conftest import FakeRuntime
 
@@ -39,7 +40,7 @@ class Counting:
         return load(folder)
 
 
-def loaded(store: ModelStore, counting: Counting | None = None, keep_previous: int = 1) -> Registry:
+def loaded(store: ModelStore, counting: RuntimeLoader | None = None, keep_previous: int = 1) -> Registry:
     registry = Registry(store, counting or load, keep_previous)
     registry.load_all()
     return registry

@@ -4,6 +4,7 @@ import time
 import weakref
 from concurrent.futures import ThreadPoolExecutor
 from threading import get_ident
+from typing import Any
 
 import numpy as np
 import pytest
@@ -167,6 +168,50 @@ def test_a_request_past_its_deadline_gets_an_error_and_never_runs() -> None:
 
     batched(model, scenario)
     assert model.batches == [[1]]
+
+
+def test_a_deadline_that_passes_is_answered_then_whatever_runs() -> None:
+    model = Model(seconds=1.0)
+    model.free.clear()
+
+    async def scenario(batcher: Batcher) -> None:
+        begun = time.monotonic()
+        running = asyncio.ensure_future(batcher.run(row(1.0), Caller(deadline=begun + 0.05)))
+        patient = asyncio.ensure_future(batcher.run(row(4.0), Caller(deadline=begun + 60)))
+        await asyncio.to_thread(model.started.wait, 10)
+        waiting = [asyncio.ensure_future(batcher.run(row(n), Caller(deadline=begun + n / 100))) for n in (6.0, 2.0, 4.0)]
+        for request in (waiting[1], waiting[2], running, waiting[0]):
+            with pytest.raises(DeadlineExceeded, match="past its deadline"):
+                await request
+        assert not model.free.is_set()  # all of this happened while the model ran
+        assert not patient.done()
+        model.free.set()
+        assert (await patient).values.tolist() == [8]
+        assert (await batcher.run(row(5.0), Caller())).values.tolist() == [10]
+
+    batched(model, scenario)
+    assert model.batches == [[1, 1], [1]]  # those that waited never ran
+
+
+def test_one_timer_serves_all_deadlines_and_a_later_deadline_sets_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = Model(seconds=1.0)
+    timers: list[float] = []
+
+    async def scenario(batcher: Batcher) -> None:
+        loop = asyncio.get_running_loop()
+        call_later = loop.call_later
+
+        def noted(delay: float, *rest: Any) -> asyncio.TimerHandle:
+            timers.append(delay)
+            return call_later(delay, *rest)
+
+        monkeypatch.setattr(loop, "call_later", noted)
+        now = time.monotonic()
+        for number in range(50):
+            await asyncio.gather(*(batcher.run(row(1.0), Caller(deadline=now + 60 + number + more)) for more in range(3)))
+
+    batched(model, scenario)
+    assert len(timers) == 1
 
 
 def test_a_request_without_a_client_costs_no_model_time(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -85,7 +85,7 @@ def ask(choice: Choice, times: int = 1, caller: Caller | None = None) -> tuple[l
         answers = [await engine.predict("many_to_many", ROW, caller or Caller()) for _ in range(times)]
         while engine._comparer._busy or engine._comparer._queue:
             await asyncio.sleep(0)
-        await asyncio.get_running_loop().run_in_executor(None, engine._store_thread.shutdown)
+        await asyncio.get_running_loop().run_in_executor(None, engine._withdrawing.shutdown)
         return answers
 
     return asyncio.run(one_after_another()), models

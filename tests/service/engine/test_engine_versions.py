@@ -5,21 +5,25 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import NoReturn
 
 import pytest
 
 from contract.rows import Floats, Rows
 from contract.topologies import Topology
-from service.engine.engine import Engine, Predicted
+from service.engine.engine import LONG_ITEMS, Engine, Predicted
 from service.errors import DeadlineExceeded, UnknownVersion
 from service.request_context import Caller
 from service.runtime.loaded_model import LoadedModel
 from service.telemetry.log_format import MODEL_THREADS
 from service.versions.served_versions import Choice
+from service.versions.trials import Trial
 from tests.conftest import make_manifest
 from tests.service.conftest import BARS, FakeModels, FakeRuntime, fake_model
 
 ROW = Rows.of([[0.25, 0.5]])
+LONG = Rows.of([[0.5] * (LONG_ITEMS + 1)])
 
 
 def test_a_version_that_is_not_in_memory_is_loaded_or_unknown(models: dict[str, LoadedModel]) -> None:
@@ -55,6 +59,9 @@ def test_a_request_stands_aside_while_its_version_is_loaded_and_only_then(models
     seen: list[str] = []
 
     class Loads(FakeModels):
+        def look_up(self, topology: Topology, length: int, version: str) -> None:
+            seen.append("looked up")
+
         def load_pinned(self, topology: Topology, length: int, version: str) -> Choice:
             seen.append("loaded")
             return Choice(models["many_to_many"])
@@ -71,7 +78,77 @@ def test_a_request_stands_aside_while_its_version_is_loaded_and_only_then(models
     asyncio.run(asked(None))
     assert seen == []
     asyncio.run(asked("20260101"))
-    assert seen == ["30 aside", "loaded", "back"]
+    assert seen == ["looked up", "30 aside", "loaded", "back"]
+
+
+def test_a_request_for_an_unknown_version_is_counted_while_it_is_looked_up(models: dict[str, LoadedModel]) -> None:
+    class Unknown(FakeModels):
+        def look_up(self, topology: Topology, length: int, version: str) -> None:
+            raise UnknownVersion(f"no {version}")
+
+    def aside(size: int) -> NoReturn:
+        raise AssertionError("it stood aside")
+
+    with pytest.raises(UnknownVersion, match="no 20260101"):
+        asyncio.run(Engine(Unknown(models), BARS, aside).predict("many_to_many", ROW, Caller(size=30), "20260101"))
+
+
+def test_look_ups_and_loads_keep_no_withdrawal_waiting(models: dict[str, LoadedModel]) -> None:
+    looking, loading, withdrawn = threading.Event(), threading.Event(), threading.Event()
+
+    class Busy(FakeModels):
+        def look_up(self, topology: Topology, length: int, version: str) -> None:
+            if version == "looked up":
+                looking.set()
+                assert withdrawn.wait(2)
+
+        def load_pinned(self, topology: Topology, length: int, version: str) -> Choice:
+            loading.set()
+            assert withdrawn.wait(2)
+            return Choice(models["many_to_many"])
+
+        def end_canary(self, trial: Trial, reason: str) -> None:
+            withdrawn.set()
+
+    async def scenario() -> None:
+        failing = Trial("canary", "production", models["many_to_many"], models["many_to_many"], 100.0, datetime.now(UTC))
+        engine = Engine(Busy(models), BARS)
+        named = [engine.predict("many_to_many", ROW, Caller(), version) for version in ("loaded", "looked up", "looked up")]
+        waiting = [asyncio.ensure_future(request) for request in named]
+        for busy in (loading, looking):
+            assert await asyncio.to_thread(busy.wait, 10)
+        failing.failed("candidate", 100)
+        engine._judge(failing)
+        for answered in await asyncio.gather(*waiting):
+            assert answered.model is models["many_to_many"]
+
+    asyncio.run(scenario())
+
+
+def test_a_long_request_keeps_no_other_waiting() -> None:
+    """Not even on a model whose every call is slow enough for a thread."""
+    free = threading.Event()
+
+    class Slow(FakeRuntime):
+        def run(self, inputs: Floats, lengths: list[int] | None) -> Floats:
+            assert inputs.size < LONG_ITEMS or free.wait(10)
+            return super().run(inputs, lengths)
+
+    runtime = Slow("many_to_many")
+    runtime.expected_seconds = 1.0
+
+    async def scenario() -> None:
+        engine = Engine(FakeModels({"many_to_many": LoadedModel(make_manifest("many_to_many"), runtime)}), BARS)
+        long = [asyncio.ensure_future(engine.predict("many_to_many", LONG, Caller())) for _ in range(2)]
+        await asyncio.sleep(0)
+        for _ in range(3):
+            assert (await engine.predict("many_to_many", ROW, Caller())).values.tolist() == [0.25, 0.5]
+        assert not any(request.done() for request in long)
+        free.set()
+        for answered in await asyncio.gather(*long):
+            assert len(answered.values) == LONG_ITEMS + 1
+
+    asyncio.run(scenario())
 
 
 def test_batchers_of_versions_that_left_memory_are_let_go_of() -> None:
