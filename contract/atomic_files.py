@@ -4,10 +4,15 @@ import contextlib
 import fcntl
 import hashlib
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
+
+STAGED: Final = "unroll-"
+"""The names of staging folders begin so. Sixteen hexadecimal digits follow."""
 
 
 @contextlib.contextmanager
@@ -32,12 +37,12 @@ def is_locked(path: Path) -> bool:
 
 @contextlib.contextmanager
 def staging_folder(parent: Path) -> Iterator[Path]:
-    """A folder for this writer alone below `parent`, locked while in use. Removes folders whose writer died."""
+    """A folder for this writer alone below `parent`, locked while in use. Removes such folders whose writer died."""
     parent.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as stack:
         with locked(parent):  # no other writer sweeps between mkdir and lock
             _sweep(parent)
-            mine = parent / secrets.token_hex(8)
+            mine = parent / f"{STAGED}{secrets.token_hex(8)}"
             mine.mkdir()
             owner = stack.enter_context(open(mine / ".owner", "w"))
             fcntl.flock(owner, fcntl.LOCK_EX)
@@ -102,8 +107,8 @@ def sync_tree(folder: Path) -> None:
 
 
 def _sweep(parent: Path) -> None:
-    for left in folders(parent):
-        if not _owned(left):
+    for left in folders(parent):  # a folder of any other name is the user's
+        if re.fullmatch(f"{STAGED}[0-9a-f]{{16}}", left.name) and not left.is_symlink() and not _owned(left):
             shutil.rmtree(left)
 
 

@@ -6,7 +6,7 @@ The store is a BentoML model store, `$BENTOML_HOME/models`, so `bentoml models l
     models/<name>/aliases.json          {"production": {"versions": [older, ..., current], ...}}: `contract/aliases.py`
     models/<name>/latest                for BentoML's own tools; this project takes the newest whole version instead
     models/<name>/.lock                 held while aliases change or a version is deleted
-    staging/<random>/                   where a version is assembled or removed; same file system, never read
+    unroll-staging/unroll-<random>/     where a version is assembled or removed; same file system, never read
 
 One rename of a complete folder makes a version appear or go. So a reader sees the whole version or nothing,
 even if the writer is killed. Version names sort by time.
@@ -17,12 +17,16 @@ import secrets
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
 from contract.aliases import PRODUCTION, Alias, Canary, check_name, uses_of
 from contract.atomic_files import hash_files, locked, staging_folder, sync, sync_tree, write_atomically
 from contract.manifest import Manifest
 from contract.store_reader import ALIASES, ALIASES_FILE, MANIFEST, BrokenVersion, StoreReader
 from contract.topologies import parse_model_name
+
+STAGING: Final = "unroll-staging"
+"""Beside the models: a folder that no other program uses. Folders whose writer died are removed from it."""
 
 
 class ModelStore(StoreReader):
@@ -33,7 +37,7 @@ class ModelStore(StoreReader):
         self.aliases(name)
         self.root.mkdir(parents=True, exist_ok=True)
         final = self.root / name if self.versions(name) else self.root
-        with staging_folder(self.root.parent / "staging") as staging:
+        with staging_folder(self.root.parent / STAGING) as staging:
             (staging / "probe").touch()
             (staging / "probe").rename(final / f".{staging.name}.tmp").unlink(
                 missing_ok=True
@@ -46,7 +50,7 @@ class ModelStore(StoreReader):
         nothing is published, unless only the last step, `mark_latest`, failed: `versions` tells.
         """
         final = self.path(manifest.name, manifest.version)
-        with staging_folder(self.root.parent / "staging") as staging:
+        with staging_folder(self.root.parent / STAGING) as staging:
             fill(staging)
             folder = staging / manifest.name / manifest.version
             whole = manifest.model_copy(update={"files": hash_files(folder, but=MANIFEST)})
@@ -120,12 +124,12 @@ class ModelStore(StoreReader):
 
     def delete(self, name: str, version: str) -> None:
         """Delete a version, broken or not. Raises BrokenVersion while an alias uses the version."""
-        with staging_folder(self.root.parent / "staging") as staging, self._locked(name):
+        with staging_folder(self.root.parent / STAGING) as staging, self._locked(name):
             self._delete(name, version, staging)
 
     def prune(self, name: str, keep: int) -> list[str]:
         """Delete and return the versions that `prunable` lists."""
-        with staging_folder(self.root.parent / "staging") as staging, self._locked(name):
+        with staging_folder(self.root.parent / STAGING) as staging, self._locked(name):
             doomed = self.prunable(name, keep)
             for version in doomed:
                 self._delete(name, version, staging)

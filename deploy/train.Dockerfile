@@ -40,7 +40,7 @@ ENV PATH=/app/.venv/bin:/usr/local/bin:/usr/bin:/bin \
     UNROLL_COMMIT=${COMMIT}
 # A new volume takes its owner from this folder.
 RUN install -d -o 1034 -g 1034 /store
-# Records go to runs/ in the working directory, beside the store's models/ and staging/.
+# Records go to runs/ in the working directory, beside the store's models/ and unroll-staging/.
 WORKDIR /store
 # The serving image's user, so that both images may write the store.
 USER 1034:1034

@@ -21,10 +21,21 @@ def test_the_next_writer_removes_what_a_killed_writer_left(tmp_path: Path) -> No
 
 
 def test_a_staging_folder_belongs_to_one_writer_and_goes_with_it(tmp_path: Path) -> None:
-    (tmp_path / "of-a-dead-writer").mkdir()
+    (tmp_path / "unroll-0123456789abcdef").mkdir()  # of a dead writer
     with staging_folder(tmp_path) as one, staging_folder(tmp_path) as two:
         assert {path.name for path in tmp_path.iterdir()} == {one.name, two.name, ".lock"}
     assert {path.name for path in tmp_path.iterdir()} == {".lock"}
+
+
+def test_a_writer_removes_only_folders_of_writers(tmp_path: Path) -> None:
+    (tmp_path / "theses").mkdir()
+    (tmp_path / "theses" / "draft.txt").write_text("a year of work")
+    (tmp_path / "unroll-backup").mkdir()
+    (tmp_path / "unroll-0123456789abcdef").symlink_to(tmp_path / "theses")
+    with staging_folder(tmp_path):
+        pass
+    assert (tmp_path / "unroll-0123456789abcdef" / "draft.txt").read_text() == "a year of work"
+    assert (tmp_path / "unroll-backup").is_dir()
 
 
 def test_no_writer_sweeps_while_a_staging_folder_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

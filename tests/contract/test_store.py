@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from contract.store import ModelStore, new_version
+from contract.store import STAGING, ModelStore, new_version
 from tests.conftest import Publish
 
 
@@ -12,7 +12,7 @@ def test_a_published_version_is_whole_and_names_its_files(store: ModelStore, pub
     assert store.versions("one_to_one") == [manifest.version]
     assert store.verify("one_to_one", manifest.version) == manifest
     assert list(manifest.files) == ["weights"]
-    assert not list((store.root.parent / "staging").glob("[!.]*"))
+    assert not list((store.root.parent / STAGING).glob("[!.]*"))
 
 
 def test_versions_sort_by_time_and_latest_is_for_bentoml(store: ModelStore, publish: Publish) -> None:
@@ -37,4 +37,16 @@ def test_a_failing_writer_publishes_nothing(store: ModelStore, publish: Publish)
     with pytest.raises(OSError, match="No space left"):
         store.publish(store.verify("one_to_one", before).model_copy(update={"version": new_version()}), fill)
     assert store.versions("one_to_one") == [before]
-    assert not list((store.root.parent / "staging").glob("[!.]*"))
+    assert not list((store.root.parent / STAGING).glob("[!.]*"))
+
+
+def test_publishing_leaves_the_users_own_staging_folder_alone(store: ModelStore, publish: Publish) -> None:
+    mine = store.root.parent / "staging" / "website"
+    mine.mkdir(parents=True)
+    (mine / "index.html").write_text("mine")
+    (mine.parent / ".upload.tmp").write_text("mine")
+    version = publish().version
+    publish()
+    store.delete("one_to_one", version)
+    assert {path.name for path in mine.parent.iterdir()} == {"website", ".upload.tmp"}
+    assert (mine / "index.html").read_text() == "mine"

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from contract.aliases import Canary
-from contract.store import ModelStore
+from contract.store import STAGING, ModelStore
 from contract.store_reader import BrokenVersion
 from tests.conftest import Publish
 
@@ -114,7 +114,7 @@ def test_a_deleted_version_is_gone_from_everywhere(store: ModelStore, versions: 
     assert store.versions(NAME) == versions[:4]
     assert store.aliases(NAME)[PRODUCTION].versions == (versions[0], versions[1])
     assert (store.root / NAME / "latest").read_text() == versions[3]
-    assert not list((store.root.parent / "staging").glob("[!.]*"))
+    assert not list((store.root.parent / STAGING).glob("[!.]*"))
     with pytest.raises(BrokenVersion, match="has no version"):
         store.delete(NAME, versions[4])
 
@@ -211,7 +211,7 @@ def test_check_ready_finds_a_staging_folder_on_another_file_system(store: ModelS
     monkeypatch.setattr(Path, "rename", refuse)
     with pytest.raises(OSError, match="Invalid cross-device link"):
         store.check_ready(NAME)
-    assert not list((store.root.parent / "staging").glob("[!.]*"))
+    assert not list((store.root.parent / STAGING).glob("[!.]*"))
 
 
 @pytest.mark.parametrize("alias", ["latest", "default", "canary", "shadow", "Production", "2026", "", "a" * 64])

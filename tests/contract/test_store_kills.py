@@ -9,7 +9,7 @@ from unittest.mock import patch
 
 import contract.store
 from contract import aliases, atomic_files
-from contract.store import ModelStore
+from contract.store import STAGING, ModelStore
 from contract.store_reader import BrokenVersion
 from tests.conftest import Publish, make_manifest
 from tests.victim import Victim
@@ -72,7 +72,7 @@ def kill_at_every_write(store: ModelStore, function: Callable[[Path], None]) -> 
 
 
 def leftovers(store: ModelStore) -> list[Path]:
-    return [*(store.root.parent / "staging").glob("[!.]*"), *store.root.rglob("*.tmp")]
+    return [*(store.root.parent / STAGING).glob("[!.]*"), *store.root.rglob("*.tmp")]
 
 
 def test_killed_at_any_write_of_publishing(store: ModelStore, publish: Publish) -> None:

@@ -9,7 +9,7 @@ from bentoml._internal.models import ModelStore as BentoStore
 from contract import translation
 from contract.manifest import Figure, GoldenPair, Manifest
 from contract.rows import Rows
-from contract.store import ModelStore, new_version
+from contract.store import STAGING, ModelStore, new_version
 from service.versions.registry import Registry
 from tests.training.conftest import Trained
 from tests.victim import Victim
@@ -90,5 +90,5 @@ def test_after_a_kill_at_any_write_an_earlier_version_is_served(
             kills += 1
     assert kills > 25
     assert model.manifest.version > before.version
-    assert not list((store.root.parent / "staging").glob("[!.]*"))
+    assert not list((store.root.parent / STAGING).glob("[!.]*"))
     assert list((tmp_path / "temporary").iterdir()) == []

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from contract.store import ModelStore
+from contract.store import STAGING, ModelStore
 from tests.conftest import ROOT, Publish
 from tests.training.commands.test_wait import standing_in, workers
 from training.commands.main import cli
@@ -222,9 +222,9 @@ def test_an_unknown_version_names_the_newest(versions: list[str]) -> None:
 
 
 def test_a_store_that_cannot_be_written_is_one_line(store: ModelStore, versions: list[str]) -> None:
-    (store.root.parent / "staging" / ".lock").unlink()
-    (store.root.parent / "staging").rmdir()
-    (store.root.parent / "staging").write_text("a file where a folder must be")
+    (store.root.parent / STAGING / ".lock").unlink()
+    (store.root.parent / STAGING).rmdir()
+    (store.root.parent / STAGING).write_text("a file where a folder must be")
     assert run("delete", f"{NAME}:{versions[1]}", "--yes", exits=1).startswith("Error: [Errno 17] File exists")
     assert store.versions(NAME) == versions
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from contract.store import ModelStore
+from contract.store import STAGING, ModelStore
 from tests.conftest import ROOT
 from tests.training.commands.test_runs import call
 from training.commands.main import cli
@@ -127,7 +127,7 @@ def test_ctrl_c_while_tensorflow_is_imported_exits_130(home: Path) -> None:
 
 def test_a_store_that_cannot_be_written_is_one_line(home: Path) -> None:
     home.mkdir()
-    (home / "staging").write_text("a file where a folder must be")
+    (home / STAGING).write_text("a file where a folder must be")
     result = run(home, "--topology", "one_to_one", "--recipe", "tutorial")
     assert result.exit_code == 1
     assert "Stopped: File exists" in result.output
