@@ -1,16 +1,20 @@
 """Files that survive a killed writer: written whole or not at all, on disk on return, by one writer at a time."""
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import os
 import re
 import secrets
 import shutil
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+LARGEST: Final = 1 << 24
+"""Bytes of a manifest or a file of aliases, at most. The largest that this project writes have less than a megabyte."""
 STAGED: Final = "unroll-"
 """The names of staging folders begin so. Sixteen hexadecimal digits follow."""
 
@@ -67,6 +71,17 @@ def write_atomically(path: Path, content: str | bytes) -> None:
     sync(path.parent)
 
 
+def read_small(path: Path) -> bytes:
+    """A file's content. Raises OSError for more than LARGEST bytes, and for a FIFO or a device, which could block."""
+    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EINVAL, "expected a regular file; received a FIFO or a device", str(path))
+        if status.st_size > LARGEST:
+            raise OSError(errno.EFBIG, f"expected at most {LARGEST:,} bytes; received {status.st_size:,}", str(path))
+        return file.read(LARGEST)
+
+
 def state(folder: Path) -> tuple[tuple[str, int, int], ...]:
     """(path, size, time of change in ns) of every file below a folder. A write to any file changes the result."""
     found = []
@@ -80,7 +95,7 @@ def state(folder: Path) -> tuple[tuple[str, int, int], ...]:
 def folders(parent: Path) -> list[Path]:
     """The folders in `parent`, without hidden ones. `parent` need not exist."""
     try:
-        return [p for p in parent.iterdir() if p.is_dir() and not p.name.startswith(".")]
+        return [p for p in parent.iterdir() if not p.name.startswith(".") and _is_folder(p)]
     except FileNotFoundError:
         return []
 
@@ -88,7 +103,7 @@ def folders(parent: Path) -> list[Path]:
 def hash_files(folder: Path, but: str) -> dict[str, str]:
     """Path below `folder` -> SHA-256, for every file except `but` at the top."""
     files = {p.relative_to(folder).as_posix(): p for p in sorted(folder.rglob("*")) if p.is_file()}
-    return {name: hashlib.sha256(p.read_bytes()).hexdigest() for name, p in files.items() if name != but}
+    return {name: _hash(path) for name, path in files.items() if name != but}
 
 
 def sync(path: Path) -> None:
@@ -104,6 +119,18 @@ def sync_tree(folder: Path) -> None:
     for path in folder.rglob("*"):
         sync(path)
     sync(folder)
+
+
+def _hash(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # a stale handle: reading the folder will say why, and hides no other
+        return True
 
 
 def _sweep(parent: Path) -> None:

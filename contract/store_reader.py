@@ -11,7 +11,7 @@ from typing import Final
 from pydantic import TypeAdapter, ValidationError
 
 from contract.aliases import PRODUCTION, Alias
-from contract.atomic_files import folders, hash_files
+from contract.atomic_files import folders, hash_files, read_small
 from contract.manifest import CONTRACT_VERSION, Manifest
 from contract.topologies import parse_model_name
 
@@ -23,6 +23,9 @@ ALIASES_FILE: Final = TypeAdapter(dict[str, Alias])
 class BrokenVersion(Exception):
     """A version is damaged, or an alias cannot be read or changed. The message says why."""
 
+    def __init__(self, message: str) -> None:
+        super().__init__(printable(message))
+
 
 class StoreReader:
     """`root` is the models folder itself; it need not exist."""
@@ -31,12 +34,19 @@ class StoreReader:
         self.root = root
 
     def names(self) -> list[str]:
-        """Every name that has a version. Other BentoML models are left out."""
-        return sorted(p.name for p in folders(self.root) if parse_model_name(p.name) and self.versions(p.name))
+        """Every name that has a version, or a folder that cannot be read. Other BentoML models are left out."""
+        return sorted(p.name for p in folders(self.root) if parse_model_name(p.name) and not _is_empty(p))
 
     def versions(self, name: str) -> list[str]:
-        """Every version of a name, oldest first, broken ones included. `verify` finds those."""
-        return sorted(p.name for p in folders(self.root / name))
+        """Every version of a name, oldest first, broken ones included. `verify` finds those.
+
+        Raises OSError where the folder cannot be read.
+        """
+        return sorted(p.name for p in folders(self.root / name) if printable(p.name) == p.name)
+
+    def misnamed(self, name: str) -> list[str]:
+        """The folders of a name that are no versions, since their names are not UTF-8; with other bytes escaped."""
+        return sorted(escaped for p in folders(self.root / name) if (escaped := printable(p.name)) != p.name)
 
     def path(self, name: str, version: str) -> Path:
         return self.root / name / version
@@ -57,21 +67,22 @@ class StoreReader:
         """`name:version` for every name: its first whole version in the order of `preference`."""
         found = []
         for name in self.names():
-            versions = self.preference(name, self.readable_aliases(name))
-            first = next((version for version in versions if self.is_whole(name, version)), None)
-            found += [f"{name}:{first}"] if first else []
+            with contextlib.suppress(OSError):  # the folder of one name cannot be read
+                versions = self.preference(name, self.readable_aliases(name))
+                first = next((version for version in versions if self.is_whole(name, version)), None)
+                found += [f"{name}:{first}"] if first else []
         return found
 
     def verify(self, name: str, version: str) -> Manifest:
         """The manifest of a version. Raises BrokenVersion unless every file is there and unchanged."""
         folder = self.path(name, version)
         try:
-            written = (folder / MANIFEST).read_bytes()
+            written = read_small(folder / MANIFEST)
         except OSError as error:
             raise BrokenVersion(f"{MANIFEST} cannot be read: {error.strerror or error}") from error
         try:
             stated = json.loads(written).get("contract_version")
-        except (ValueError, AttributeError) as error:
+        except (ValueError, AttributeError, RecursionError) as error:
             raise BrokenVersion(f"{MANIFEST} is not a JSON object: {error}") from error
         if stated != CONTRACT_VERSION:  # checked first: another contract may have other fields
             raise BrokenVersion(f"contract version {stated}, this program needs {CONTRACT_VERSION}: train the model again")
@@ -101,7 +112,7 @@ class StoreReader:
     def aliases(self, name: str) -> dict[str, Alias]:
         """The aliases of a name. Raises BrokenVersion where the file cannot be read."""
         try:
-            return ALIASES_FILE.validate_json((self.root / name / ALIASES).read_bytes())
+            return ALIASES_FILE.validate_json(read_small(self.root / name / ALIASES))
         except FileNotFoundError:
             return {}
         except OSError as error:
@@ -116,3 +127,16 @@ class StoreReader:
         with contextlib.suppress(BrokenVersion):
             return self.aliases(name)
         return {}
+
+
+def printable(text: str, most: int = 500) -> str:
+    """A text from a file or a file's name, for a message: bytes that are not UTF-8 are escaped, and a long text is cut."""
+    escaped = text.encode("utf-8", "backslashreplace").decode()
+    return escaped if len(escaped) <= most else escaped[:most] + " ..."
+
+
+def _is_empty(folder: Path) -> bool:
+    try:
+        return not folders(folder)
+    except OSError:
+        return False

@@ -1,5 +1,6 @@
 """Shared by all tests: a store with a tiny model, and a home with trained models."""
 
+import errno
 import os
 import shutil
 import subprocess
@@ -66,6 +67,18 @@ def publish(store: ModelStore) -> Publish:
         return store.publish(manifest, fill)
 
     return publish
+
+
+def close_folder(patch: pytest.MonkeyPatch, folder: Path) -> None:
+    """Let reading the folder fail, as it does for a user without the right to; root may read everything."""
+    listed = Path.iterdir
+
+    def refuse(path: Path) -> Iterator[Path]:
+        if path == folder:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return listed(path)
+
+    patch.setattr(Path, "iterdir", refuse)
 
 
 @contextmanager

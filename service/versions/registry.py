@@ -22,7 +22,7 @@ from service.telemetry import metrics
 from service.versions.served_versions import Choice, ServedVersions
 from service.versions.serving_plan import Found, ServingPlan, plan_serving
 from service.versions.trials import Kind, Trial
-from service.versions.version_loader import Refusal, RuntimeLoader, VersionLoader
+from service.versions.version_loader import ALIASES, FOLDER, Refusal, RuntimeLoader, VersionLoader
 
 logger = logging.getLogger(__name__)
 _LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
@@ -85,7 +85,7 @@ class Registry:
         """Raises UnknownVersion unless the version is in the store. Does not wait for a version that loads."""
         name = topology.model_name(length)
         served = self.served[name]
-        if not self._check_there(name, version, served) and version not in self._list(name):
+        if not self._check_there(name, version, served) and version not in (self._list(name) or ()):
             raise self._unknown(name, version, served)
 
     def load_pinned(self, topology: Topology, length: int, version: str) -> Choice:
@@ -135,10 +135,16 @@ class Registry:
     def refusals(self) -> list[Refusal]:
         return self._loader.refusals
 
-    def _list(self, name: str) -> list[str]:
-        """The versions in the store."""
-        versions = self._store.versions(name)
-        self._listed[name] = _Listing(time.monotonic(), frozenset(versions))
+    def _list(self, name: str) -> list[str] | None:
+        """The versions in the store; None where the name's folder cannot be read."""
+        try:
+            versions = self._store.versions(name)
+        except OSError as error:
+            versions = None
+            self._loader.refuse(name, FOLDER, f"the folder of {name} cannot be read: {error.strerror or error}")
+        else:
+            self._loader.accept(name, FOLDER)
+        self._listed[name] = _Listing(time.monotonic(), frozenset(versions or ()))
         return versions
 
     def _check_there(self, name: str, version: str, served: ServedVersions) -> bool:
@@ -154,10 +160,16 @@ class Registry:
         """Look at the store, plan, load what is missing, then replace what the name answers with."""
         before = self.served.get(name)
         on_disk = self._list(name)
+        if on_disk is None:
+            return
         if before is not None and not on_disk:  # a volume is gone for a while, and its aliases with it
             return
         aliases = self._readable_aliases(name)
-        self._loader.forget(name, there={*on_disk, *(version for alias in aliases.values() for version in alias.named)})
+        misnamed = self._store.misnamed(name)
+        named = {version for alias in aliases.values() for version in alias.named}
+        self._loader.forget(name, there={*on_disk, *misnamed, *named})
+        for folder in misnamed:
+            self._loader.refuse(name, folder, "its name is not UTF-8: rename or delete the folder")
         found = Found(
             on_disk,
             aliases,
@@ -226,9 +238,9 @@ class Registry:
         try:
             self._aliases[name] = self._store.aliases(name)
         except (BrokenVersion, OSError) as error:
-            self._loader.refuse_aliases(name, str(error))
+            self._loader.refuse(name, ALIASES, str(error))
         else:
-            self._loader.accept_aliases(name)
+            self._loader.accept(name, ALIASES)
         return self._aliases.get(name, {})
 
     def _unknown(self, name: str, wanted: str, served: ServedVersions) -> UnknownVersion:

@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 
 from contract.atomic_files import state
 from contract.store import ModelStore
+from contract.store_reader import printable
 from service.runtime.loaded_model import LoadedModel
 from service.runtime.runtimes import Runtime
 from service.telemetry import metrics
@@ -21,7 +22,8 @@ TRANSIENT: Final = frozenset(
 )
 """Errors of the system that say nothing about the files: a network volume hangs, a worker has no descriptor left."""
 ALIASES: Final = "aliases"
-"""Stands for a version where the aliases of a name cannot be read."""
+FOLDER: Final = "folder"
+"""Both stand for a version: where the aliases of a name, or its folder, cannot be read."""
 
 
 class Refusal(NamedTuple):
@@ -66,21 +68,22 @@ class VersionLoader:
         logger.info("loaded %s:%s in %.0f ms", name, version, (time.monotonic() - begun) * 1e3)
         return model
 
-    def refuse_aliases(self, name: str, reason: str) -> None:
-        self._refuse(name, ALIASES, reason, reason)
+    def refuse(self, name: str, what: str, reason: str) -> None:
+        """Remember why ALIASES, FOLDER or a folder that is no version cannot be used."""
+        self._refuse(name, what, reason, reason)
 
-    def accept_aliases(self, name: str) -> None:
-        self._refused.pop((name, ALIASES), None)
+    def accept(self, name: str, what: str) -> None:
+        self._refused.pop((name, what), None)
 
     def forget(self, name: str, there: Collection[str]) -> None:
         """Forget the refusals of this name whose versions are not in `there`."""
         for refused_name, version in list(self._refused):
-            if refused_name == name and version != ALIASES and version not in there:
+            if refused_name == name and version not in (ALIASES, FOLDER) and version not in there:
                 del self._refused[refused_name, version]
 
     def reason(self, name: str, version: str) -> str | None:
         """Why a version is refused; None if it is not."""
-        refused = self._refused.get((name, version))
+        refused = None if version in (ALIASES, FOLDER) else self._refused.get((name, version))
         return refused.reason if refused is not None else None
 
     @property
@@ -95,6 +98,7 @@ class VersionLoader:
         return model
 
     def _refuse(self, name: str, version: str, files: object, reason: str) -> None:
+        reason = printable(reason)
         if self._refused.get((name, version)) != (files, reason):
             logger.error("refused %s:%s: %s", name, version, reason)
             metrics.loads.labels(name, "refused").inc()

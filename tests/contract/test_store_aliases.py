@@ -181,14 +181,15 @@ def test_a_version_on_trial_is_served_where_there_is_no_other(store: ModelStore,
 def test_a_version_deleted_while_it_is_read_is_broken(
     store: ModelStore, versions: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read = Path.read_bytes
+    is_file = Path.is_file
 
-    def vanish(path: Path) -> bytes:
+    def vanish(path: Path) -> bool:
+        there = is_file(path)
         if path.name == "weights":
             path.unlink()
-        return read(path)
+        return there
 
-    monkeypatch.setattr(Path, "read_bytes", vanish)
+    monkeypatch.setattr(Path, "is_file", vanish)
     with pytest.raises(BrokenVersion, match="weights cannot be read: No such file"):
         store.verify(NAME, versions[0])
 

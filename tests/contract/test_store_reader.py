@@ -1,4 +1,5 @@
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 from contract.manifest import CONTRACT_VERSION
 from contract.store import ModelStore
 from contract.store_reader import MANIFEST, BrokenVersion
-from tests.conftest import Publish
+from tests.conftest import Publish, close_folder
 
 
 def test_an_absent_store_is_empty(store: ModelStore) -> None:
@@ -31,6 +32,35 @@ def test_the_error_names_an_unreadable_alias_file(store: ModelStore, publish: Pu
     (store.root / "one_to_one" / "aliases.json").write_text("{")
     with pytest.raises(BrokenVersion, match=r"aliases\.json of one_to_one cannot be read"):
         store.aliases("one_to_one")
+
+
+def test_a_folder_that_cannot_be_read_hides_no_other_model(
+    store: ModelStore, publish: Publish, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish("many_to_many")
+    version = publish().version
+    close_folder(monkeypatch, store.root / "many_to_many")
+    assert store.names() == ["many_to_many", "one_to_one"]
+    assert store.tags() == [f"one_to_one:{version}"]
+
+
+def test_a_folder_whose_name_is_not_utf8_is_no_version(store: ModelStore, publish: Publish) -> None:
+    version = publish().version
+    (store.root / "one_to_one" / os.fsdecode(b"2026-\xff")).mkdir()
+    assert (store.versions("one_to_one"), store.misnamed("one_to_one")) == ([version], ["2026-\\udcff"])
+    newest = publish().version
+    assert (store.root / "one_to_one" / "latest").read_text() == newest
+
+
+@pytest.mark.parametrize("contents", [b"[" * 200_000, b" " * 100_000_000, b'{"' + b"a" * 1_000_000 + b'": 1}'])
+def test_the_error_for_an_alias_file_is_short_whatever_the_file_holds(
+    store: ModelStore, publish: Publish, contents: bytes
+) -> None:
+    publish()
+    (store.root / "one_to_one" / "aliases.json").write_bytes(contents)
+    with pytest.raises(BrokenVersion, match=r"aliases\.json of one_to_one cannot be read") as caught:
+        store.aliases("one_to_one")
+    assert len(str(caught.value)) < 600
 
 
 def _changed(folder: Path) -> None:
@@ -69,6 +99,28 @@ def _of_another_version(folder: Path) -> None:
     (folder / MANIFEST).write_text(written.replace(folder.name, "another"))
 
 
+def _fifo(folder: Path) -> None:
+    (folder / MANIFEST).unlink()
+    os.mkfifo(folder / MANIFEST)
+
+
+def _device(folder: Path) -> None:
+    (folder / MANIFEST).unlink()
+    (folder / MANIFEST).symlink_to("/dev/zero")
+
+
+def _huge(folder: Path) -> None:
+    os.truncate(folder / MANIFEST, 100_000_000)
+
+
+def _nested(folder: Path) -> None:
+    (folder / MANIFEST).write_text("[" * 200_000)
+
+
+def _surrogate(folder: Path) -> None:
+    (folder / MANIFEST).write_text('{"contract_version": "\\ud800' + "x" * 1_000_000 + '"}')
+
+
 @pytest.mark.parametrize(
     ("damage", "reason"),
     [
@@ -79,6 +131,11 @@ def _of_another_version(folder: Path) -> None:
         (_of_another_contract, f"contract version {CONTRACT_VERSION + 1}, this program needs {CONTRACT_VERSION}"),
         (_not_json, "manifest.json is not a JSON object"),
         (_without_a_field, "manifest.json does not follow its schema"),
+        (_fifo, "manifest.json cannot be read: expected a regular file; received a FIFO or a device"),
+        (_device, "manifest.json cannot be read: expected a regular file; received a FIFO or a device"),
+        (_huge, "manifest.json cannot be read: expected at most 16,777,216 bytes; received 100,000,000"),
+        (_nested, "manifest.json is not a JSON object"),
+        (_surrogate, "contract version \\ud800x"),
         (_of_another_version, "manifest.json belongs to one_to_one:another"),
     ],
 )
@@ -90,3 +147,4 @@ def test_a_damaged_version_is_broken_and_says_why(
     with pytest.raises(BrokenVersion) as caught:
         store.verify("one_to_one", version)
     assert reason in str(caught.value)
+    assert len(str(caught.value).encode()) < 600

@@ -45,7 +45,7 @@ class Entry(BaseModel):
 
 class Listing(BaseModel):
     models: list[Entry]
-    faults: list[str]  # alias files that cannot be read
+    faults: list[str]  # what cannot be read: folders and alias files
 
 
 def list_versions(store: ModelStore, names: list[str]) -> Listing:
@@ -58,7 +58,13 @@ def list_versions(store: ModelStore, names: list[str]) -> Listing:
         except BrokenVersion as error:
             listing.faults.append(str(error))
         named = {version for alias in aliases.values() for version in alias.named}
-        for version in sorted({*store.versions(name), *named}, reverse=True):
+        try:
+            versions = store.versions(name)
+            listing.faults += [f"{name}/{folder}: its name is not UTF-8" for folder in store.misnamed(name)]
+        except OSError as error:  # each name by itself
+            listing.faults.append(f"the folder of {name} cannot be read: {error.strerror or error}")
+            continue
+        for version in sorted({*versions, *named}, reverse=True):
             listing.models.append(_entry(store, name, version, aliases))
     return listing
 

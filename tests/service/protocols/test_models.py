@@ -54,6 +54,16 @@ def compare(registry: Registry, off: float, rows: int = 1) -> None:
     registry.trials[0].compared(asked, asked.values, asked.values + np.float32(off), np.ones(rows, bool), 0.05)
 
 
+def test_a_folder_whose_name_is_not_utf8_is_shown_as_refused(registry: Registry, store: ModelStore, tmp_path: Path) -> None:
+    (store.root / NAME / os.fsdecode(b"9-\xff\xfe")).mkdir()
+    registry.refresh()
+    registry.refresh()
+    refused = get(ModelPages(registry, WorkerStates(tmp_path / "workers")), "/models")["refused"]
+    assert [entry["reason"] for entry in refused if entry["version"] == "9-\\udcff\\udcfe"] == [
+        "its name is not UTF-8: rename or delete the folder"
+    ]
+
+
 def test_models_shows_versions_in_memory_refusals_and_what_each_worker_serves(
     registry: Registry, store: ModelStore, tmp_path: Path
 ) -> None:

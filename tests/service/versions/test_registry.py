@@ -2,8 +2,8 @@ import pytest
 
 from contract.store import ModelStore
 from contract.topologies import TOPOLOGIES
-from service.errors import LengthNotServed, ModelNotServed
-from tests.conftest import Publish
+from service.errors import LengthNotServed, ModelNotServed, UnknownVersion
+from tests.conftest import Publish, close_folder
 from tests.service.registries import loaded, publish_wrong, served
 
 
@@ -43,6 +43,35 @@ def test_an_unreadable_alias_file_does_not_keep_a_model_from_being_served(store:
     registry = loaded(store)
     assert served(registry) == {"one_to_one": version}
     assert registry.refusals[0].version == "aliases"
+
+
+def test_a_model_whose_folder_cannot_be_read_is_refused_by_itself(
+    store: ModelStore, publish: Publish, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    version, hidden = publish().version, publish("many_to_one", length=3).version
+    with monkeypatch.context() as closed:
+        close_folder(closed, store.root / "many_to_one_3")
+        registry = loaded(store)
+        assert served(registry) == {"one_to_one": version}
+        reason = "the folder of many_to_one_3 cannot be read: Permission denied"
+        assert [tuple(refusal) for refusal in registry.refusals] == [("many_to_one_3", "folder", reason)]
+    registry.refresh()
+    assert (served(registry), registry.refusals) == ({"one_to_one": version, "many_to_one_3": hidden}, [])
+    with monkeypatch.context() as closed:  # while it is served
+        close_folder(closed, store.root / "many_to_one_3")
+        newest = publish().version
+        registry.refresh()
+        assert served(registry) == {"one_to_one": newest, "many_to_one_3": hidden}
+        with pytest.raises(UnknownVersion):
+            registry.load_pinned(TOPOLOGIES["many_to_one"], 3, "another")
+
+
+def test_what_stands_for_a_version_in_a_refusal_is_an_unknown_version(store: ModelStore, publish: Publish) -> None:
+    publish()
+    (store.root / "one_to_one" / "aliases.json").write_text("?")
+    with pytest.raises(UnknownVersion) as caught:
+        loaded(store).load_pinned(TOPOLOGIES["one_to_one"], 5, "aliases")
+    assert "refused" not in caught.value.detail
 
 
 def test_nothing_to_serve_is_an_error_that_says_why(store: ModelStore, publish: Publish) -> None:

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from contract.store import STAGING, ModelStore
-from tests.conftest import ROOT, Publish
+from tests.conftest import ROOT, Publish, close_folder
 from tests.training.commands.test_wait import standing_in, workers
 from training.commands.main import cli
 
@@ -34,6 +34,19 @@ def run(*arguments: str, exits: int = 0, answers: str | None = None) -> str:
     assert result.exit_code == exits, result.output
     assert result.exception is None or isinstance(result.exception, SystemExit)
     return result.output
+
+
+def test_models_lists_the_others_beside_a_folder_that_cannot_be_read(
+    store: ModelStore, publish: Publish, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(NAME)
+    version = publish().version
+    (store.root / "one_to_one" / os.fsdecode(b"\xff")).mkdir()
+    close_folder(monkeypatch, store.root / NAME)
+    output = run("models")
+    assert version in output
+    assert "the folder of many_to_many cannot be read: Permission denied" in output
+    assert "one_to_one/\\udcff: its name is not UTF-8" in output
 
 
 def production(store: ModelStore) -> str:
