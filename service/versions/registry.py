@@ -48,6 +48,8 @@ class Registry:
         self._pinned: dict[str, dict[str, float]] = {}  # by name: version -> time.monotonic() of the last request for it
         self._listed: dict[str, _Listing] = {}  # by name
         self._ended: set[tuple[str, str, str, object]] = set()  # failed canaries, which stay ended whatever the store says
+        self._owed: dict[tuple[str, str, str, object], str] = {}  # of these, what the store has yet to withdraw, and why
+        self._fault = ""  # of the store, at the last withdrawal
         self._lock = threading.RLock()  # one change at a time; readers need none
 
     def load_all(self) -> None:
@@ -62,6 +64,7 @@ class Registry:
         with self._lock:
             for name in sorted({*self._store.names(), *self.served, *(refusal.name for refusal in self.refusals)}):
                 self._refresh_name(name)
+            self._withdraw_owed()
             metrics.refused_versions.set(len(self.refusals))
 
     def find(self, topology: Topology, length: int, wanted: str | None = None, key: str | None = None) -> Choice | None:
@@ -107,7 +110,7 @@ class Registry:
             return loaded
 
     def end_canary(self, trial: Trial, reason: str) -> None:
-        """Stop a canary here, and withdraw it in the store for the other workers."""
+        """Stop a canary here, and withdraw it in the store for the other workers: now, or at a later look."""
         trial.ended = True
         ended = (trial.name, trial.alias, trial.candidate.manifest.version, trial.since)
         if ended in self._ended:
@@ -115,10 +118,8 @@ class Registry:
         self._ended.add(ended)
         logger.error("canary %s:%s of %s withdrawn: %s", trial.name, ended[2], trial.alias, reason)
         metrics.canary_rollbacks.labels(trial.name).inc()
-        try:  # before the lock, which is held while a version loads
-            self._store.withdraw(trial.name, trial.alias, canary=True, shadow=False, version=ended[2], reason=reason)
-        except (OSError, BrokenVersion) as error:
-            logger.error("the canary ended in this worker only, the store could not be written: %s", error)
+        self._owed[ended] = reason
+        self._withdraw(ended, reason)  # before the lock, which is held while a version loads
         with self._lock:
             self._refresh_name(trial.name)
 
@@ -210,6 +211,28 @@ class Registry:
             else:
                 loaded[missing] = model
 
+    def _withdraw_owed(self) -> None:
+        """After a fault of the store, try again what failed here, unless the trial has ended or another has begun."""
+        for owed, reason in list(self._owed.items()):
+            name, label, version, since = owed
+            alias = self._aliases.get(name, {}).get(label)
+            if alias is not None and alias.trials.get("canary") == version and _since(alias, "canary") == since:
+                self._withdraw(owed, reason)
+            else:
+                self._owed.pop(owed, None)
+
+    def _withdraw(self, owed: tuple[str, str, str, object], reason: str) -> None:
+        name, label, version, _ = owed
+        try:
+            self._store.withdraw(name, label, canary=True, shadow=False, version=version, reason=reason)
+        except (OSError, BrokenVersion) as error:
+            if str(error) != self._fault:  # said once, not at each look
+                logger.error("the canary ended in this worker only, the store could not be written: %s", error)
+            self._fault = str(error)
+        else:
+            self._owed.pop(owed, None)
+            self._fault = ""
+
     def _trials(
         self,
         name: str,
@@ -224,7 +247,7 @@ class Registry:
             tried = alias.trials.get(kind)
             if tried not in versions or alias.version not in versions:
                 continue
-            since = next((event.at for event in reversed(alias.history) if event.what == kind), _LONG_AGO)
+            since = _since(alias, kind)
             percent = alias.canary.percent if kind == "canary" and alias.canary else 100.0
             asked = (kind, versions[alias.version], versions[tried], percent, since)
             if (name, label, tried, since) in self._ended:
@@ -261,6 +284,11 @@ class Registry:
             received_length=length,
             served_lengths=served,
         )
+
+
+def _since(alias: Alias, kind: Kind) -> datetime:
+    """When the alias' trial of this kind began."""
+    return next((event.at for event in reversed(alias.history) if event.what == kind), _LONG_AGO)
 
 
 def _train(options: str) -> str:

@@ -1,10 +1,13 @@
 """Canaries and shadows, from the store to memory and back."""
 
+from pathlib import Path
+
 import pytest
 from prometheus_client import REGISTRY
 
 from contract.aliases import HISTORY
 from contract.store import ModelStore
+from contract.store_reader import BrokenVersion
 from service.telemetry import metrics
 from tests.conftest import Publish
 from tests.service.registries import default, loaded, publish_wrong
@@ -90,8 +93,8 @@ def test_a_canary_that_failed_is_withdrawn_for_all_workers(store: ModelStore, pu
     assert len(here.trials) == 1
 
 
-def test_a_canary_ends_here_even_if_the_store_cannot_be_written(
-    store: ModelStore, publish: Publish, monkeypatch: pytest.MonkeyPatch
+def test_a_canary_ends_here_at_once_and_in_the_store_once_it_can_be_written(
+    store: ModelStore, publish: Publish, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     first, second = publish().version, publish().version
     store.promote("one_to_one", "production", first)
@@ -101,8 +104,57 @@ def test_a_canary_ends_here_even_if_the_store_cannot_be_written(
     def full(*_: object, **__: object) -> bool:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(store, "withdraw", full)
-    registry.end_canary(registry.trials[0], "too slow")
+    with monkeypatch.context() as disk:
+        disk.setattr(store, "withdraw", full)
+        registry.end_canary(registry.trials[0], "too slow")
+        for _ in range(3):
+            registry.refresh()
+        assert registry.trials == []
+        assert store.aliases("one_to_one")["production"].canary is not None
+    assert [record.message for record in caplog.records if "could not be written" in record.message] == [
+        "the canary ended in this worker only, the store could not be written: [Errno 28] No space left on device"
+    ]
+    registry.refresh()  # the disk has room again
+    alias = store.aliases("one_to_one")["production"]
+    assert (alias.canary, alias.history[-1].reason) == (None, "canary: too slow")
+
+
+def test_a_withdrawal_that_is_owed_waits_for_a_store_that_is_away(store: ModelStore, publish: Publish, tmp_path: Path) -> None:
+    first, second = publish().version, publish().version
+    store.promote("one_to_one", "production", first)
+    store.set_canary("one_to_one", "production", second, 50.0)
+    registry = loaded(store)
+    (trial,) = registry.trials
+    store.root.rename(tmp_path / "away")
+    registry.end_canary(trial, "too slow")
     registry.refresh()
-    assert registry.trials == []
+    (tmp_path / "away").rename(store.root)
+    aliases = store.root / "one_to_one" / "aliases.json"
+    readable = aliases.read_bytes()
+    aliases.write_text("?")
+    registry.refresh()
+    aliases.write_bytes(readable)
     assert store.aliases("one_to_one")["production"].canary is not None
+    registry.refresh()
+    assert store.aliases("one_to_one")["production"].canary is None
+
+
+def test_a_withdrawal_that_is_owed_ends_no_later_trial(
+    store: ModelStore, publish: Publish, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = publish().version, publish().version
+    store.promote("one_to_one", "production", first)
+    store.set_canary("one_to_one", "production", second, 50.0)
+    registry = loaded(store)
+
+    def busy(*_: object, **__: object) -> bool:
+        raise BrokenVersion("aliases.json cannot be read")
+
+    with monkeypatch.context() as disk:
+        disk.setattr(store, "withdraw", busy)
+        registry.end_canary(registry.trials[0], "too slow")
+    store.set_canary("one_to_one", "production", second, 40.0)  # an operator tries again
+    registry.refresh()
+    registry.refresh()
+    assert store.aliases("one_to_one")["production"].canary is not None
+    assert len(registry.trials) == 1
