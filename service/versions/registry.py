@@ -15,10 +15,11 @@ from contract.aliases import Alias
 from contract.store import ModelStore
 from contract.store_reader import BrokenVersion
 from contract.topologies import Topology
-from service.errors import LengthNotServed, ModelNotServed, UnknownVersion
+from service.errors import ModelNotServed, UnknownVersion
 from service.runtime import runtimes
 from service.runtime.loaded_model import LoadedModel
 from service.telemetry import metrics
+from service.versions.not_served import nothing_for, unknown_version
 from service.versions.served_versions import Choice, ServedVersions
 from service.versions.serving_plan import Found, ServingPlan, plan_serving
 from service.versions.trials import Kind, Trial
@@ -73,10 +74,7 @@ class Registry:
         Raises LengthNotServed, ModelNotServed, or UnknownVersion for a version that was looked up a moment ago.
         """
         name = topology.model_name(length)
-        try:
-            served = self.served[name]
-        except KeyError:
-            raise self._nothing_for(topology, length) from None
+        served = self._served(topology, length)
         if wanted is not None and wanted in (pinned := self._pinned.get(name, {})):
             pinned[wanted] = time.monotonic()
         choice = served.choose(wanted, key)
@@ -87,7 +85,7 @@ class Registry:
     def look_up(self, topology: Topology, length: int, version: str) -> None:
         """Raises UnknownVersion unless the version is in the store. Does not wait for a version that loads."""
         name = topology.model_name(length)
-        served = self.served[name]
+        served = self._served(topology, length)
         if not self._check_there(name, version, served) and version not in (self._list(name) or ()):
             raise self._unknown(name, version, served)
 
@@ -95,7 +93,7 @@ class Registry:
         """Load a version that a request names and no alias names. Raises UnknownVersion."""
         name = topology.model_name(length)
         with self._lock:
-            served = self.served[name]
+            served = self._served(topology, length)
             if (there := served.choose(version, None)) is not None:  # another request had it loaded meanwhile
                 return there
             if not self._check_there(name, version, served):
@@ -103,7 +101,7 @@ class Registry:
             if version in self._listed[name].versions:
                 self._pinned.setdefault(name, {})[version] = time.monotonic()
                 self._refresh_name(name)
-                served = self.served[name]
+                served = self._served(topology, length)
             if (loaded := served.choose(version, None)) is None:
                 self._listed[name] = _Listing(time.monotonic(), self._listed[name].versions - {version})
                 raise self._unknown(name, version, served)
@@ -163,8 +161,8 @@ class Registry:
         on_disk = self._list(name)
         if on_disk is None:
             return
-        if before is not None and not on_disk:  # a volume is gone for a while, and its aliases with it
-            return
+        if before is not None and not on_disk and not (self._store.root / name).is_dir():
+            return  # a volume is gone for a while, and its aliases with it
         aliases = self._readable_aliases(name)
         misnamed = self._store.misnamed(name)
         named = {version for alias in aliases.values() for version in alias.named}
@@ -176,12 +174,15 @@ class Registry:
             aliases,
             self._store.preference(name, aliases),
             self._pinned.get(name, {}),
-            before.default.manifest.version if before else None,
+            before.default.manifest.version if before and (on_disk or aliases) else None,
         )
         loaded = dict(before.versions) if before else {}
         plan = self._load(name, found, loaded)
         self._pinned[name] = {version: found.asked[version] for version in plan.pinned}
         if plan.default is None:
+            if before is not None:
+                del self.served[name]
+                logger.warning("no longer serving %s: its last version was deleted", name)
             return
         versions = {version: model for version, model in loaded.items() if version in plan.needed}
         served = ServedVersions(
@@ -267,30 +268,16 @@ class Registry:
         return self._aliases.get(name, {})
 
     def _unknown(self, name: str, wanted: str, served: ServedVersions) -> UnknownVersion:
-        reason = self._loader.reason(name, wanted)
-        known = f"{', '.join(sorted(served.aliases)) or 'no alias'}; in memory: {', '.join(sorted(served.versions))}"
-        detail = f"expected a version or an alias of {name} ({known}); received {wanted[:100]}."
-        detail += f" That version is in the store and is refused: {reason}." if reason else ""
-        return UnknownVersion(detail, model=name, aliases=sorted(served.aliases), versions=sorted(served.versions))
+        return unknown_version(name, wanted, served, self._loader.reason(name, wanted))
 
-    def _nothing_for(self, topology: Topology, length: int) -> Exception:
-        served = sorted({m.manifest.length for m in self.models if m.manifest.topology == topology.name})
-        options = f"--topology {topology.name}"
-        if topology.any_length or not served:
-            return ModelNotServed(f"no {topology.name} model is published. Train one with: {_train(options)}")
-        return LengthNotServed(
-            f"{topology.name} expected rows of a length that is served: {', '.join(map(str, served))}; received rows of "
-            f"length {length}. Cut the rows to one of these, or train one with: {_train(f'{options} --length {length}')}",
-            received_length=length,
-            served_lengths=served,
-        )
+    def _served(self, topology: Topology, length: int) -> ServedVersions:
+        """What the name answers with. Raises LengthNotServed or ModelNotServed."""
+        try:
+            return self.served[topology.model_name(length)]
+        except KeyError:
+            raise nothing_for(topology, length, self.models) from None
 
 
 def _since(alias: Alias, kind: Kind) -> datetime:
     """When the alias' trial of this kind began."""
     return next((event.at for event in reversed(alias.history) if event.what == kind), _LONG_AGO)
-
-
-def _train(options: str) -> str:
-    """The command with the Makefile, whose store is the project's own, and the command without it."""
-    return f'make train ARGS="{options}"  (or: python -m training run {options})'

@@ -11,7 +11,7 @@ import pytest
 
 from contract.atomic_files import state
 from contract.store import ModelStore
-from service.errors import UnknownVersion
+from service.errors import ModelNotServed, UnknownVersion
 from service.runtime.runtimes import Runtime
 from service.telemetry import metrics
 from tests.conftest import Publish
@@ -157,6 +157,37 @@ def test_a_folder_that_is_removed_takes_nothing_from_memory_that_an_alias_names(
     shutil.rmtree(store.root)
     registry.refresh()
     assert [answers(registry, wanted) for wanted in (None, "production", second, first)] == [second, second, second, first]
+
+
+def test_a_model_whose_last_version_was_deleted_is_no_longer_served(store: ModelStore, publish: Publish) -> None:
+    other, version = publish("many_to_one", length=3).version, publish().version
+    store.promote("one_to_one", "production", version)
+    registry = loaded(store)
+    store.unalias("one_to_one", "production")
+    store.delete("one_to_one", version)
+    registry.refresh()
+    assert served(registry) == {"many_to_one_3": other}
+    with pytest.raises(ModelNotServed, match="no one_to_one model is published"):
+        registry.find(ONE, 5)
+    with pytest.raises(ModelNotServed, match="no one_to_one model is published"):  # a request that had found it
+        registry.load_pinned(ONE, 5, "another")
+    again = publish().version
+    registry.refresh()
+    assert served(registry) == {"many_to_one_3": other, "one_to_one": again}
+
+
+def test_a_model_whose_last_version_was_removed_by_hand_is_served_while_an_alias_names_it(
+    store: ModelStore, publish: Publish
+) -> None:
+    version = publish().version
+    store.promote("one_to_one", "production", version)
+    registry = loaded(store)
+    shutil.rmtree(store.path("one_to_one", version))
+    registry.refresh()
+    assert default(registry) == version
+    (store.root / "one_to_one" / "aliases.json").unlink()
+    registry.refresh()
+    assert served(registry) == {}
 
 
 def test_a_refusal_of_a_name_that_is_gone_is_forgotten(store: ModelStore, publish: Publish) -> None:
