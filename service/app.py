@@ -50,7 +50,7 @@ from service.telemetry.tracing import Tracing
 from service.versions.registry import Registry
 from service.versions.store_watcher import StoreWatcher
 from service.versions.trials import Bars
-from service.versions.worker_states import WorkerStates, shared_folder
+from service.versions.worker_states import WorkerStates, remove_at_exit, shared_folder
 
 memory.keep_little()
 use_own_folder()
@@ -127,6 +127,7 @@ class Unroll:
         from service.hosting import seams, supervisor  # noqa: PLC0415 - a worker needs none of what they import
 
         sweep()
+        remove_at_exit()
         log_format.setup(settings.log_format)
         seams.verify()
         supervisor.attend(settings.drain_seconds, settings.grace_seconds)

@@ -18,6 +18,7 @@ import psutil  # type: ignore[import-untyped]
 import pytest
 
 from loadtests.client import why_not_ready
+from service.versions.worker_states import shared_folder
 from tests.asking import PATIENCE, get, post, until
 from tests.collector import Collector, collecting
 from tests.e2e.conftest import serving, supervisor_of, workers_of
@@ -190,6 +191,8 @@ def test_told_to_end_it_answers_on_closes_connections_finishes_and_is_out(servic
     slow.sendall(b"content-length: %d\r\n\r\n" % len(body) + body[:5])
 
     begun = time.monotonic()
+    folder = shared_folder(service.supervisor.pid)
+    assert {path.stem for path in folder.glob("*.json")} >= {str(worker.pid) for worker in service.workers}
     os.kill(service.supervisor.pid, signal.SIGTERM)
     until(lambda: why_not_ready(service.url) == "/readyz answers 503 draining")
     until(lambda: answered_for_the_last_time(kept))  # its worker may be told a little later than the one that was asked
@@ -208,6 +211,7 @@ def test_told_to_end_it_answers_on_closes_connections_finishes_and_is_out(servic
     kept.close()
     assert received.startswith(b"HTTP/1.1 200 OK")
     service.supervisor.wait(PATIENCE)
+    assert not folder.exists()
 
 
 def refused(address: tuple[str, int | None]) -> bool:

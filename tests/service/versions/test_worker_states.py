@@ -1,6 +1,7 @@
 import json
 import logging
 import os
+import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -30,7 +31,6 @@ def test_the_last_state_of_a_worker_is_known_by_its_process_id(tmp_path: Path) -
     workers.leave()
     workers.leave()
     assert workers.all() == []
-    assert not (tmp_path / "mine").exists()
 
 
 def test_a_worker_that_leaves_takes_nothing_of_the_others(tmp_path: Path) -> None:
@@ -44,12 +44,46 @@ def test_a_worker_that_leaves_takes_nothing_of_the_others(tmp_path: Path) -> Non
         other.kill()
 
 
-def test_the_last_worker_removes_the_shared_folder(tmp_path: Path) -> None:
+def test_a_worker_that_starts_finds_the_folder_after_the_last_one_has_left(tmp_path: Path) -> None:
+    folder = tmp_path / "workers"
+    leaving = WorkerStates(folder)
+    leaving.tell({"serving": "old"})
+    (folder / "key.rate").write_bytes(bytes(8))
+    starting = WorkerStates(folder)
+    leaving.leave()
+    starting.tell({"serving": "new"})
+    assert WorkerStates(folder).all() == [{"pid": os.getpid(), "serving": "new"}]
+    assert (folder / "key.rate").exists()
+
+
+def test_a_folder_that_was_removed_is_made_again(tmp_path: Path) -> None:
+    workers = WorkerStates(tmp_path / "workers")
+    shutil.rmtree(tmp_path / "workers")
+    workers.tell({"serving": "new"})
+    assert workers.all() == [{"pid": os.getpid(), "serving": "new"}]
+    assert (tmp_path / "workers").stat().st_mode & 0o777 == 0o700
+
+
+def test_the_supervisor_removes_the_folder_of_its_workers(tmp_path: Path) -> None:
+    worker = "from service.versions.worker_states import WorkerStates as W; w = W(); w.tell({}); w.leave(); print(w._folder)"
+    supervisor = (
+        "import subprocess, sys; from pathlib import Path; from service.versions.worker_states import remove_at_exit;"
+        f"remove_at_exit(); folder = subprocess.check_output([sys.executable, '-c', {worker!r}], text=True).strip();"
+        "print(folder, Path(folder).is_dir())"
+    )
+    environment = {**os.environ, "TMPDIR": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    told = subprocess.check_output([sys.executable, "-c", supervisor], text=True, env=environment, cwd=ROOT)
+    folder, there = told.split()
+    assert (there, Path(folder).parent, Path(folder).exists()) == ("True", tmp_path, False)
+
+
+def test_the_last_worker_removes_the_folder_of_a_killed_supervisor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "workers"
     workers = WorkerStates(folder)
     workers.tell({})
     (folder / "1.json").write_text("{}")
     (folder / "key.rate").write_bytes(bytes(8))
+    monkeypatch.setattr(os, "getppid", lambda: 1)
     workers.leave()
     assert sorted(path.name for path in folder.iterdir()) == ["1.json", "key.rate"]
     (folder / "1.json").unlink()
