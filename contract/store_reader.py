@@ -89,7 +89,7 @@ class StoreReader:
         try:
             manifest = Manifest.model_validate_json(written)
         except ValidationError as error:
-            raise BrokenVersion(f"{MANIFEST} does not follow its schema: {error.errors()[0]}") from error
+            raise BrokenVersion(f"{MANIFEST} does not follow its schema: {_first_fault(error)}") from error
         if (manifest.name, manifest.version) != (name, version):
             raise BrokenVersion(f"{MANIFEST} belongs to {manifest.name}:{manifest.version}")
         try:
@@ -118,9 +118,7 @@ class StoreReader:
         except OSError as error:
             raise BrokenVersion(f"{ALIASES} of {name} cannot be read: {error.strerror or error}") from error
         except ValidationError as error:
-            fault = error.errors()[0]
-            where = ".".join(map(str, fault["loc"]))
-            raise BrokenVersion(f"{ALIASES} of {name} cannot be read: {where + ': ' if where else ''}{fault['msg']}") from error
+            raise BrokenVersion(f"{ALIASES} of {name} cannot be read: {_first_fault(error)}") from error
 
     def readable_aliases(self, name: str) -> dict[str, Alias]:
         """The aliases of a name, or none where the file cannot be read."""
@@ -133,6 +131,14 @@ def printable(text: str, most: int = 500) -> str:
     """A text from a file or a file's name, for a message: bytes that are not UTF-8 are escaped, and a long text is cut."""
     escaped = text.encode("utf-8", "backslashreplace").decode()
     return escaped if len(escaped) <= most else escaped[:most] + " ..."
+
+
+def _first_fault(error: ValidationError) -> str:
+    """Where a file does not follow its schema, what was expected there, and a number or a text that was received."""
+    fault = error.errors(include_url=False)[0]
+    where, received = ".".join(map(str, fault["loc"])), fault["input"]
+    said = f"; received {printable(repr(received), 100)}" if where and isinstance(received, int | float | str) else ""
+    return f"{where}: {fault['msg']}{said}" if where else fault["msg"]
 
 
 def _is_empty(folder: Path) -> bool:

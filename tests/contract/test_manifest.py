@@ -1,3 +1,4 @@
+import json
 import math
 
 import pytest
@@ -21,6 +22,44 @@ def test_golden_pairs_come_back_to_the_last_digit() -> None:
 def test_unknown_fields_are_refused() -> None:
     with pytest.raises(ValidationError):
         Manifest.model_validate({**make_manifest().model_dump(), "colour": "blue"})
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "reason"),
+    [
+        (("golden_tolerance",), 1e300, "expected a golden_tolerance of at most 0.01; received 1e\\+300"),
+        (("golden_tolerance",), math.nan, "finite number"),
+        (("golden_tolerance",), -1e-5, "greater than or equal to 0"),
+        (("domain", "low"), math.nan, "finite number"),
+        (("domain", "low"), 1.0, "expected low < high; received 1 and 1"),
+        (("domain", "high"), 1e300, "less than or equal to 35000"),
+        (("length",), 10**9, "less than or equal to 1000000"),
+        (("highest_length",), 10**9, "less than or equal to 1000000"),
+        (("units",), 10**9, "less than or equal to 65536"),
+        (("parameters",), -1, "greater than or equal to 0"),
+        (("seed",), 2**70, "less than 9223372036854775808"),
+        (("steps",), -1, "greater than or equal to 0"),
+        (("created",), "2026-11-24T10:27:13", "timezone"),
+        (("commit",), "x" * 100_000, "at most 1000 characters"),
+        (("golden", 0, "output", 0), math.inf, "finite number"),
+        (("files",), {"weights": "short"}, "should match pattern"),
+        (("name",), "many_to_many", "expected the name one_to_one for one_to_one of length 5; received many_to_many"),
+    ],
+)
+def test_a_value_out_of_range_is_refused(field: tuple[str | int, ...], value: object, reason: str) -> None:
+    written = json.loads(make_manifest().model_dump_json())
+    place = written
+    for part in field[:-1]:
+        place = place[part]
+    place[field[-1]] = value
+    with pytest.raises(ValidationError, match=reason):
+        Manifest.model_validate_json(json.dumps(written))
+
+
+def test_a_name_carries_the_length_that_the_model_serves() -> None:
+    written = make_manifest("many_to_one", length=5).model_dump_json()
+    with pytest.raises(ValidationError, match="expected the name many_to_one_6"):
+        Manifest.model_validate_json(written.replace('"length":5', '"length":6'))
 
 
 def test_a_gate_of_infinite_figures_survives_being_written() -> None:

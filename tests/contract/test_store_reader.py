@@ -99,6 +99,11 @@ def _of_another_version(folder: Path) -> None:
     (folder / MANIFEST).write_text(written.replace(folder.name, "another"))
 
 
+def _out_of_range(folder: Path) -> None:
+    written = json.loads((folder / MANIFEST).read_text())
+    (folder / MANIFEST).write_text(json.dumps({**written, "length": 10**9}))
+
+
 def _fifo(folder: Path) -> None:
     (folder / MANIFEST).unlink()
     os.mkfifo(folder / MANIFEST)
@@ -131,6 +136,7 @@ def _surrogate(folder: Path) -> None:
         (_of_another_contract, f"contract version {CONTRACT_VERSION + 1}, this program needs {CONTRACT_VERSION}"),
         (_not_json, "manifest.json is not a JSON object"),
         (_without_a_field, "manifest.json does not follow its schema"),
+        (_out_of_range, "its schema: length: Input should be less than or equal to 1000000; received 1000000000"),
         (_fifo, "manifest.json cannot be read: expected a regular file; received a FIFO or a device"),
         (_device, "manifest.json cannot be read: expected a regular file; received a FIFO or a device"),
         (_huge, "manifest.json cannot be read: expected at most 16,777,216 bytes; received 100,000,000"),
