@@ -129,7 +129,11 @@ lock: $(DEV_READY)  ## pin requirements/ anew from pyproject.toml  (KEEP=1: keep
 	  echo "$$2" | $(PIP_COMPILE) -c requirements/dev.txt -o - - | grep == | grep -vxFf requirements/$${1%-*}.txt > requirements/$$1.txt; \
 	done
 
-clean:  ## remove what make made, the models included
-	rm -rf .venv .venv-tools .venv-bench .bentoml dist runs reports .pytest_cache .mypy_cache .ruff_cache .hypothesis
+clean:  ## remove what make made; asks before it removes models and runs
+	rm -rf .venv .venv-tools .venv-bench dist reports .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@if [ -e .bentoml ] || [ -e runs ]; then \
+	  read -r -p "Remove the models in .bentoml and the records in runs for good? [y/N] " answer || answer=no; \
+	  case "$$answer" in [yY]*) rm -rf .bentoml runs ;; *) echo "kept: .bentoml and runs" ;; esac; \
+	fi
 
 .PHONY: help setup serve train retrain test test-image test-faults lint audit format load load-ui bento image image-train tools chart bench bench-setup bench-training capacity soak faults lock clean

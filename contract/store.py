@@ -122,6 +122,15 @@ class ModelStore(StoreReader):
                 return version
         return None
 
+    def check_alias(self, name: str, alias: str) -> None:
+        """Raises BrokenVersion where the name has no such alias."""
+        _known(name, alias, self.aliases(name))
+
+    def check_unused(self, name: str, version: str) -> None:
+        """Raises BrokenVersion where `delete` would refuse."""
+        self._check_known(name, version)
+        _check_unused(name, version, self.aliases(name))
+
     def delete(self, name: str, version: str) -> None:
         """Delete a version, broken or not. Raises BrokenVersion while an alias uses the version."""
         with staging_folder(self.root.parent / STAGING) as staging, self._locked(name):
@@ -148,10 +157,7 @@ class ModelStore(StoreReader):
         """The caller holds the lock, so no alias can take the version up. After a kill at any step, deleting works again."""
         self._check_known(name, version)
         with self._edited(name) as aliases:
-            if uses := uses_of(version, aliases):
-                raise BrokenVersion(
-                    f"{name}:{version} is in use as {uses}: first promote another version, withdraw it or unalias it"
-                )
+            _check_unused(name, version, aliases)
             aliases.update({label: alias.without(version) for label, alias in aliases.items()})
         left = [each for each in self.versions(name) if each != version]
         latest = self.root / name / "latest"
@@ -206,3 +212,8 @@ def _known(name: str, alias: str, aliases: dict[str, Alias]) -> Alias:
     if alias not in aliases:
         raise BrokenVersion(f"{name} has no alias {alias}; it has: {', '.join(aliases) or 'none'}")
     return aliases[alias]
+
+
+def _check_unused(name: str, version: str, aliases: dict[str, Alias]) -> None:
+    if uses := uses_of(version, aliases):
+        raise BrokenVersion(f"{name}:{version} is in use as {uses}: first promote another version, withdraw it or unalias it")

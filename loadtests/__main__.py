@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 from rich.console import Console
 
+from contract.closed_pipe import outlive_reader
 from contract.topologies import TOPOLOGY_NAMES
 from loadtests.load_shapes import LEAST_USERS, SHAPES, Shape
 from loadtests.processes import ROOT, NotServing, end, free_port
@@ -154,4 +155,5 @@ def _url(text: str) -> str:
 
 
 if __name__ == "__main__":
+    outlive_reader()
     sys.exit(main())

@@ -118,7 +118,7 @@ def carry_out(run: Run) -> Outcome:
         return Outcome(plan, None, run.worked(), gate, str(run.folder))
 
     golden = [GoldenPair(input=row.tolist(), output=exported(Rows.of([row])).tolist()) for row in golden_inputs(plan)]
-    manifest = manifest_for(plan, run.plan.version, run.plan.id, gate, golden)
+    manifest = manifest_for(run.plan, plan, gate, golden)
     if _volume(store) != volume:
         raise OSError(f"{store.root} is another folder than when training began: check whether its volume is mounted")
     publish(store, manifest, saved_model, gate_json)

@@ -15,8 +15,8 @@ from bentoml._internal.models import ModelStore as BentoStore  # the only hook t
 from contract.manifest import Figure, GoldenPair, Manifest
 from contract.rows import Floats
 from contract.store import ModelStore
-from training import environment
 from training.recipes import Plan
+from training.runs.plan import RunPlan
 from training.sequences.generated import edge_rows, random_rows, tutorial_sequence
 
 GOLDEN_PAIRS = 12
@@ -35,11 +35,12 @@ def first_input(plan: Plan) -> Floats:
     return tutorial_sequence(plan.length) if plan.data is None else plan.data.held_out_rows(1).inputs[0]
 
 
-def manifest_for(plan: Plan, version: str, run_id: str, gate: list[Figure], golden: list[GoldenPair]) -> Manifest:
+def manifest_for(run: RunPlan, plan: Plan, gate: list[Figure], golden: list[GoldenPair]) -> Manifest:
+    """The commit is that of the run's plan, also where another commit resumed the run."""
     distributions = packages_distributions()  # the training image has tensorflow as tensorflow-cpu
     return Manifest(
         name=plan.name,
-        version=version,
+        version=run.version,
         topology=plan.topology.name,
         length=plan.length,
         highest_length=plan.highest_length,
@@ -50,9 +51,9 @@ def manifest_for(plan: Plan, version: str, run_id: str, gate: list[Figure], gold
         recipe=plan.recipe.name,
         seed=plan.seed,
         steps=plan.steps,
-        run_id=run_id,
+        run_id=run.id,
         created=datetime.now(UTC),
-        commit=environment.commit(),
+        commit=run.commit,
         libraries={
             name: installed(distributions[name][0])
             for name in ("tensorflow", "keras", "numpy", "bentoml", "onnx", "onnxruntime")

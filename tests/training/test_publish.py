@@ -12,6 +12,7 @@ from contract.rows import Rows
 from contract.store import STAGING, ModelStore, new_version
 from service.versions.registry import Registry
 from tests.training.conftest import Trained
+from tests.training.runs.test_plan import written
 from tests.victim import Victim
 from training.gate import Exported
 from training.publish import GOLDEN_PAIRS, golden_inputs, manifest_for, publish
@@ -22,7 +23,7 @@ GATE = [Figure(name="error, held-out rows", value=0.01, bar=0.03)]
 def manifest_of(trained: Trained, version: str | None = None) -> Manifest:
     exported = Exported(trained.folder, trained.plan.topology)
     golden = [GoldenPair(input=row.tolist(), output=exported(Rows.of([row])).tolist()) for row in golden_inputs(trained.plan)]
-    return manifest_for(trained.plan, version or new_version(), "run", GATE, golden)
+    return manifest_for(written(trained.folder, version), trained.plan, GATE, golden)
 
 
 def published(trained: Trained, store: ModelStore) -> Manifest:
@@ -42,6 +43,10 @@ def test_a_published_model_is_served_from_its_files(trained: Trained, store: Mod
     assert manifest.signatures == (
         ("serving_default", "step") if trained.plan.topology.return_sequences else ("serving_default",)
     )
+
+
+def test_the_manifest_names_the_commit_that_began_the_run(many_to_many: Trained) -> None:
+    assert manifest_of(many_to_many).commit == written(many_to_many.folder).commit  # not of the code that resumed it
 
 
 def test_bentoml_knows_the_model(many_to_many: Trained, store: ModelStore) -> None:

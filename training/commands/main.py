@@ -2,6 +2,7 @@
 
 import click
 
+from contract.closed_pipe import outlive_reader
 from training.commands import store
 from training.commands.data import data
 from training.commands.runs import runs
@@ -18,4 +19,5 @@ for command in (run, retrain, resume, runs, *store.COMMANDS, data):
 
 
 def main() -> None:
+    outlive_reader()
     cli(prog_name="python -m training")

@@ -25,8 +25,6 @@ def on_store(command: Callable[..., None]) -> Callable[..., None]:
     def told(*arguments: Any, **given: Any) -> None:
         try:
             command(options.store(), *arguments, **given)
-        except BrokenPipeError:  # the reader has closed the pipe: click ends quietly
-            raise
         except (BrokenVersion, NotServed, OSError) as error:
             raise click.ClickException(str(error)) from error
         except KeyboardInterrupt:
@@ -176,6 +174,8 @@ def unalias(store: ModelStore, model: str, alias: str, yes: bool) -> None:
     Example:
       python -m training unalias many_to_many --alias candidate
     """
+    _check_name(store, model)
+    store.check_alias(model, alias)
     if not yes:
         click.confirm(f"Delete {alias} of {model}? It cannot be rolled back afterwards.", abort=True)
     click.echo(f"{model}: {alias} no longer names {store.unalias(model, alias)}")
@@ -211,6 +211,7 @@ def delete(store: ModelStore, tag: tuple[str, str], yes: bool) -> None:
     """
     name, word = tag
     version = _resolve(store, name, word)
+    store.check_unused(name, version)
     if not yes:
         click.confirm(f"Delete {name}:{version} for good?", abort=True)
     store.delete(name, version)

@@ -17,6 +17,7 @@ import contextlib
 import json
 import shutil
 import signal
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -226,7 +227,10 @@ def sentence(error: BaseException) -> str:
 
 @contextlib.contextmanager
 def _without_ctrl_c() -> Iterator[None]:
-    """A second Ctrl-C must not stop the status from being written."""
+    """A second Ctrl-C must not stop the status from being written. Only the main thread receives it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         yield

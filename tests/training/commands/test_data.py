@@ -1,5 +1,8 @@
 import io
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from contract.store import ModelStore
+from tests.conftest import ROOT
 from training import job
 from training.commands.main import cli
 from training.fit import Adam, Progress, fit
@@ -59,6 +63,16 @@ def test_data_check_reads_standard_input_and_prints_json() -> None:
     assert (report["file"], report["task"], report["items"], report["faults"]) == ("standard input", "echo", 300, [])
     assert sum(report["inputs"]["histogram"]) == 300
     assert report["facts"]["sequences_held_out"] == 50
+
+
+def test_a_reader_that_is_gone_does_not_change_the_exit_code(tmp_path: Path) -> None:
+    (tmp_path / "mine.csv").write_text(csv())
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "training", "data", "check", str(tmp_path / "mine.csv")]
+    done = subprocess.run(command, cwd=ROOT, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_faults_exit_1_as_text_and_as_json() -> None:

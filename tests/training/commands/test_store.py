@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from contract.store import STAGING, ModelStore
-from tests.conftest import ROOT, Publish, close_folder
+from tests.conftest import ROOT, Publish
 from tests.training.commands.test_wait import standing_in, workers
 from training.commands.main import cli
 
@@ -34,19 +34,6 @@ def run(*arguments: str, exits: int = 0, answers: str | None = None) -> str:
     assert result.exit_code == exits, result.output
     assert result.exception is None or isinstance(result.exception, SystemExit)
     return result.output
-
-
-def test_models_lists_the_others_beside_a_folder_that_cannot_be_read(
-    store: ModelStore, publish: Publish, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    publish(NAME)
-    version = publish().version
-    (store.root / "one_to_one" / os.fsdecode(b"\xff")).mkdir()
-    close_folder(monkeypatch, store.root / NAME)
-    output = run("models")
-    assert version in output
-    assert "the folder of many_to_many cannot be read: Permission denied" in output
-    assert "one_to_one/\\udcff: its name is not UTF-8" in output
 
 
 def production(store: ModelStore) -> str:
@@ -137,6 +124,19 @@ def test_a_rollback_names_its_version_or_says_that_there_is_none(store: ModelSto
     assert run("rollback", NAME) == f"many_to_many: production names {versions[0]} again\n"
     assert "no whole version to go back to" in run("rollback", NAME, exits=1)
     assert production(store) == versions[0]
+
+
+def test_delete_and_unalias_refuse_before_they_ask(store: ModelStore, versions: list[str]) -> None:
+    for command, reason in (
+        (["delete", f"{NAME}:{versions[0]}"], f"{NAME}:{versions[0]} is in use as production: first promote another version"),
+        (["delete", f"{NAME}:missing"], f"{NAME} has no version missing"),
+        (["unalias", NAME, "--alias", "candidate"], f"{NAME} has no alias candidate; it has: production"),
+        (["unalias", "one_to_one", "--alias", "candidate"], f"the store has no model one_to_one; it has: {NAME}"),
+    ):
+        output = run(*command, exits=1, answers="y\n")
+        assert output.startswith(f"Error: {reason}")
+        assert "[y/N]" not in output
+    assert store.versions(NAME) == versions
 
 
 def test_an_alias_can_be_deleted_and_then_its_version(store: ModelStore, versions: list[str]) -> None:

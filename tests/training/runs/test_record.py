@@ -2,6 +2,7 @@ import json
 import os
 import shutil
 import signal
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -53,6 +54,16 @@ def test_the_end_of_the_block_sets_the_status(tmp_path: Path) -> None:
             raise error
         shown.append((read(run.folder).shown, read(run.folder).status.reason))
     assert shown == [("interrupted", None), ("failed", "No space left on device: /a"), ("failed", "ValueError: odd")]
+
+
+def test_a_run_may_end_in_any_thread(tmp_path: Path) -> None:
+    def work() -> str:
+        with begin(tmp_path, written(tmp_path)) as run:
+            run.end("published")
+        return read(run.folder).shown
+
+    with ThreadPoolExecutor(1) as thread:
+        assert thread.submit(work).result() == "published"
 
 
 def test_a_run_whose_process_was_killed_has_died_and_can_be_taken_up(tmp_path: Path) -> None:
