@@ -20,6 +20,8 @@ class _Output(io.FileIO):
 def outlive_reader() -> None:
     """From now on, standard output is discarded once its reader is gone. The command ends with its own exit code."""
     before = sys.stdout
+    if before is None:  # it was closed before the command began
+        return
     before.flush()
     raw = _Output(before.fileno(), "w", closefd=False)
     sys.stdout = io.TextIOWrapper(

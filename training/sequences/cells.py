@@ -65,8 +65,10 @@ def reason_for(cell: object) -> str:
     shown = repr(cell) if isinstance(cell, str) else f"{cell:g}" if isinstance(cell, float) else str(cell)
     shown = shown if len(shown) <= 40 else shown[:37] + "..."
     if isinstance(cell, str) and not NUMBER.fullmatch(cell.strip()):
-        comma = re.fullmatch(r"[+-]?\d+,\d+", cell.strip())
-        return f"{shown} is not a number" + (": write a decimal point, not a comma" if comma else "")
+        comma = re.fullmatch(r"[+-]?[0-9]+,[0-9]+", cell.strip())
+        foreign = any(character.isdigit() and not character.isascii() for character in cell)
+        slip = ": write a decimal point, not a comma" if comma else ": write the digits 0 to 9" if foreign else ""
+        return f"{shown} is not a number{slip}"
     written_out = isinstance(cell, str) and not re.search(r"nan|inf", cell, re.IGNORECASE)
     if written_out or (isinstance(cell, float) and math.isfinite(cell)) or isinstance(cell, int):
         return f"{shown} is beyond float32, whose largest number is {HIGHEST:.4g}"

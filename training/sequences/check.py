@@ -9,6 +9,7 @@ warning    a column that never changes; a repeated sequence (its copies stay on 
            held-out rows that also occur in training (they are left out); columns that are not read
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -18,6 +19,7 @@ import numpy.typing as npt
 from contract.manifest import DataFacts
 from contract.rows import Floats, Ints
 from training.sequences.cells import HIGHEST
+from training.sequences.columns import listed
 from training.sequences.dataset import Dataset, domain_of, starts_of_rows
 from training.sequences.reader import Read, read
 from training.sequences.source import SHOWN, DataRefused, Fault, Source
@@ -92,7 +94,10 @@ def spread(values: Floats) -> Spread:
     ranks = [round(quantile * (len(values) - 1)) for quantile in QUANTILES]
     quantiles = np.partition(values, ranks)[ranks]
     counts = np.zeros(BINS, np.int64)
-    for part in np.array_split(values, len(values) // (1 << 21) + 1):  # in pieces, since float64 takes twice the memory
+    parts = np.array_split(values, len(values) // (1 << 21) + 1)  # in pieces, since float64 takes twice the memory
+    if low == high:  # NumPy cannot divide a range of nothing at a large number
+        parts, counts[BINS // 2] = [], len(values)
+    for part in parts:
         counts += np.histogram(part.astype(np.float64), BINS, (low, high))[0]
     named = {f"{quantile:g}": float(value) for quantile, value in zip(QUANTILES, quantiles, strict=True)}
     return Spread(low, high, named, counts.tolist())
@@ -108,8 +113,15 @@ def _counted(source: Source, found: Read) -> Report:
         sequences=len(lengths),
         items=int(lengths.sum()),
         lengths={name: int(value) for name, value in of_lengths.items()},
-        warnings=[f"column {column} is not read" for column in layout.unread],
+        warnings=_of_columns(layout.unread, "is not read", "are not read"),
     )
+
+
+def _of_columns(columns: Sequence[str], one: str, many: str) -> list[str]:
+    """A warning for each column, or one for all of many columns."""
+    if len(columns) <= SHOWN:
+        return [f"column {column} {one}" for column in columns]
+    return [f"columns {listed(columns)} {many}"]
 
 
 def _row_length(source: Source, found: Read) -> int | str:
@@ -158,11 +170,13 @@ def _whole(found: Read, report: Report) -> None:
     if found.faults.total == 0 and not found.layout.long:
         for names, flat in ((found.layout.inputs, found.values), (found.layout.targets, found.targets)):
             table = None if flat is None else flat.reshape(-1, len(names))
-            report.warnings += [
-                f"column {name} is {table[0, place]:g} in every row"
-                for place, name in enumerate(names)
-                if table is not None and (table[:, place] == table[0, place]).all()
-            ]
+            if table is None:
+                continue
+            same = np.flatnonzero((table == table[0]).all(axis=0))
+            if len(same) <= SHOWN:
+                report.warnings += [f"column {names[place]} is {table[0, place]:g} in every row" for place in same.tolist()]
+            else:
+                report.warnings.append(f"columns {listed([names[place] for place in same.tolist()])} never change")
 
 
 def _split(source: Source, found: Read, length: int, report: Report) -> Dataset | None:

@@ -25,14 +25,14 @@ class Runs:
         self._items = 0
 
     def add(self, ids: Any) -> Ints:
-        """Take the ids of a block's lines. Returns the places of empty ids in the block."""
+        """Take the ids of a block's lines. Returns the places of ids that are empty or NaN in the block."""
         text = pc.cast(ids, pa.large_string())
         changes = pc.not_equal(text.slice(1), text.slice(0, len(text) - 1))
         starts = np.concatenate([[0], np.flatnonzero(pc.fill_null(changes, True).to_numpy(zero_copy_only=False)) + 1])
         self._ids.append(text.take(pa.array(starts)))
         self._starts.append(starts + self._items)
         self._items += len(text)
-        empty = pc.fill_null(pc.equal(pc.utf8_trim_whitespace(text), ""), True)
+        empty = pc.is_in(pc.utf8_trim_whitespace(text), pa.array([None, "", "nan", "NaN"], pa.large_string()))
         return np.flatnonzero(empty.to_numpy(zero_copy_only=False))
 
     def grouped(self) -> Grouped:

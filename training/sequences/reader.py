@@ -8,8 +8,11 @@ An NPZ array is read whole.
 """
 
 import csv
+import errno
 import hashlib
 import io
+import os
+import stat
 import sys
 from collections.abc import Iterable
 from contextlib import ExitStack
@@ -29,6 +32,14 @@ from training.sequences.source import STDIN, DataRefused, Fault, Source
 
 BLOCK: Final = 1 << 22
 """Bytes of text per parsed block."""
+MOST_COLUMNS: Final = 100_000
+"""Each column is read by itself, which takes 40 microseconds a block."""
+MOST_ITEMS: Final = 1_000_000
+"""Items in a row of an array, which is read column by column."""
+INSTEAD: Final = "write long sequences with an item per line, or as NPZ"
+TOO_LONG: Final = f"expected lines of at most {BLOCK >> 20} MiB; received a longer one: {INSTEAD}"
+MOST_PIPED: Final = 256 << 20
+"""Bytes that are read from a pipe, which may have no end. Files have no limit."""
 MOST_RAGGED: Final = 10_000
 """Reading stops after so many ragged lines: the file is of another kind."""
 
@@ -54,6 +65,8 @@ def read(source: Source) -> Read:
         return readers.get(Path(source.path).suffix.lower(), _read_csv)(source)
     except OSError as error:  # Arrow raises it too, for a damaged page of Parquet
         refuse(source, f"cannot be read: {error.strerror or error}")
+    except MemoryError as error:  # NumPy allocates what the header of an array claims
+        refuse(source, f"needs more memory than there is: {error}")
 
 
 def refuse(source: Source, reason: str) -> NoReturn:
@@ -66,8 +79,9 @@ class _Hashed(io.RawIOBase):
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream, self._hash = stream, hashlib.sha256()
-        self.first_line = stream.readline(1 << 20)
+        self.first_line = stream.readline(BLOCK + 1)
         self._pending = self.first_line
+        self._left = sys.maxsize if _is_file(stream) else MOST_PIPED
 
     def readable(self) -> bool:
         return True
@@ -76,6 +90,9 @@ class _Hashed(io.RawIOBase):
         taken = self._pending[: len(buffer)] or self._stream.read(len(buffer))
         self._pending = self._pending[len(taken) :]
         buffer[: len(taken)] = taken
+        self._left -= len(taken)
+        if self._left < 0:
+            raise OSError(errno.EFBIG, f"expected at most {MOST_PIPED >> 20} MiB from a pipe; received more: save it to a file")
         self._hash.update(taken)
         return len(taken)
 
@@ -109,6 +126,8 @@ def _read_csv(source: Source) -> Read:
             )
             parts = _gather(reader, layout, faults, ragged)
         except pa.ArrowInvalid as error:
+            if "straddling" in str(error):
+                refuse(source, TOO_LONG)
             if len(ragged) < MOST_RAGGED:
                 refuse(source, f"cannot be read as CSV: {error}")
             raise DataRefused(*faults.found) from error
@@ -117,14 +136,23 @@ def _read_csv(source: Source) -> Read:
 
 def _columns(line: bytes, source: Source) -> tuple[list[str], str, int]:
     """Column names, delimiter, and lines of the header. Without a header a line is a sequence, or an item of one column."""
+    if len(line) > BLOCK:
+        refuse(source, TOO_LONG)
     try:
         first = line.decode("utf-8-sig").strip("\r\n")
     except UnicodeDecodeError as error:
         refuse(source, f"cannot be read as CSV: {error}")
     if not first.strip():
         refuse(source, "is empty, or its first line is empty")
+    if "\r" in first:
+        refuse(source, "expected lines that end with LF or CRLF; received a bare CR in the first line: convert the line ends")
     delimiter = max(",;\t", key=first.count)
-    columns = [cell.strip() for cell in next(csv.reader([first], delimiter=delimiter))]
+    if (number := first.count(delimiter) + 1) > MOST_COLUMNS:
+        refuse(source, f"expected at most {MOST_COLUMNS:,} columns; received {number:,}: {INSTEAD}")
+    try:
+        columns = [cell.strip() for cell in next(csv.reader([first], delimiter=delimiter))]
+    except csv.Error as error:  # a cell of more than 128 KiB
+        refuse(source, f"cannot be read as CSV: first line: {error}")
     if not all(NUMBER.fullmatch(cell) for cell in columns):
         return columns, delimiter, 1
     return ["value"] if len(columns) == 1 else [f"input_{n}" for n in range(len(columns))], delimiter, 0
@@ -163,7 +191,8 @@ def _read_npz(source: Source) -> Read:
         refuse(source, f"expected arrays inputs (and targets); received {there}")
     inputs = loaded["inputs"]
     for name, array in loaded.items():
-        if array.dtype.kind not in "iuf" or array.ndim not in (1, 2) or array.shape != inputs.shape or 0 in array.shape[1:]:
+        right = array.ndim == 1 or (array.ndim == 2 and 1 <= array.shape[1] <= MOST_ITEMS)
+        if array.dtype.kind not in "iuf" or not right or array.shape != inputs.shape:
             wanted = "(rows, length) or (items,)" if name == "inputs" else f"{inputs.shape}, that of inputs"
             faults.add(None, name, f"expected numbers of shape {wanted}; received {array.dtype} of shape {array.shape}")
     if faults.total:
@@ -194,30 +223,31 @@ def _gather(blocks: Iterable[Any], layout: Layout, faults: Faults, ragged: list[
     parts = _Parts([], [], Runs() if layout.sequence is not None else None)
     done = 0
     for block in blocks:
+        left_out = np.array(ragged, np.int64) - np.arange(len(ragged))
         for names, values in ((layout.inputs, parts.values), (layout.targets, parts.targets)):
             if names:
-                values.append(_numbers(block, names, faults, done, ragged))
+                values.append(_numbers(block, names, faults, done, left_out))
         if parts.runs is not None:
             ids = block.column(layout.sequence)
             empty = parts.runs.add(ids)
-            describe(ids, empty, faults, _file_rows(empty + done, ragged), str(layout.sequence))
+            describe(ids, empty, faults, _file_rows(empty + done, left_out), str(layout.sequence))
         done += len(block)
     return parts
 
 
-def _numbers(block: Any, names: tuple[str, ...], faults: Faults, done: int, ragged: list[int]) -> Floats:
+def _numbers(block: Any, names: tuple[str, ...], faults: Faults, done: int, left_out: Ints) -> Floats:
     """(rows * columns,): the numbers of a block, row by row."""
     together = np.empty((len(block), len(names)), np.float32)
     for place, name in enumerate(names):
         cells = block.column(name)
         together[:, place], bad = float32(cells)
-        describe(cells, bad, faults, _file_rows(bad + done, ragged), name)
+        if len(bad):
+            describe(cells, bad, faults, _file_rows(bad + done, left_out), name)
     return together.reshape(-1)
 
 
-def _file_rows(read_rows: Ints, ragged: list[int]) -> Ints:
-    """The file's rows, from 0. `read_rows` counts without the ragged lines."""
-    left_out = np.array(ragged, np.int64) - np.arange(len(ragged))
+def _file_rows(read_rows: Ints, left_out: Ints) -> Ints:
+    """The file's rows, from 0. `read_rows` counts without the ragged lines; `left_out` says how many rows precede each."""
     return read_rows + np.searchsorted(left_out, read_rows, side="right")
 
 
@@ -244,6 +274,13 @@ def _joined(parts: list[Floats]) -> Floats:
 
 def _needed(layout: Layout) -> list[str]:
     return [*layout.columns, *([] if layout.sequence is None else [layout.sequence])]
+
+
+def _is_file(stream: BinaryIO) -> bool:
+    try:
+        return stat.S_ISREG(os.fstat(stream.fileno()).st_mode)
+    except OSError:  # a stream in memory, as in tests
+        return False
 
 
 def _hash_of(source: Source) -> str:
