@@ -103,7 +103,7 @@ def test_log_lines_are_json_with_ids_and_without_what_users_send(service: Servic
         json.dumps({"sequences": [[float(MARK) * 1e38]]}),
         json.dumps({"sequences": [[value]], "model_version": MARK}),
         json.dumps({"sequences": [[value]], "routing_key": MARK}),
-        f"{MARK}{{",
+        f"{{{MARK}",
     ]
     private = {"authorization": f"Bearer {MARK}", "x-api-key": MARK, "cookie": MARK, "x-request-timeout-ms": "1000"}
     with httpx.Client(base_url=service.url, headers=private, timeout=PATIENCE) as client:
