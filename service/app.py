@@ -72,13 +72,13 @@ tracing = Tracing(
     settings.trace_sample,
     {"service.name": "unroll", "service.version": settings.version, "vcs.ref.head.revision": settings.commit},
 )
-observer = RequestLog(tracing, settings.access_log_sample, settings.access_log_per_second)
+request_log = RequestLog(tracing, settings.access_log_sample, settings.access_log_per_second)
 try:
     guard = Guard(settings.keys_file, KeyRates(shared_folder()), settings.open_metrics)
     tls = tls_options(settings.tls_certificate_file, settings.tls_key_file)
 except Unusable as error:
     raise SystemExit(str(error)) from error
-transport = Transport(limits, admission, guard, observer, render_error)
+transport = Transport(limits, admission, guard, request_log, render_error)
 rules = HeadRules(settings.allowed_hosts)
 check_address = partial(check_exposure, keys=settings.keys_file is not None, allow_open=settings.allow_open)
 connection_limits = ConnectionLimits(

@@ -22,6 +22,10 @@ FEW_REQUESTS, SMALL_BYTES = 32, 2**11
 TIMES_OWN_WORK = 8
 """A request is admitted if at most so many times its own work is waiting: a few clients with ten thousand rows each are no
 overload, and none of them expects an answer sooner."""
+LOW_WATER = 0.5
+"""Share of the limit under which the queueing time must fall before requests are admitted again. Without it many requests are
+read in the moment between two refusals, only to be refused: goodput at twice and five times capacity 0.88 and 0.67, not 0.91
+and 0.74."""
 REPEAT_SECONDS = 0.01
 """For so long one refusal is repeated: wording thousands a second took a tenth of the goodput."""
 
@@ -35,7 +39,7 @@ class Admission:
         self._waiting = 0  # work of the requests that wait for their answers
         self.waiting_requests = 0  # requests that have arrived completely and wait for their answers
         self._rate = math.inf  # work a second; not known yet
-        self.full = False  # whether the queueing time is over its limit; if not, no request is refused for that reason
+        self.full = False  # whether requests are refused for their queueing time
         # of the throughput's window: its start or the last idle end, seconds with waiting requests, work answered
         self._since, self._busy, self._answered = 0.0, 0.0, 0
         self._refusals: dict[str, tuple[float, Overloaded]] = {}  # reason -> until when to repeat it
@@ -70,7 +74,7 @@ class Admission:
             self._since = self._clock()
         self._waiting += size + REQUEST_COST
         self.waiting_requests += 1
-        self.full = self._waiting > self._most_seconds * self._rate
+        self.full = self._waiting > (LOW_WATER if self.full else 1.0) * self._most_seconds * self._rate
 
     def give_up(self, size: int) -> None:
         """The rest of a body will not come; `size` bytes of it are held."""
@@ -103,7 +107,7 @@ class Admission:
     def _waits_no_more(self, work: int, now: float) -> None:
         self._waiting -= work
         self.waiting_requests -= 1
-        self.full = self._waiting > self._most_seconds * self._rate
+        self.full = self._waiting > (LOW_WATER if self.full else 1.0) * self._most_seconds * self._rate
         if not self.waiting_requests:
             self._busy += now - self._since
 

@@ -243,6 +243,9 @@ def test_whatever_is_worked_off_within_the_limit_is_admitted_and_what_takes_long
     assert admission.full
     with pytest.raises(Overloaded):
         _enter(admission, SIZE)
+    admission.leave(10_000)
+    with pytest.raises(Overloaded):  # not before half of it is worked off
+        _enter(admission, SIZE)
     admission.leave(80_000)
     _enter(admission, SIZE)
 
