@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Final
 
@@ -59,14 +60,13 @@ def in_turns(servers: Sequence[Server], folder: Path, seconds: float, rounds: in
                 compared = run(server, number, max(LEAST_CHECKED_SECONDS, seconds / 2), folder, compared=True)
             checked[server.target.name][number] = compared
     loads: dict[str, dict[int, list[wrk.Load]]] = {server.target.name: {n: [] for n in CONNECTIONS} for server in servers}
-    for round_ in range(rounds):
-        for number in CONNECTIONS:
-            first = round_ % max(1, len(servers))
-            for server in [*servers[first:], *servers[:first]]:
-                with alone(server, servers):
-                    load = run(server, number, seconds, folder)
-                loads[server.target.name][number].append(load)
-                say(f"round {round_ + 1} of {rounds}, {number:2} connections: {shown(server, load)}")
+    for round_, number in product(range(rounds), CONNECTIONS):
+        first = round_ % max(1, len(servers))
+        for server in [*servers[first:], *servers[:first]]:
+            with alone(server, servers):
+                load = run(server, number, seconds, folder)
+            loads[server.target.name][number].append(load)
+            say(f"round {round_ + 1} of {rounds}, {number:2} connections: {shown(server, load)}")
     measured = {}
     for server in servers:
         name, target = server.target.name, server.target

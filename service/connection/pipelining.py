@@ -5,8 +5,7 @@ reads as much again after each answer.
 """
 
 import asyncio
-from collections import deque
-from collections.abc import Sized
+from collections.abc import Iterator, Sized
 from typing import Final
 
 from uvicorn.protocols.http.flow_control import FlowControl
@@ -29,15 +28,10 @@ class Flow(FlowControl):
             super().resume_reading()
 
 
-class UnparsedPieces:
-    """Bytes that arrived and wait to be parsed, while a parsed request waits for its turn."""
+def could_be_many(data: bytes) -> bool:
+    """Whether a read, of more than PIECE bytes, could hold more requests than may be parsed at once."""
+    return data.count(b"\r") > MANY
 
-    def __init__(self) -> None:
-        self.pieces = deque[bytes]()
 
-    def needed(self, data: bytes) -> bool:
-        """Whether `data`, of more than PIECE bytes, could hold more requests than may be parsed at once."""
-        return data.count(b"\r") > MANY
-
-    def add(self, data: bytes) -> None:
-        self.pieces.extend(data[at : at + PIECE] for at in range(0, len(data), PIECE))
+def in_pieces(data: bytes) -> Iterator[bytes]:
+    return (data[at : at + PIECE] for at in range(0, len(data), PIECE))

@@ -5,6 +5,7 @@ nothing. Each limit is an object of its own in this room; this class tells them 
 """
 
 import asyncio
+from collections import deque
 from functools import partial
 from typing import Any, Final
 
@@ -16,7 +17,7 @@ from service.connection.declined_upgrades import DeclinedUpgrades
 from service.connection.early_answers import RefusedRequest
 from service.connection.idle_timeout import IdleTimeout
 from service.connection.limits import SPARE
-from service.connection.pipelining import PIECE, Flow, UnparsedPieces
+from service.connection.pipelining import PIECE, Flow, could_be_many, in_pieces
 from service.connection.request_head import RequestHead
 from service.connection.shared import Shared
 from service.connection.stalling import StallTimer, UnreadAnswer
@@ -50,7 +51,7 @@ class Connection(HttpToolsProtocol):
         self._owed = StallTimer(loop, limits.header_seconds, partial(self._abort, "header-seconds"))
         self._unread = UnreadAnswer(loop, limits.write_seconds, shared.unread, partial(self._abort, "write-seconds"))
         self._idle = IdleTimeout(loop, self.timeout_keep_alive, self._idle_expired)
-        self._unparsed = UnparsedPieces()
+        self._unparsed = deque[bytes]()  # arrived, while a parsed request waits for its turn
         self._running: RequestResponseCycle | None = None  # the request whose turn it is, or was last; `cycle` was read last
         self._taken: tuple[Route, DirectExchange, Any] | None = None  # for a direct answer; and the cycle before it
         self._upgrades = DeclinedUpgrades()
@@ -75,7 +76,7 @@ class Connection(HttpToolsProtocol):
             running.disconnected = True
             running.message_event.set()
         self.pipeline.clear()
-        self._unparsed.pieces.clear()
+        self._unparsed.clear()
         for timer in (self._owed, self._unread, self._idle):
             timer.close()  # without their callbacks the connection is in no cycle, and freed at once
         super().connection_lost(exc)
@@ -83,8 +84,8 @@ class Connection(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._refused is not None:
             return
-        if self.pipeline or (len(data) > PIECE and self._unparsed.needed(data)):
-            self._unparsed.add(data)
+        if self.pipeline or (len(data) > PIECE and could_be_many(data)):
+            self._unparsed.extend(in_pieces(data))
             self._parse_on()
             return
         before, head = self.cycle, self._head
@@ -124,7 +125,7 @@ class Connection(HttpToolsProtocol):
         self._refused = self._head.head_ends(version, self.url, self.headers, stated)
         if self._refused is not None:
             raise _HeadRefused
-        if version != "1.1" or not self._plain or not (self._answer_early() or self._take(stated)):
+        if version != "1.1" or not self._plain or not (self._answer_early(stated) or self._take(stated)):
             self.expect_100_continue = self.expect_100_continue and version == "1.1"
             super().on_headers_complete()
             if self.parser.should_upgrade():
@@ -203,10 +204,10 @@ class Connection(HttpToolsProtocol):
             and not self.flow.write_paused
         )
 
-    def _answer_early(self) -> bool:
+    def _answer_early(self, stated: dict[bytes, bytes]) -> bool:
         """Refuse the request whose head is here, if that can be done here. Whether it was done."""
         early = self._overloaded
-        if early is None or (refusal := early.early(self.parser.get_method(), self.url, self.headers)) is None:
+        if early is None or (refusal := early.early(self.parser.get_method(), self.url, stated)) is None:
             return False
         self._refuse_early(early, refusal, more_body=True)
         return True
@@ -248,8 +249,8 @@ class Connection(HttpToolsProtocol):
             self._refuse(self._refused or unparsed(str(error)))
 
     def _parse_on(self) -> None:
-        while self._unparsed.pieces and not self.pipeline:
-            self.data_received(self._unparsed.pieces.popleft())
+        while self._unparsed and not self.pipeline:
+            self.data_received(self._unparsed.popleft())
         if self.flow.read_paused:
             self.flow.resume_reading()
 

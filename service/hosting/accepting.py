@@ -6,12 +6,13 @@ now 7,600.
 """
 
 import asyncio
+import signal
 import socket
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, Final
 
-import uvicorn
+import uvicorn.server
 
 from service.hosting.unfit import end_unfit
 
@@ -23,7 +24,13 @@ HANDSHAKE_SECONDS: Final = 0.1
 """For which those who have been accepted may take to be connected, when the server ends."""
 
 
-class Server(uvicorn.Server):
+def running_server() -> uvicorn.server.Server | None:
+    """The server of this process, by its handler of SIGTERM; None in a test, where signals end no server."""
+    server = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
+    return server if isinstance(server, uvicorn.server.Server) else None
+
+
+class Server(uvicorn.server.Server):
     """One that, when uvloop has accepted a connection, accepts the others of that moment itself; as BentoML runs it, with
     `sockets`. Beyond `most_connections` they are left to other workers for as long as those take them."""
 

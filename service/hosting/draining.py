@@ -13,7 +13,8 @@ from typing import Any
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.server import Server
 
-from service.http.messages import CLOSE
+from service.hosting.accepting import running_server
+from service.http.messages import closing
 from service.telemetry import metrics
 
 logger = logging.getLogger(__name__)
@@ -48,8 +49,8 @@ class Draining:
         """From now on SIGTERM begins with the pause; what uvicorn does of it comes afterwards."""
         metrics.ready_workers.set(1)
         metrics.draining_workers.set(0)
-        server = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
-        if not isinstance(server, Server):  # a test client inside the process, which no signal ends
+        server = running_server()
+        if server is None:
             return
         if server.config.timeout_graceful_shutdown is None:  # not on the command line
             server.config.timeout_graceful_shutdown = max(1, round(self._grace - self._pause))
@@ -68,19 +69,17 @@ class Draining:
         self._begun()
         metrics.ready_workers.set(0)
         metrics.draining_workers.set(1)
-        application.middleware_stack = closing(application.middleware_stack)
+        application.middleware_stack = draining(application.middleware_stack)
         logger.info("draining: not ready from now on, answering for %g s more", self._pause)
         loop.call_later(self._pause, server.handle_exit, signal.SIGTERM, None)
 
 
-def closing(app: ASGIApp) -> ASGIApp:
+def draining(app: ASGIApp) -> ASGIApp:
     """`app` while it drains: every answer closes its connection, and it is not ready."""
 
     async def drained(scope: Scope, receive: Receive, send: Send) -> None:
         async def told(message: Message) -> None:
-            if message["type"] == "http.response.start" and CLOSE not in message["headers"]:
-                message = {**message, "headers": [*message["headers"], CLOSE]}
-            await send(message)
+            await send(closing(message))
 
         if scope["type"] == "http" and scope["path"] == READY_PATH:
             headers = [(b"content-type", b"text/plain"), (b"content-length", b"9")]

@@ -5,15 +5,13 @@ prediction (benchmarks/LOG.md). `Service.add_asgi_middleware`, the public hook, 
 middleware that is added there only waits for the application's start, and then wraps the application's whole stack.
 """
 
-import signal
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import uvicorn.server
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.hosting.accepting import Server
+from service.hosting.accepting import Server, running_server
 from service.hosting.unfit import end_unfit
 
 Layer = Callable[[ASGIApp, Sequence[BaseRoute]], ASGIApp]
@@ -50,8 +48,8 @@ class Outermost:
 
     def _fault(self, application: Any) -> str | None:
         """What is not in place; None if all is."""
-        server = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
-        if isinstance(server, uvicorn.server.Server) and not isinstance(server, Server):
+        server = running_server()
+        if server is not None and not isinstance(server, Server):
             return f"its server is {type(server).__module__}.{type(server).__qualname__}, not unroll's"
         if application.middleware_stack is not self._stack:
             return "unroll's layers are not outermost, another middleware is around them"

@@ -6,7 +6,6 @@ of every answer; the new `Server` accepts connections faster (`accepting.py`).
 """
 
 import errno
-import ipaddress
 import os
 import socket
 import ssl
@@ -21,6 +20,7 @@ import uvicorn
 
 from service.connection.protocol import Connection
 from service.hosting.accepting import Server
+from service.http.head_rules import is_loopback
 
 HEADERS: Final = [("x-content-type-options", "nosniff"), ("cache-control", "no-store")]
 """On every answer, BentoML's and uvicorn's own included. Each costs half a microsecond, so none that only pages need."""
@@ -34,10 +34,7 @@ def check_exposure(host: str, keys: bool, allow_open: bool) -> None:
     """
     if keys or allow_open or host.startswith("/"):
         return
-    try:
-        if host and ipaddress.ip_address(host.partition("%")[0]).is_loopback:
-            return
-    except ValueError:  # a name, which BentoML refuses in its own words
+    if host and is_loopback(host) is not False:  # BentoML refuses a name in its own words
         return
     raise SystemExit(
         f"{host or 'An unknown address'} can be reached from other machines, and there are no keys. Name a file of keys with "

@@ -7,7 +7,7 @@ judge is refused by the transport, with the same answer.
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
@@ -66,7 +66,7 @@ class EarlyRefusal:
         self._rendered: Callable[[Any, UnrollError], Response] = lru_cache(4)(lambda render, error: render(error))
         # admission repeats one refusal for a while: it is rendered once
 
-    def early(self, method: bytes, target: bytes, headers: Sequence[tuple[bytes, bytes]]) -> Refusal | None:
+    def early(self, method: bytes, target: bytes, headers: dict[bytes, bytes]) -> Refusal | None:
         """The refusal of a request whose headers are read; None if the transport must judge it. Raises nothing: the parser
         would make a 400 of it."""
         try:
@@ -95,12 +95,11 @@ class EarlyRefusal:
             logger.exception("refusing again failed; the request is parsed")
             return None
 
-    def _asked(self, method: bytes, target: bytes, headers: Sequence[tuple[bytes, bytes]]) -> Asked | None:
+    def _asked(self, method: bytes, target: bytes, stated: dict[bytes, bytes]) -> Asked | None:
         """None for what is not to be refused here."""
         route = self._routes.predictions.get(target) if method == b"POST" else None
         if route is None:
             return None
-        stated = dict(headers)
         size = announced_bytes(stated)
         if size is None or size > self._most_bytes or b"origin" in stated:  # `security/cors.py` answers web pages
             return None

@@ -89,11 +89,11 @@ class HeadRules:
         return Misdirected(f"expected a host that UNROLL_ALLOWED_HOSTS allows; received {_shown(host)}. {hint}")
 
 
-def is_loopback(address: str) -> bool:
-    """False for a name too."""
+def is_loopback(address: str) -> bool | None:
+    """None for a name."""
     with suppress(ValueError):
         return ipaddress.ip_address(address.partition("%")[0]).is_loopback
-    return False
+    return None
 
 
 def host_name(host: bytes) -> str | None:

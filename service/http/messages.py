@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Final, NamedTuple, Protocol
 
+from starlette.types import Message
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from service.errors import UnrollError
@@ -36,6 +37,14 @@ class Response(NamedTuple):
 
 class ErrorRenderer(Protocol):
     def __call__(self, error: UnrollError) -> Response: ...
+
+
+def closing(message: Message) -> Message:
+    """An ASGI message for a connection that ends with this answer."""
+    headers = message.get("headers", ())
+    if message["type"] != "http.response.start" or CLOSE in headers:
+        return message
+    return {**message, "headers": [*headers, CLOSE]}
 
 
 def response_bytes(response: Response, headers: Iterable[tuple[bytes, bytes]]) -> bytes:

@@ -1,11 +1,9 @@
 """What a connection beyond the most is told, unless it asks for a probe; either way it is closed after its first answer."""
 
-from functools import partial
-
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.errors import TooManyConnections
-from service.http.messages import CLOSE, ErrorRenderer
+from service.http.messages import ErrorRenderer, closing
 from service.security.key_check import OPEN
 from service.telemetry import metrics
 
@@ -17,19 +15,15 @@ class TooMany:
         self._app, self._most, self._render_error = app, most, render_error
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        closing = partial(_send_and_close, send)
+        async def closed(message: Message) -> None:
+            await send(closing(message))
+
         if scope["path"] in OPEN:  # an orchestrator must not end a worker because it is busy
-            await self._app(scope, receive, closing)
+            await self._app(scope, receive, closed)
             return
         detail = f"{self._most} connections are open in this worker. Reuse them, or try again later."
         error = TooManyConnections(detail, headers={"retry-after": "1"})
         metrics.requests.labels("other", error.slug).inc()
         response = self._render_error(error)
-        await closing({"type": "http.response.start", "status": response.status, "headers": response.head})
+        await closed({"type": "http.response.start", "status": response.status, "headers": response.head})
         await send({"type": "http.response.body", "body": response.body})
-
-
-async def _send_and_close(send: Send, message: Message) -> None:
-    if message["type"] == "http.response.start":
-        message = {**message, "headers": [*message.get("headers", ()), CLOSE]}
-    await send(message)

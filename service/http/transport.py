@@ -110,12 +110,8 @@ class Transport:
             match, child = route.matches(scope)
             if match is Match.PARTIAL and isinstance(route, StarletteRoute):
                 return self._kept_out(scope) or _wrong_method(scope["method"], scope["path"], ", ".join(route.methods or ()))
-            if match is Match.FULL:
-                if not isinstance(route, Mount) or not isinstance(route.app, StaticFiles):
-                    return None
-                with contextlib.suppress(OSError, ValueError):  # no file has such a name, and none can have
-                    if route.app.lookup_path(route.app.get_path({**scope, **child}))[1] is not None:
-                        return None
+            if match is Match.FULL and _is_there(route, {**scope, **child}):
+                return None
         known = ", ".join(route.path for route in self._routes.all if self._guard.has(route.scope))
         return UnknownRoute(f"nothing at {scope['path'][:200]}. There is: {known}, and the documentation at /.")
 
@@ -203,6 +199,15 @@ class Transport:
             await body.answer_unread(exchange, closing, identity)
         else:
             await exchange.send(closing if isinstance(error, SlowBody) else response, identity)
+
+
+def _is_there(route: BaseRoute, scope: Scope) -> bool:
+    """Whether a route that matches has something at the path: a folder of files may not."""
+    if not isinstance(route, Mount) or not isinstance(route.app, StaticFiles):
+        return True
+    with contextlib.suppress(OSError, ValueError):  # no file has such a name, and none can have
+        return route.app.lookup_path(route.app.get_path(scope))[1] is not None
+    return False
 
 
 def _is_plain(header: tuple[bytes, bytes]) -> bool:

@@ -72,9 +72,7 @@ class Admission:
         """A whole body has arrived. From now on the request waits for its answer; before, it waited for its client."""
         if not self.waiting_requests:
             self._since = self._clock()
-        self._waiting += size + REQUEST_COST
-        self.waiting_requests += 1
-        self.full = self._waiting > (LOW_WATER if self.full else 1.0) * self._most_seconds * self._rate
+        self._count(size + REQUEST_COST, 1)
 
     def give_up(self, size: int) -> None:
         """The rest of a body will not come; `size` bytes of it are held."""
@@ -105,11 +103,14 @@ class Admission:
                 self.arrive(size)
 
     def _waits_no_more(self, work: int, now: float) -> None:
-        self._waiting -= work
-        self.waiting_requests -= 1
-        self.full = self._waiting > (LOW_WATER if self.full else 1.0) * self._most_seconds * self._rate
+        self._count(-work, -1)
         if not self.waiting_requests:
             self._busy += now - self._since
+
+    def _count(self, work: int, requests: int) -> None:
+        self._waiting += work
+        self.waiting_requests += requests
+        self.full = self._waiting > (LOW_WATER if self.full else 1.0) * self._most_seconds * self._rate
 
     def _seconds(self, waiting: int) -> float:
         """The time that so much work takes."""

@@ -160,13 +160,19 @@ def promote_often(root: Path, mine: int) -> None:
                 store.promote(NAME, "production", own[number % 2])
                 promoted.append(own[number % 2])
                 if number % 20 == 0 and spare:
-                    try:
-                        store.promote(NAME, "production", spare[0])
-                        promoted.append(spare[0])
-                    except BrokenVersion:  # deleted
-                        spare.pop(0)
+                    promoted += promote_spare(store, spare)
     finally:  # the other processes wait for this file
         (root.parent / f"promoted-{mine}").write_text("\n".join(promoted))
+
+
+def promote_spare(store: ModelStore, spare: list[str]) -> list[str]:
+    """Promote the first of `spare`, or take it out of them where it was deleted. What was promoted."""
+    try:
+        store.promote(NAME, "production", spare[0])
+    except BrokenVersion:
+        del spare[0]
+        return []
+    return spare[:1]
 
 
 def delete_spare(root: Path) -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
 
 import pytest
 
@@ -23,7 +22,7 @@ def _counting_early(served: Served) -> list[Refusal | None]:
     """What `early` gave, which is asked when a head has been read."""
     early, given = served.early.early, list[Refusal | None]()
 
-    def counted(method: bytes, target: bytes, headers: Sequence[tuple[bytes, bytes]]) -> Refusal | None:
+    def counted(method: bytes, target: bytes, headers: dict[bytes, bytes]) -> Refusal | None:
         given.append(early(method, target, headers))
         return given[-1]
 
@@ -94,7 +93,7 @@ def test_of_many_heads_the_last_are_known() -> None:
     shedding, numbers = Served().early, range(2 * MOST_KNOWN)
     heads = [b"head %d\r\n\r\n" % number for number in numbers]
     for head in heads:
-        refusal = shedding.early(b"POST", b"/echo", [(b"content-length", b"4000")])
+        refusal = shedding.early(b"POST", b"/echo", {b"content-length": b"4000"})
         assert refusal is not None
         shedding.learn(head + bytes(4000), refusal)
     assert [shedding.again(head + bytes(4000)) is not None for head in heads] == [number >= MOST_KNOWN for number in numbers]

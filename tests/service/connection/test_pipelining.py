@@ -7,7 +7,7 @@ import pytest
 from starlette.types import Receive, Scope, Send
 from uvicorn.server import ServerState
 
-from service.connection.pipelining import PIECE, UnparsedPieces
+from service.connection.pipelining import PIECE, could_be_many, in_pieces
 from tests.service.wire import GET, LIMITS, Connect, answer, echo, hasty, run
 
 REQUESTS = 4_000
@@ -104,12 +104,9 @@ def test_a_body_that_nobody_asked_for_is_let_go_with_the_answer() -> None:
 
 
 def test_a_read_is_cut_into_pieces() -> None:
-    unparsed = UnparsedPieces()
-    unparsed.add(bytes(PIECE) + b"rest")
-    unparsed.add(b"more")
-    assert list(unparsed.pieces) == [bytes(PIECE), b"rest", b"more"]
+    assert [*in_pieces(bytes(PIECE) + b"rest"), *in_pieces(b"more")] == [bytes(PIECE), b"rest", b"more"]
 
 
 def test_a_read_could_hold_many_requests_by_its_carriage_returns() -> None:
-    assert UnparsedPieces().needed(GET * 100)
-    assert not UnparsedPieces().needed(GET + b"[[0.5, 0.5]]" * 1000)
+    assert could_be_many(GET * 100)
+    assert not could_be_many(GET + b"[[0.5, 0.5]]" * 1000)
