@@ -134,8 +134,8 @@ class Unroll:
 
     @bentoml.on_deployment
     @staticmethod
-    def check_who_gets_in() -> None:
-        """Once, too, where `bentoml serve` says what it will listen on; each worker looks at what it does listen on."""
+    def check_address_and_port() -> None:
+        """Once, with the options of `bentoml serve`; each worker checks the address of its socket."""
         command = click.get_current_context(silent=True)
         if command is not None and "host" in command.params:
             host = command.params["host"] or BentoMLContainer.http.host.get()

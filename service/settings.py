@@ -114,10 +114,10 @@ class Settings(BaseSettings):
         50, ge=0, description="A canary with a shorter p99 than this, in ms, never ends for its tail."
     )
     keys_file: Path | None = Field(
-        None, description="API keys, one a line (docs/security.md); reread when it changes. Unset: everybody gets in."
+        None, description="API keys, one a line (docs/security.md); reread when it changes. Unset: no key is needed."
     )
     allow_open: bool = Field(
-        False, description="Let the service listen for other machines without keys, so that everybody gets in."
+        False, description="Let the service listen for other machines without keys: every client is admitted."
     )
     open_metrics: bool = Field(False, description="Let `/metrics` answer without a key.")
     tls_certificate_file: Path | None = Field(None, description="PEM, with its chain; reread when it changes. Unset: no TLS.")

@@ -1,7 +1,6 @@
-"""How a worker ends: not ready at once, answering on for a stated pause, then finishing what runs, within a grace time.
+"""How a worker ends. It is not ready at once, answers for a pause, and then finishes running requests within a grace time.
 
-BentoML's own workers stop listening the moment that they are told to end, and stay ready until then: requests that a load
-balancer has sent meanwhile are lost.
+BentoML's own workers stop listening at SIGTERM, and are ready until then. Requests that a load balancer still sends are lost.
 """
 
 import asyncio
@@ -22,11 +21,11 @@ READY_PATH = "/readyz"
 
 
 class Draining:
-    """The middleware to add to a BentoML service. Seconds, both from SIGTERM: `pause` for whoever sends requests to notice
-    that this worker is not ready, `grace` until it is out, whatever still runs. A second SIGTERM ends the pause; SIGINT,
-    which the supervisor passes on from a terminal, has none. `begun` is called when it begins.
+    """The middleware to add to a BentoML service. `begun` is called when draining begins.
 
-    While nothing drains it is in no request's way: draining changes the application's outermost layer.
+    Seconds from SIGTERM: during `pause` load balancers notice that this worker is not ready; after `grace` the worker ends,
+    whatever still runs. A second SIGTERM ends the pause. SIGINT, as from a terminal, has no pause. Until then the
+    middleware only passes requests on; draining changes the application's outermost layer.
     """
 
     def __init__(self, app: ASGIApp, pause: float, grace: float, begun: Callable[[], None] = lambda: None) -> None:
@@ -46,7 +45,7 @@ class Draining:
         await self._app(scope, receive, told)
 
     def _attend(self, application: Any) -> None:
-        """From now on SIGTERM begins with the pause; what uvicorn does of it comes afterwards."""
+        """From now on SIGTERM begins the pause, and uvicorn handles it afterwards."""
         metrics.ready_workers.set(1)
         metrics.draining_workers.set(0)
         server = running_server()
@@ -75,7 +74,7 @@ class Draining:
 
 
 def draining(app: ASGIApp) -> ASGIApp:
-    """`app` while it drains: every answer closes its connection, and it is not ready."""
+    """`app` while the worker drains: every answer closes its connection, and `/readyz` answers 503."""
 
     async def drained(scope: Scope, receive: Receive, send: Send) -> None:
         async def told(message: Message) -> None:

@@ -1,10 +1,9 @@
-"""What BentoML's supervisor lacks: it looks after its workers every ten seconds only, and keeps listening for workers that
-have ended.
+"""Replaces dead workers at once, and stops listening when the workers have ended.
 
-It is circus' arbiter, which BentoML makes out of reach; `attend` is called before that (`bentoml.on_deployment`) and has the
-arbiter's start pass through here. A worker killed with SIGKILL: replaced after 5 s on average and 10 s at most before, at once
-now. A connection made after the workers have ended: hung, then reset before, refused at once now. In a container BentoML
-replaces no worker at all, and goes on with those that are left.
+BentoML's supervisor is the arbiter of circus. It looks at its workers every ten seconds, and listens on when they have ended.
+BentoML makes the arbiter out of reach, so `attend` is called before (`bentoml.on_deployment`) and replaces the arbiter's start.
+A killed worker was replaced after 5 s on average. A connection made after the workers had ended hung and was reset; now it is
+refused at once. In a container BentoML replaces no worker, and goes on with those that are left.
 """
 
 import logging
@@ -25,26 +24,26 @@ from service.hosting.unfit import UNFIT
 
 logger = logging.getLogger(__name__)
 LOOK_SECONDS: Final = 1.0
-"""Between two looks at the workers, at least: one that ends as soon as it starts must not keep the machine busy."""
+"""Least time between two looks at the workers: a worker that ends at its start must not keep the machine busy."""
 STARTED_SECONDS: Final = 30.0
-"""After which a worker has started; one that ends by itself before, in a container, is for the container's keeper to see."""
+"""A worker that lived for so long had started. In a container an earlier end is left to the orchestrator."""
 STOPPED_SECONDS: Final = 0.3
-"""In which workers that were told to end have stopped listening: uvicorn looks ten times a second."""
+"""Workers that were told to end stop listening within this time: uvicorn looks ten times a second."""
 KILL_SECONDS: Final = 2.0
-"""Beyond the grace time, for a worker that does not answer to signals any more."""
+"""So long after the grace time a worker that ignores signals is killed."""
 
 
 def attend(pause: float, grace: float) -> None:
-    """Look after the workers of the arbiter that BentoML is about to start; seconds as of `Draining`."""
+    """Watch the workers of the arbiter that BentoML is about to start. `pause` and `grace`: as of `Draining`."""
     start, status = Arbiter.start, Process.status
 
     def status_reaped(process: Any) -> object:
-        # One whose threads have not all ended yet looks dead, and circus would drop it without a call of its hooks.
+        # A worker whose threads have not all ended looks dead, and circus would drop it without calling its hooks.
         found = status.fget(process)
         return OTHER if found == DEAD_OR_ZOMBIE else found
 
     def start_attended(arbiter: Any, cb: Callable[[Any], Any] | None = None) -> None:
-        if threading.current_thread() is not threading.main_thread():  # it gets no signals
+        if threading.current_thread() is not threading.main_thread():  # this thread gets no signals
             start(arbiter, cb)
             return
         attendance = _Attendance(arbiter, pause, grace)
@@ -81,8 +80,8 @@ class _Attendance:
         signal.signal(signal.SIGCHLD, self._on_child)
 
     def _on_end(self, number: int, frame: FrameType | None) -> None:
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # whoever ends now was told to
-        if number == signal.SIGINT:  # from a terminal: nobody has to notice first
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # workers that end now were told to
+        if number == signal.SIGINT:  # from a terminal: no load balancer has to notice first
             for watcher in self._arbiter.iter_watchers():
                 watcher.stop_signal = signal.SIGINT
         else:
@@ -109,23 +108,23 @@ class _Attendance:
         self._looked = self._arbiter.loop.time()
         try:
             await self._arbiter.manage_watchers()
-        except ConflictError:  # it is busy with something else
+        except ConflictError:  # the arbiter runs another command
             self._look_soon()
 
     def _before_reap(self, watcher: Any, process_pid: int, **_: object) -> bool:
-        """A hook of circus: of a worker that has ended."""
+        """A hook of circus, called for a worker that has ended."""
         self._started = watcher.processes[process_pid].age() > STARTED_SECONDS
         return True
 
     def _after_reap(self, watcher: Any, process_pid: int, exit_code: int, **_: object) -> bool:
         if not watcher.is_stopping():
             logger.error("worker %d has ended with %d", process_pid, exit_code)
-        if exit_code == UNFIT and not self.unfit:  # the next worker would end in the same way
+        if exit_code == UNFIT and not self.unfit:  # the next worker would end for the same reason
             self.unfit, watcher.respawn = True, False
             os.kill(os.getpid(), signal.SIGINT)
-        if not self._always:  # one that cannot start is for the container's keeper to see
+        if not self._always:  # the orchestrator sees a worker that cannot start
             watcher.respawn = self._started or exit_code == -signal.SIGKILL
         folder = watcher.env["PROMETHEUS_MULTIPROC_DIR"]
         if os.path.isdir(folder):
-            mark_process_dead(process_pid, folder)  # type: ignore[no-untyped-call]  # else its gauges would be summed for ever
+            mark_process_dead(process_pid, folder)  # type: ignore[no-untyped-call]  # otherwise its gauges would be summed for ever
         return True

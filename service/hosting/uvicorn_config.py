@@ -1,4 +1,4 @@
-"""How uvicorn listens: options that BentoML 1.4 does not pass on, and who may be let in without a key.
+"""How uvicorn listens: options that BentoML 1.4 does not pass on, and the addresses that need no keys.
 
 BentoML's worker makes uvicorn's `Config` and `Server` itself and passes on certificates and two timeouts, nothing else. Both
 classes are replaced: the new `Config` adds the limits of `connection/protocol.py`, the TLS of `security/tls.py` and the headers
@@ -23,14 +23,14 @@ from service.hosting.accepting import Server
 from service.http.head_rules import is_loopback
 
 HEADERS: Final = [("x-content-type-options", "nosniff"), ("cache-control", "no-store")]
-"""On every answer, BentoML's and uvicorn's own included. Each costs half a microsecond, so none that only pages need."""
+"""Headers of every answer, BentoML's and uvicorn's own included. Each costs half a microsecond: none is for pages only."""
 HTTPS_HEADERS: Final = [*HEADERS, ("strict-transport-security", "max-age=31536000")]
 
 
 def check_exposure(host: str, keys: bool, allow_open: bool) -> None:
-    """Exits where others than this machine can reach a service that lets everybody in, and nobody said that this is meant.
+    """Exits where other machines can reach a service without keys, unless `allow_open` says that this is meant.
 
-    `host` is an address, or the path of a socket; empty where it is not known.
+    `host`: an address, or the path of a socket; empty if it is not known.
     """
     if keys or allow_open or host.startswith("/"):
         return
@@ -75,9 +75,7 @@ def listen(
     ssl_context: Callable[[uvicorn.Config, Callable[[], ssl.SSLContext]], ssl.SSLContext],
     check: Callable[[str], None],
 ) -> None:
-    """Have BentoML's worker, which goes on to make a `uvicorn.Config`, make one with these, and a `Server` of ours with it.
-    `check` is told the address.
-    """
+    """Replace the classes of configuration and server that BentoML's worker uses. `check` is called with the address."""
 
     def config(*arguments: Any, **options: Any) -> uvicorn.Config:
         check(_address())
@@ -88,7 +86,7 @@ def listen(
             "ws": "none",
             "lifespan": "on",  # keys and limits are put in place in it: without it the worker ends
             "headers": HTTPS_HEADERS if tls else HEADERS,
-            "proxy_headers": False,  # no route of ours asks who a client behind a proxy is
+            "proxy_headers": False,  # no route asks for the address behind a proxy
         }
         if tls:
             options["ssl_context_factory"] = ssl_context
@@ -102,7 +100,7 @@ _uvicorns: Final = uvicorn.Config
 
 
 def _address() -> str:
-    """What this worker listens on: BentoML hands it a socket by its number. Empty, where it no longer does."""
+    """The address of this worker: BentoML passes the number of a socket. Empty if it does not."""
     try:
         descriptor = int(sys.argv[sys.argv.index("--fd") + 1])
     except (ValueError, IndexError):

@@ -16,7 +16,7 @@ class _Trailers(list[tuple[bytes, bytes]]):
 
 TRAILERS: Final = _Trailers()
 DIGITS = 15
-"""Of a number: more say no more than that it is too large."""
+"""Most digits of a number that are read: a longer number is too large in any case."""
 
 
 def announced_bytes(headers: dict[bytes, bytes]) -> int | None:
@@ -26,11 +26,10 @@ def announced_bytes(headers: dict[bytes, bytes]) -> int | None:
 
 
 class RequestIds:
-    """The header with a request's id: the client's own as it may be sent back, 128 printable characters at most, else a new
-    one."""
+    """The header with a request's id: the client's, cut to 128 characters, if it is printable ASCII; otherwise a new one."""
 
     def __init__(self) -> None:
-        start = secrets.token_hex(6)  # of this process, so that ids differ across workers
+        start = secrets.token_hex(6)  # differs from worker to worker
         self._new = (f"{start}-{number:x}".encode() for number in count())
 
     def __call__(self, headers: dict[bytes, bytes]) -> tuple[bytes, bytes]:

@@ -1,4 +1,4 @@
-"""What a connection beyond the most is told, unless it asks for a probe; either way it is closed after its first answer."""
+"""A connection over the limit gets 503, except for probes. It is closed after its first answer."""
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -9,7 +9,7 @@ from service.telemetry import metrics
 
 
 class TooMany:
-    """In place of `app`, for one connection."""
+    """Stands in the place of `app` for one connection."""
 
     def __init__(self, app: ASGIApp, most: int, render_error: ErrorRenderer) -> None:
         self._app, self._most, self._render_error = app, most, render_error
@@ -18,7 +18,7 @@ class TooMany:
         async def closed(message: Message) -> None:
             await send(closing(message))
 
-        if scope["path"] in OPEN:  # an orchestrator must not end a worker because it is busy
+        if scope["path"] in OPEN:  # an orchestrator must not end a busy worker
             await self._app(scope, receive, closed)
             return
         detail = f"{self._most} connections are open in this worker. Reuse them, or try again later."

@@ -211,8 +211,8 @@ def _is_there(route: BaseRoute, scope: Scope) -> bool:
 
 
 def _is_plain(header: tuple[bytes, bytes]) -> bool:
-    """Whether BentoML's layers may see it. OpenTelemetry's, which is among them, warns of each part of a header of its own
-    that it cannot read, and fails at some that are not ASCII."""
+    """Whether BentoML's layers may see the header. OpenTelemetry warns of each part of its own headers that it cannot read, and
+    fails at some headers that are not ASCII."""
     name, value = header
     return name not in (b"baggage", b"tracestate") and value.isascii()
 
