@@ -102,6 +102,11 @@ class OpenLoop:
         self._tasks: set[asyncio.Task[None]] = set()
         self.now: Callable[[], float] = asyncio.get_running_loop().time
 
+    @property
+    def busy(self) -> int:
+        """Number of connections that are being opened or wait for an answer."""
+        return self._open - len(self.idle)
+
     async def offer(self, offsets: Iterable[float], settle: float = 2.0) -> float:
         """Send a request at each offset, in seconds from now. Then wait up to `settle` seconds for the last answers.
 

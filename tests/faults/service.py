@@ -1,11 +1,12 @@
 """A real service with two workers to break, and the load that shows the damage."""
 
+import asyncio
 import json
 import re
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ import httpx
 import psutil  # type: ignore[import-untyped]
 import uvloop
 
-from benchmarks.load.open_loop import Connection, OpenLoop, Outcome
+from benchmarks.load.open_loop import TICK, OpenLoop, Outcome
 from benchmarks.servers.payloads import rows_body, rows_items
 from benchmarks.servers.running import check
 from tests.asking import PATIENCE, get, post, until
@@ -77,6 +78,7 @@ class Load:
         self._service, self._expected = service, service.answer
         self._stop, self._sent = threading.Event(), 0
         self._load: OpenLoop | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = threading.Thread(target=self._run, name="load")
         self.fault_at = time.monotonic()
 
@@ -93,20 +95,21 @@ class Load:
         goal = self.answered + answers
         until(lambda: self.answered >= goal)
 
-    @property
-    def worker(self) -> psutil.Process:
-        """The worker of the next request, which takes the last used of the idle connections."""
+    def at_the_next_worker(self, fault: Callable[[psutil.Process], None]) -> psutil.Process:
+        """Do `fault` to the worker that the next request goes to. The load sends nothing while it happens."""
+        assert self._loop is not None
+        return asyncio.run_coroutine_threadsafe(self._at_the_next_worker(fault), self._loop).result(PATIENCE)
+
+    async def _at_the_next_worker(self, fault: Callable[[psutil.Process], None]) -> psutil.Process:
         assert self._load is not None
-        free, last = self._load.idle, list[Connection]()
-
-        def one_is_free() -> bool:
-            last.extend(free[-1:])
-            return bool(last)
-
-        until(one_is_free)
-        assert last[0].transport is not None
-        _, port = last[0].transport.get_extra_info("sockname")
+        while not self._load.idle or self._load.busy:
+            await asyncio.sleep(TICK)
+        transport = self._load.idle[-1].transport  # the next request takes the last used of the idle connections
+        assert transport is not None
+        _, port = transport.get_extra_info("sockname")
         (holds,) = [w for w in self._service.workers if port in {c.raddr.port for c in w.net_connections("tcp") if c.raddr}]
+        self.fault_at = time.monotonic()
+        fault(holds)
         return holds
 
     def begin_fault(self) -> None:
@@ -126,6 +129,7 @@ class Load:
         uvloop.run(self._offer())
 
     async def _offer(self) -> None:
+        self._loop = asyncio.get_running_loop()
         self._load = OpenLoop(self._service.port, PATH, rows_body(ROWS), self._expected, most_connections=256)
         await self._load.offer(self._due(), settle=20)
         self._load.close()

@@ -4,6 +4,8 @@ import os
 import signal
 import time
 
+import psutil  # type: ignore[import-untyped]
+
 from loadtests.client import why_not_ready
 from tests.asking import PATIENCE, until
 from tests.faults.conftest import Report
@@ -11,17 +13,21 @@ from tests.faults.service import Service, under_load
 
 
 def test_a_killed_worker_loses_the_requests_that_it_ran_and_is_replaced(service: Service, report: Report) -> None:
+    held = 0
+
+    def kill(worker: psutil.Process) -> None:
+        nonlocal held
+        held = sum(c.status == "ESTABLISHED" for c in worker.net_connections("tcp"))
+        worker.kill()
+
     with under_load(service) as load:
-        victim = load.worker
-        (other,) = set(service.workers) - {victim}
-        held = sum(c.status == "ESTABLISHED" for c in victim.net_connections("tcp"))
-        load.begin_fault()
-        os.kill(victim.pid, signal.SIGKILL)
+        before = set(service.workers)
+        victim = load.at_the_next_worker(kill)
         victim.wait(PATIENCE)
         until(service.whole)
         whole = time.monotonic() - load.fault_at
         load.goes_on()
-    assert other in service.workers
+    assert before - {victim} < set(service.workers)
     assert victim not in service.workers
     assert set(load.statuses) <= {0, 200}
     assert len(load.lost) <= held  # a connection carries one request at a time
@@ -32,9 +38,7 @@ def test_a_killed_worker_loses_the_requests_that_it_ran_and_is_replaced(service:
 
 def test_a_frozen_worker_delays_its_own_connections_and_loses_nothing(service: Service, report: Report) -> None:
     with under_load(service) as load:
-        frozen = load.worker
-        load.begin_fault()
-        frozen.suspend()
+        frozen = load.at_the_next_worker(psutil.Process.suspend)
         try:
             load.goes_on(200)
         finally:
