@@ -18,12 +18,12 @@ import numpy as np
 
 from benchmarks.engines import timing
 from benchmarks.engines.cases import CASES, RUNTIMES, TORCH, Case, of_case
-from benchmarks.engines.runtimes import Network, Torch, inputs_of, torch_if_installed, use_one_thread, weights
-from benchmarks.servers.payloads import ITEMS, rows_body
+from benchmarks.engines.runtimes import Exports, Torch, inputs_of, network_of, torch_if_installed, use_one_thread
+from benchmarks.servers.payloads import rows_body
+from benchmarks.servers.served_model import MODEL
 from benchmarks.servers.targets import models_folder
 from contract.rows import Rows
 from contract.store import ModelStore
-from contract.topologies import TOPOLOGIES
 from service.engine.engine import Predicted
 from service.protocols.native import parse, render
 from service.versions.registry import Registry
@@ -38,18 +38,18 @@ def main() -> None:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
         torch = stack.enter_context(torch_if_installed())
-        for number, (of, cases) in enumerate(groupby(CASES, lambda case: (case.features, case.units))):
-            network = Network(weights(*of), folder / str(number))
+        for number, (network, cases) in enumerate(groupby(CASES, network_of)):
+            exports = Exports(network, folder / str(number))
             for case in cases:
-                found.append(compare(network, case, torch))
+                found.append(compare(exports, case, torch))
                 print(line(found[-1]))
     left_out = {} if torch else {RUNTIMES[TORCH]: f"not installed; python -m benchmarks.install_peers {TORCH}"}
     rows = parts(LARGE)
     print(json.dumps({"cases": found, "rows": rows, "left_out": left_out}))
 
 
-def compare(network: Network, case: Case, torch: Torch | None) -> dict[str, Any]:
-    runtimes = network.runtimes(inputs_of(case), torch)
+def compare(exports: Exports, case: Case, torch: Torch | None) -> dict[str, Any]:
+    runtimes = exports.runtimes(inputs_of(case), torch)
     answers = {name: runtime.answer() for name, runtime in runtimes.items()}  # warms up, too
     worst = max(float(np.abs(answer - answers["signature"]).max()) for answer in answers.values())
     taken = timing.interleaved({name: runtime.seconds for name, runtime in runtimes.items()})
@@ -57,14 +57,14 @@ def compare(network: Network, case: Case, torch: Torch | None) -> dict[str, Any]
 
 
 def line(found: dict[str, Any]) -> str:
-    return f"{of_case(found):46} " + "  ".join(f"{name} {taken:.3f} ms" for name, taken in found["ms"].items())
+    return f"{of_case(found):57} " + "  ".join(f"{name} {taken:.3f} ms" for name, taken in found["ms"].items())
 
 
 def parts(rows: int) -> dict[str, float]:
     """Milliseconds of each part of one large request. The model is loaded as the service loads it."""
     registry = Registry(ModelStore(models_folder()))
     registry.load_all()
-    choice = registry.find(TOPOLOGIES["many_to_many"], ITEMS)
+    choice = registry.find(MODEL)
     assert choice is not None
     model, body = choice.model, rows_body(rows)
     asked = Rows.of(parse(body).sequences)

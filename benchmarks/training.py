@@ -18,7 +18,8 @@ from contract.topologies import TOPOLOGY_NAMES, TopologyName
 from training.commands.train import LENGTH
 from training.fit import fit
 from training.networks import build
-from training.recipes import TUTORIAL, Plan, plan
+from training.plan import Plan, plan_echo
+from training.recipes import TUTORIAL
 from training.sequences.generated import tutorial_sequence
 
 SEED = 0
@@ -45,7 +46,7 @@ def compiled(model: keras.Model, settled: Plan) -> None:
 
 def measured(train: Callable[[keras.Model, Plan], None], settled: Plan) -> tuple[float, float]:
     """Seconds, and the mean squared error at the end."""
-    model = build(settled.topology, settled.units, settled.length, settled.seed)
+    model = build(settled.network, settled.length, settled.seed)
     begun = time.perf_counter()
     train(model, settled)
     seconds = time.perf_counter() - begun
@@ -62,7 +63,7 @@ def main() -> None:
         table.add_column(column, justify="right" if column != "topology" else "left")
     results = {}
     for name in TOPOLOGY_NAMES:
-        settled = plan(TUTORIAL, name, LENGTH, SEED)
+        settled = plan_echo(TUTORIAL, name, LENGTH, SEED)
         console.print(f"{name}: {settled.steps} epochs, twice ...")
         fast, fast_loss = measured(compiled, settled)
         slow, slow_loss = measured(as_written, settled)

@@ -121,7 +121,7 @@ def _measure(options: argparse.Namespace, server: Server, first: str, folder: Pa
     outcomes, promotions, memory = uvloop.run(_with_swaps(options, server, folder, body, rate))
     quiet += uvloop.run(_offer(server, body, constant(rate, half)))
     known = [Promotion("000", first, 0.0, 0.0, 0.0), *promotions]
-    expected = {p.version: json.loads((folder / "prepared" / p.prepared / "expected.json").read_text()) for p in known}
+    expected = {p.version: untrained_versions.expected(folder / "prepared" / p.prepared) for p in known}
     figures = {
         "swaps": len(promotions),
         "workers": options.workers,

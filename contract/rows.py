@@ -17,8 +17,7 @@ Ints = npt.NDArray[np.int64]
 class Rows:
     """Rows of any lengths, end to end: the only form of sequences between a request and the model.
 
-    `values` is (items,) float32; `lengths` has one number per row and sums to `items`. Every topology returns as many
-    values as it received, so an answer is `values` again, with the same `lengths`.
+    `values` is (items, F) float32: an item is a step of F features. `lengths` has one number per row and sums to `items`.
     """
 
     values: Floats
@@ -26,14 +25,24 @@ class Rows:
     _uniform: int | None = -1  # -1: not computed yet, since counting thousands of rows takes long
 
     @classmethod
-    def of(cls, sequences: Sequence[Sequence[float] | npt.NDArray[Any]]) -> "Rows":
-        """Rows from ordinary lists or 1-D arrays. Numbers beyond float32 become infinite."""
+    def of(cls, sequences: Sequence[Sequence[Any] | npt.NDArray[Any]], features: int = 1) -> "Rows":
+        """Rows from lists or arrays of one axis, (items,), for one feature; else from lists of lists or arrays (items, F).
+
+        Numbers beyond float32 become infinite. Raises ValueError where a step has another number of features.
+        """
         lengths = list(map(len, sequences))
-        return cls(np.fromiter(chain.from_iterable(sequences), np.float32, sum(lengths)), lengths)
+        items = chain.from_iterable(sequences)
+        if features == 1:
+            return cls(np.fromiter(items, np.float32, sum(lengths)).reshape(-1, 1), lengths)
+        steps = list(items)
+        if others := set(map(len, steps)) - {features}:
+            raise ValueError(f"expected steps of {features} numbers; received one of {min(others)}")
+        numbers = np.fromiter(chain.from_iterable(steps), np.float32, len(steps) * features)
+        return cls(numbers.reshape(-1, features), lengths)
 
     @classmethod
     def end_to_end(cls, parts: Sequence["Rows"]) -> "Rows":
-        """The rows of several requests as one batch."""
+        """The rows of several requests as one batch. All have the same features."""
         if len(parts) == 1:
             return parts[0]
         return cls(np.concatenate([part.values for part in parts]), [*chain.from_iterable(part.lengths for part in parts)])
@@ -43,6 +52,12 @@ class Rows:
         items = [0, *accumulate(self.lengths)]
         bounds = pairwise([0, *accumulate(counts)])
         return [Rows(self.values[items[first] : items[last]], self.lengths[first:last]) for first, last in bounds]
+
+    @property
+    def features(self) -> int:
+        """Numbers in each step."""
+        features: int = self.values.shape[1]
+        return features
 
     @property
     def uniform(self) -> int | None:
@@ -65,10 +80,11 @@ class Rows:
         return np.cumsum([0, *self.lengths[:-1]])
 
     def split(self, values: Floats | None = None) -> list[Floats]:
-        """Cut `values` (default: these rows' values) into one array per row."""
+        """Cut `values` (items, ...) (default: these rows' values) into one array per row."""
         return np.split(self.values if values is None else values, np.cumsum(self.lengths)[:-1])
 
 
 def all_finite(values: Floats) -> bool:
     """Whether no value is infinite or NaN. The dot product is if any value is, and costs a third of checking each value."""
-    return isfinite(values.dot(values)) or bool(np.isfinite(values).all())
+    flat = values.ravel()
+    return isfinite(flat.dot(flat)) or bool(np.isfinite(values).all())

@@ -23,7 +23,6 @@ from contract.aliases import PRODUCTION, Alias, Canary, check_name, uses_of
 from contract.atomic_files import hash_files, locked, staging_folder, sync, sync_tree, write_atomically
 from contract.manifest import Manifest
 from contract.store_reader import ALIASES, ALIASES_FILE, MANIFEST, BrokenVersion, StoreReader
-from contract.topologies import parse_model_name
 
 STAGING: Final = "unroll-staging"
 """Beside the models: a folder that no other program uses. Folders whose writer died are removed from it."""
@@ -71,10 +70,12 @@ class ModelStore(StoreReader):
     def promote(self, name: str, alias: str, version: str) -> None:
         """Let an alias, new or not, name a version.
 
-        Raises BrokenVersion unless the version is whole, and ValueError as `check_name`."""
+        Raises BrokenVersion unless the version is whole and of the alias' task, and ValueError as `check_name`."""
         check_name(alias)
         with self._changing(name) as aliases:
-            self._verify_known(name, version)
+            manifest = self._verify_known(name, version)
+            if alias in aliases:
+                self._check_task(manifest, alias, aliases[alias].version)
             aliases[alias] = aliases[alias].promoted(version) if alias in aliases else Alias.first(version)
 
     def set_canary(self, name: str, alias: str, version: str, percent: float) -> None:
@@ -181,7 +182,7 @@ class ModelStore(StoreReader):
 
     @contextlib.contextmanager
     def _locked(self, name: str) -> Iterator[None]:
-        if parse_model_name(name) is None or not (self.root / name).is_dir():
+        if not (self.root / name).is_dir() or not self.is_model(name):
             raise BrokenVersion(f"the store has no model {name}; it has: {', '.join(self.names()) or f'none, in {self.root}'}")
         with locked(self.root / name):
             yield
@@ -190,17 +191,34 @@ class ModelStore(StoreReader):
         if version not in (versions := self.versions(name)):
             raise BrokenVersion(f"{name} has no version {version}; its newest: {', '.join(versions[-3:]) or 'none'}")
 
-    def _verify_known(self, name: str, version: str) -> None:
+    def _verify_known(self, name: str, version: str) -> Manifest:
         self._check_known(name, version)
         try:
-            self.verify(name, version)
+            return self.verify(name, version)
         except BrokenVersion as error:
             raise BrokenVersion(f"{name}:{version} is broken: {error}") from error
 
     def _verify_trial(self, name: str, alias: str, version: str, aliases: dict[str, Alias]) -> None:
         if _known(name, alias, aliases).version == version:
             raise BrokenVersion(f"{alias} of {name} names {version} already: try another version")
-        self._verify_known(name, version)
+        manifest = self._verify_known(name, version)
+        baseline = self._whole(name, aliases[alias].version)
+        if baseline is not None and (why := manifest.differs_from(baseline)):
+            raise BrokenVersion(f"{name}:{version} cannot be compared with {alias} of {name}: it has {why}")
+
+    def _check_task(self, manifest: Manifest, alias: str, current: str) -> None:
+        """The clients of an alias expect answers of one kind."""
+        there = self._whole(manifest.name, current)
+        if there is not None and there.task != manifest.task:
+            named = f"{alias} of {manifest.name} names a version of task {there.task}; received one of task {manifest.task}"
+            raise BrokenVersion(f"{named}: train it under another name, with --name")
+
+    def _whole(self, name: str, version: str) -> Manifest | None:
+        """The manifest of a version, or None where it is broken."""
+        try:
+            return self.verify(name, version)
+        except BrokenVersion:
+            return None
 
 
 def new_version(now: datetime | None = None) -> str:

@@ -5,6 +5,7 @@
 
 import contextlib
 import json
+import re
 from pathlib import Path
 from typing import Final
 
@@ -13,7 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 from contract.aliases import PRODUCTION, Alias
 from contract.atomic_files import folders, hash_files, read_small
 from contract.manifest import CONTRACT_VERSION, Manifest
-from contract.topologies import parse_model_name
+from contract.topologies import NAME, parse_echo_name
 
 MANIFEST: Final = "manifest.json"
 ALIASES: Final = "aliases.json"
@@ -35,7 +36,18 @@ class StoreReader:
 
     def names(self) -> list[str]:
         """Every name that has a version, or a folder that cannot be read. Other BentoML models are left out."""
-        return sorted(p.name for p in folders(self.root) if parse_model_name(p.name) and not _is_empty(p))
+        return sorted(p.name for p in folders(self.root) if self.is_model(p.name) and not _is_empty(p))
+
+    def is_model(self, name: str) -> bool:
+        """Whether a folder is a model of ours: an echo's by its name, any other by a manifest or the aliases in it."""
+        if parse_echo_name(name) is not None:
+            return True
+        if not re.fullmatch(NAME, name):
+            return False
+        folder = self.root / name
+        with contextlib.suppress(OSError):
+            return (folder / ALIASES).exists() or any((version / MANIFEST).exists() for version in folders(folder))
+        return True  # a folder that cannot be read may be a model
 
     def versions(self, name: str) -> list[str]:
         """Every version of a name, oldest first, broken ones included. `verify` finds those.

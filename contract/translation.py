@@ -2,14 +2,19 @@
 
 The graph answers whole sequences, ragged batches and single steps:
 
-    sequences (batch, time, F), lengths (batch,) int32, h (batch, units), c (batch, units)
-    -> outputs (batch, time, K), or (batch, K) where time is gone; next_h, next_c (batch, units)
+    sequences (batch, time, F), lengths (batch,) int32, h (batch, state), c (batch, state)
+    -> outputs (batch, time, K), or (batch, K) where time is gone; next_h, next_c (batch, state)
 
-A second graph, for narrow layers, computes n rows as one row with n times the features, units and outputs. A step of ONNX
-Runtime's operator costs about as much for 40 units as for 5. The answers are equal to the last bit.
+`h` and `c` are the state before the first step, zeros at the start of a sequence. The states of stacked layers stand side by
+side: state = layers * units. A row ends after `lengths` steps; the rest is padding and does not change the answer. K outputs
+of a row, where time is gone, are those of its last step.
 
-`h` and `c` are the state before the first step, zeros at the start of a sequence. A row ends after `lengths` steps; the
-rest is padding and does not change the answer.
+Where `time` is a number in the graph, the graph scales each row by its own mean and deviation. Such a graph takes whole rows
+of that length only.
+
+A second graph, for one narrow layer, computes n rows as one row with n times the features, units and outputs. A step of ONNX
+Runtime's operator costs about as much for 40 units as for 5. The answers are equal to the last bit. Networks of several
+layers, with scaling by row, or with classes have no such graph.
 """
 
 from typing import Final
@@ -22,6 +27,8 @@ FILE: Final = "assets.extra/model.onnx"
 PACKED: Final = "assets.extra/packed.onnx"
 INPUTS: Final = ("sequences", "lengths", "h", "c")
 OUTPUTS: Final = ("outputs", "next_h", "next_c")
+LAYERS: Final = "layers"
+"""The key of the number of layers in the metadata of the file."""
 PACKED_UNITS: Final = 40
 """Most units in a row of the packed graph. Nanoseconds per step and row, unpacked and with 2, 4, 8 and 12 rows in one
 (2026-11-29, AMD EPYC): 117, 64, 40, 29, 31 with 5 units; 102, 62, 45, 44, 50 with 8; 121, 93, 89 with 16; 171, 177 with 32."""

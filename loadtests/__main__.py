@@ -19,14 +19,22 @@ from urllib.parse import urlsplit
 from rich.console import Console
 
 from contract.closed_pipe import outlive_reader
-from contract.topologies import TOPOLOGY_NAMES
-from loadtests.load_shapes import LEAST_USERS, SHAPES, Shape
+from loadtests.alone import WrongAloneError, with_answers
+from loadtests.load_shapes import SHAPES, Shape
+from loadtests.models import Model, Models
 from loadtests.processes import ROOT, NotServing, end, free_port
 from loadtests.report import Summary, print_files, print_summary
-from loadtests.target import Served, served, target
+from loadtests.target import served, target
 
 INTERRUPTED = 130  # as in a shell: 128 plus the number of SIGINT
 OVERTIME = 60.0  # seconds that Locust may take beyond the shape before it is stopped
+MODELS = "models.json"  # the models with their right answers, for Locust's process
+
+WHAT = """\
+Load a service and check every answer, of every model that it serves.
+Golden rows must give their golden outputs. An echo must give back rows that are drawn within its domain.
+Every other model is asked for each drawn row alone first. In any company the row must give the same answer, to the last bit.
+"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -41,30 +49,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.ui:
             free_port(options.ui_port)  # a taken port gives one line here, and a traceback in Locust
         with target(options.url, options.port, folder / "service.log") as url:
-            what = served(url)
+            models = served(url)
+            console.print(f"models: {', '.join(f'{model.name} ({model.task})' for model in models)}", soft_wrap=True)
+            models = with_answers(url, models, options.seed)
             folder.mkdir(parents=True, exist_ok=True)
-            _announce(options, url, what, console)
-            code = _run_locust(options, url, what, folder)
+            (folder / MODELS).write_text(Models(seed=options.seed, models=models).model_dump_json())
+            _announce(options, url, models, console)
+            code = _run_locust(options, url, models, folder)
             return _tell(folder, code, options.ui, console)  # first, since ending our service takes some seconds
     except NotServing as error:
         print(f"loadtests: {error}", file=sys.stderr)  # noqa: T201
         return 2
+    except WrongAloneError as error:
+        print(f"loadtests: {error}", file=sys.stderr)  # noqa: T201
+        return 1
     except KeyboardInterrupt:
         return INTERRUPTED
 
 
-def _shape(options: argparse.Namespace) -> Shape:
-    return SHAPES[options.shape].scaled(options.users, options.duration)
+def _shape(options: argparse.Namespace, models: Sequence[Model]) -> Shape:
+    return SHAPES[options.shape].scaled(options.users, options.duration, len(models))
 
 
-def _announce(options: argparse.Namespace, url: str, what: Served, console: Console) -> None:
-    for name in TOPOLOGY_NAMES:
-        if name not in what.topologies:
-            console.print(f"{url} serves no {name} model: no user sends {name} requests", style="yellow", soft_wrap=True)
+def _announce(options: argparse.Namespace, url: str, models: Sequence[Model], console: Console) -> None:
     if options.ui:
         console.print(f"open http://127.0.0.1:{options.ui_port}, Locust's page for {url}; Ctrl-C ends it", soft_wrap=True)
         return
-    shape = _shape(options)
+    shape = _shape(options, models)
     done = datetime.now() + timedelta(seconds=shape.seconds)
     console.print(
         f"{options.shape}: {shape.seconds:g} s, up to {shape.peak} users, against {url}; done at {done:%H:%M:%S}",
@@ -73,21 +84,20 @@ def _announce(options: argparse.Namespace, url: str, what: Served, console: Cons
     console.print(shape.why, style="dim", soft_wrap=True)
 
 
-def _run_locust(options: argparse.Namespace, url: str, what: Served, folder: Path) -> int:
+def _run_locust(options: argparse.Namespace, url: str, models: Sequence[Model], folder: Path) -> int:
     """Locust's exit code; 130 when Ctrl-C or SIGTERM ended the shape early. The figures until then are kept."""
     command = [sys.executable, "-m", "locust", "-f", "loadtests/locustfile.py", "--host", url]
     command += ["--html", str(folder / "report.html"), "--csv", str(folder / "report")]
     command += ["--summary", str(folder / "summary.json"), "--stop-timeout", "10"]
     command += ["--shape", options.shape, "--peak-users", str(options.users), "--shape-seconds", str(options.duration)]
-    command += ["--seed", str(options.seed), "--lengths", ",".join(map(str, what.lengths))]
+    command += ["--seed", str(options.seed), "--models", str(folder / MODELS)]
     if options.ui:
         command += ["--web-host", "127.0.0.1", "--web-port", str(options.ui_port), "--loglevel", "WARNING"]
     else:
         command += ["--headless", "--only-summary", "--loglevel", "WARNING"]
-    command += [f"{name.title().replace('_', '')}User" for name in what.topologies]  # OneToOneUser ...
     process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, start_new_session=True)  # noqa: S603
     try:
-        return process.wait(None if options.ui else _shape(options).seconds + OVERTIME)
+        return process.wait(None if options.ui else _shape(options, models).seconds + OVERTIME)
     except KeyboardInterrupt:
         return 0 if options.ui else INTERRUPTED  # Ctrl-C is the only end of the page
     except subprocess.TimeoutExpired:
@@ -120,14 +130,14 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser = argparse.ArgumentParser(
         prog="python -m loadtests",
-        description="Load the service and check every answer: its values must echo the input.",
+        description=WHAT,
         epilog=f"shapes:\n{shapes}\n\nexit code: 0 all right, 1 wrong answers or failures, 2 no service to test, 130 Ctrl-C",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     port = int(os.environ.get("PORT", "3000"))
     parser.add_argument("--shape", choices=list(SHAPES), default="smoke", help="load shape, see below; default: %(default)s")
     parser.add_argument("--url", type=_url, help=f"a running service; default: the one on port {port} ($PORT), or start one")
-    parser.add_argument("--users", type=_at_least(LEAST_USERS), default=0, help="scale the shape's peak to this many users")
+    parser.add_argument("--users", type=_at_least(1), default=0, help="scale the shape's peak; each model keeps one user")
     parser.add_argument("--duration", type=_at_least(1), default=0, metavar="SECONDS", help="scale the shape to this length")
     parser.add_argument("--seed", type=_at_least(0), default=0, help="seed of the payloads; default: %(default)s")
     parser.add_argument("--ui", action="store_true", help="serve Locust's page; the load starts from there")

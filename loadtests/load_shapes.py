@@ -3,11 +3,6 @@
 from dataclasses import dataclass, replace
 from typing import Final
 
-from contract.topologies import TOPOLOGY_NAMES
-
-LEAST_USERS: Final = len(TOPOLOGY_NAMES)
-"""With fewer users a topology would have no requests, and its faults would not show."""
-
 FASTEST: Final = 100.0
 """Users started a second. Beyond it, Locust warns, starting users distorts the measured times."""
 
@@ -51,14 +46,17 @@ class Shape:
             elapsed -= stage.seconds
         return None
 
-    def scaled(self, peak: int = 0, seconds: float = 0.0) -> "Shape":
-        """The same shape with another peak, another length, or both; 0 leaves it as it is."""
+    def scaled(self, peak: int = 0, seconds: float = 0.0, least: int = 1) -> "Shape":
+        """The same shape with another peak, another length, or both; 0 leaves it as it is.
+
+        No stage has fewer than `least` users: a model without a user would have no requests, and its faults would not show.
+        """
         height = peak / self.peak if peak else 1.0
         length = seconds / self.seconds if seconds else 1.0
         stages = tuple(
             Stage(
                 s.seconds * length,
-                max(LEAST_USERS, round(s.users * height)),
+                max(least, round(s.users * height)),
                 min(FASTEST, max(1.0, s.spawn_rate * height / length)),
             )
             for s in self.stages
@@ -68,7 +66,7 @@ class Shape:
 
 SHAPES: Final[dict[str, Shape]] = {
     "smoke": Shape(
-        why="Is every topology's answer right when requests are mixed? Short enough for every change.",
+        why="Is every model's answer right when requests are mixed? Short enough for every change.",
         think=0.01,
         stages=(Stage(2, 3, 3), Stage(8, 12, 12)),
     ),

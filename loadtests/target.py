@@ -3,31 +3,24 @@
 import http.client
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from contract.topologies import TOPOLOGIES, TOPOLOGY_NAMES, TopologyName
 from loadtests.client import ask, why_not_ready
+from loadtests.models import Model
 from loadtests.processes import NotServing, bentoml_serve, free_port, started
 
-
-@dataclass(frozen=True)
-class Served:
-    """The topologies that a service answers, and the lengths of its many_to_one models."""
-
-    topologies: tuple[TopologyName, ...]
-    lengths: tuple[int, ...]
+Content = TypeVar("Content", bound=BaseModel)
 
 
-class _Model(BaseModel):
-    topology: TopologyName
-    length: int
+class _Listed(BaseModel):
+    name: str
 
 
-class _Models(BaseModel):
-    models: list[_Model]
+class _List(BaseModel):
+    models: list[_Listed]
 
 
 @contextmanager
@@ -47,21 +40,26 @@ def target(url: str | None, port: int, log: Path) -> Iterator[str]:
             yield own
 
 
-def served(url: str) -> Served:
-    """The models that GET /models lists. Raises NotServing when the answer is not one of ours, or lists none."""
-    try:
-        status, body = ask(f"{url}/models", timeout=5.0)
-        if status in (401, 403):
-            raise NotServing(f"{url}/models answers {status}: set UNROLL_KEY to a key that the service lets in")
-        if status != 200:
-            raise NotServing(f"{url}/models answers {status}; is this the unroll service?")
-        models = _Models.model_validate_json(body).models
-    except (OSError, http.client.HTTPException) as error:
-        raise NotServing(f"{url}/models cannot be read: {error}") from error
-    except ValidationError as error:
-        raise NotServing(f"{url}/models is not a list of models: {error.errors()[0]['msg']}") from error
-    if not models:
+def served(url: str) -> list[Model]:
+    """The default version of every served model, by name. Raises NotServing when no model is listed, or a page is not ours."""
+    names = {version.name for version in _get(url, "/models", _List).models}
+    if not names:
         raise NotServing(f"{url} serves no model; publish some with: make train")
-    found = {model.topology for model in models}
-    lengths = {model.length for model in models if not TOPOLOGIES[model.topology].any_length}
-    return Served(tuple(name for name in TOPOLOGY_NAMES if name in found), tuple(sorted(lengths)))
+    return [_get(url, f"/models/{name}", Model) for name in sorted(names)]
+
+
+def _get(url: str, path: str, form: type[Content]) -> Content:
+    """The content of a page. Raises NotServing when it cannot be read."""
+    try:
+        status, body = ask(f"{url}{path}", timeout=5.0)
+        if status in (401, 403):
+            raise NotServing(f"{url}{path} answers {status}: set UNROLL_KEY to a key that the service lets in")
+        if status != 200:
+            raise NotServing(f"{url}{path} answers {status}; is this the unroll service?")
+        return form.model_validate_json(body)
+    except (OSError, http.client.HTTPException) as error:
+        raise NotServing(f"{url}{path} cannot be read: {error}") from error
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        what = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+        raise NotServing(f"{url}{path} is not what a load test needs: {what}; is this the unroll service?") from error

@@ -1,8 +1,8 @@
-"""One Locust user class for each topology. Only locustfile.py imports it, since Locust patches its whole process."""
+"""One Locust user class for each served model. Only locustfile.py imports it, since Locust patches its whole process."""
 
 import logging
+from collections import Counter
 from collections.abc import Iterator
-from functools import lru_cache
 from itertools import count, cycle, islice
 from typing import ClassVar, Final
 
@@ -10,14 +10,16 @@ import numpy as np
 from locust import FastHttpUser, task
 from locust.contrib.fasthttp import ResponseContextManager
 
-from contract.topologies import TopologyName
 from loadtests.answers import check
 from loadtests.client import key_header
 from loadtests.load_shapes import SHAPES
+from loadtests.models import Model, Models
 from loadtests.payloads import Payload, make_pool
 
 logger = logging.getLogger(__name__)
 HEADERS: Final = {"Content-Type": "application/json", **key_header()}
+other_version: Final[Counter[str]] = Counter()
+"""Model -> answers from another version than at the start. Only their shape was checked."""
 
 
 class FailedError(Exception):
@@ -31,34 +33,33 @@ class WrongAnswerError(FailedError):
     """The status was 200, but the answer is wrong."""
 
 
-class EchoUser(FastHttpUser):
-    """Sends sequences of one topology, and checks every answer."""
+class ModelUser(FastHttpUser):
+    """Sends sequences to one model, and checks every answer."""
 
     abstract = True
-    topology: ClassVar[TopologyName]
+    model: ClassVar[Model]
     network_timeout = connection_timeout = 10.0  # seconds; a later answer is a failure
+    _pool: ClassVar[list[Payload]]  # all users of a model share it
     _numbers: ClassVar = count()
     _shown: ClassVar[set[tuple[str, str]]] = set()
 
     def on_start(self) -> None:
         options = self.environment.parsed_options
-        lengths = tuple(int(length) for length in options.lengths.split(",") if length)
         number = next(self._numbers)
         self._rng = np.random.default_rng([options.seed, number])
         self._think = SHAPES[options.shape].think
-        self._payloads = _endless(_pool(self.topology, lengths, options.seed), start=number * 37)
+        self._payloads = _endless(self._pool, start=number * 37)
 
     def wait_time(self) -> float:
         return float(self._rng.uniform(0, 2 * self._think))
 
     @task
-    def echo(self) -> None:
-        payload = next(self._payloads)
-        with self.client.post(
-            f"/{self.topology}", data=payload.body, headers=HEADERS, name=self.topology, catch_response=True
-        ) as response:
+    def predict(self) -> None:
+        payload, name = next(self._payloads), self.model.name
+        with self.client.post(self.model.path, data=payload.body, headers=HEADERS, name=name, catch_response=True) as response:
             if response.status_code == 200:
-                wrong = check(response.content or b"", payload)
+                wrong, other = check(response.content or b"", payload)
+                other_version[name] += other
                 if wrong:
                     detail = f"{wrong.detail} (kind of payload: {payload.kind})"
                     self._fail(response, WrongAnswerError(f"wrong answer: {wrong.reason}"), detail)
@@ -69,26 +70,17 @@ class EchoUser(FastHttpUser):
     def _fail(self, response: ResponseContextManager, error: FailedError, detail: str) -> None:
         """Count the failure. The first one of each kind is also logged in full."""
         response.failure(error)  # type: ignore[no-untyped-call]
-        if (self.topology, str(error)) not in self._shown:
-            self._shown.add((self.topology, str(error)))
-            logger.warning("%s: %s: %s", self.topology, error, detail)
+        if (self.model.name, str(error)) not in self._shown:
+            self._shown.add((self.model.name, str(error)))
+            logger.warning("%s: %s: %s", self.model.name, error, detail)
 
 
-class OneToOneUser(EchoUser):
-    topology = "one_to_one"
-
-
-class ManyToOneUser(EchoUser):
-    topology = "many_to_one"
-
-
-class ManyToManyUser(EchoUser):
-    topology = "many_to_many"
-
-
-@lru_cache
-def _pool(topology: TopologyName, lengths: tuple[int, ...], seed: int) -> list[Payload]:
-    return make_pool(topology, lengths, seed)  # all users of a topology share it
+def user_classes(asked: Models) -> list[type[ModelUser]]:
+    """A class for each model, with the model's name, which Locust shows."""
+    return [
+        type(model.name, (ModelUser,), {"abstract": False, "model": model, "_pool": make_pool(model, asked.seed)})
+        for model in asked.models
+    ]
 
 
 def _endless(pool: list[Payload], start: int) -> Iterator[Payload]:

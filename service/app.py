@@ -31,10 +31,11 @@ from service.http.head_rules import HeadRules
 from service.http.transport import Limits, Transport
 from service.overload.admission import Admission
 from service.protocols.admin import Admin
+from service.protocols.documentation import Documentation
 from service.protocols.models import ModelPages
 from service.protocols.native import Native
 from service.protocols.problem import render_error
-from service.protocols.schemas import Prediction, PredictionRequest, RoutingKey, Sequences, Wanted
+from service.protocols.schemas import IsStrict, Prediction, PredictionRequest, RoutingKey, Sequences, Wanted
 from service.runtime.runtimes import load
 from service.security.cors import cross_origin
 from service.security.key_check import Guard
@@ -115,8 +116,9 @@ listen(
     ssl=tls,
 )
 class Unroll:
-    """LSTM sequence models in three topologies. Each takes `{"sequences": [[0.0, 0.2, 0.4, 0.6, 0.8], ...]}` and
-    answers with the same rows, as the model echoes them. What is served: `GET /models`."""
+    """LSTM sequence models in three topologies. An echo takes `{"sequences": [[0.0, 0.2, 0.4, 0.6, 0.8], ...]}` and
+    answers with the same rows, as the model echoes them. `POST /models/{name}/predict` asks any model. What is served:
+    `GET /models`."""
 
     @bentoml.on_deployment
     @staticmethod
@@ -153,7 +155,10 @@ class Unroll:
         self._native = Native(Engine(registry, bars, admission.aside), settings.max_rows, settings.max_items)
         workers = WorkerStates()
         pages = ModelPages(registry, workers)
-        transport.add(*self._native.routes, *pages.routes, *Admin(store, guard, admission.aside).routes)
+        # By then the decorator has made it a Service, whose document takes some milliseconds.
+        documentation = Documentation(partial(getattr, Unroll, "openapi_spec"), lambda: registry.served)
+        protocols = self._native, pages, documentation, Admin(store, guard, admission.aside)
+        transport.add(*(route for protocol in protocols for route in protocol.routes))
         guard.start(settings.reread_seconds)
         # BentoML turns uvicorn's access log off, but not the work of putting its lines together.
         logging.getLogger("uvicorn.access").propagate = False
@@ -186,27 +191,29 @@ class Unroll:
 
     @bentoml.api
     async def one_to_one(
-        self, sequences: Sequences, model_version: Wanted = None, routing_key: RoutingKey = None
+        self, sequences: Sequences, model_version: Wanted = None, routing_key: RoutingKey = None, strict: IsStrict = False
     ) -> Prediction:
         """Every item is a sample of its own: (items, 1, 1) -> (items, 1). Rows of any length."""
-        return await self._predict("one_to_one", sequences, model_version, routing_key)
+        return await self._predict("one_to_one", sequences, model_version, routing_key, strict)
 
     @bentoml.api
     async def many_to_one(
-        self, sequences: Sequences, model_version: Wanted = None, routing_key: RoutingKey = None
+        self, sequences: Sequences, model_version: Wanted = None, routing_key: RoutingKey = None, strict: IsStrict = False
     ) -> Prediction:
         """A row in, one vector out: (rows, length, 1) -> (rows, length). Rows of one length, for which a model is served."""
-        return await self._predict("many_to_one", sequences, model_version, routing_key)
+        return await self._predict("many_to_one", sequences, model_version, routing_key, strict)
 
     @bentoml.api
     async def many_to_many(
-        self, sequences: Sequences, model_version: Wanted = None, routing_key: RoutingKey = None
+        self, sequences: Sequences, model_version: Wanted = None, routing_key: RoutingKey = None, strict: IsStrict = False
     ) -> Prediction:
         """One item out per item in: (rows, time, 1) -> (rows, time, 1). Rows of any length."""
-        return await self._predict("many_to_many", sequences, model_version, routing_key)
+        return await self._predict("many_to_many", sequences, model_version, routing_key, strict)
 
-    async def _predict(self, name: TopologyName, sequences: Sequences, wanted: Wanted, key: RoutingKey) -> Prediction:
-        asked = PredictionRequest(sequences=sequences, model_version=wanted, routing_key=key)
+    async def _predict(
+        self, name: TopologyName, sequences: Sequences, wanted: Wanted, key: RoutingKey, strict: IsStrict
+    ) -> Prediction:
+        asked = PredictionRequest(sequences=sequences, model_version=wanted, routing_key=key, strict=strict)
         return await self._native.predict(name, asked)
 
 

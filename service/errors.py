@@ -11,6 +11,7 @@ UnrollError                         500  internal
 │   └── ExpiredKey                  401  expired-key
 ├── WrongScope                      403  wrong-scope            the key is valid, but lacks the scope
 ├── UnknownRoute                    404  unknown-route
+├── UnknownModel                    404  unknown-model          no model of that name is served
 ├── UnknownVersion                  404  unknown-version        the model has no such version or alias
 ├── WrongMethod                     405  wrong-method
 ├── SlowBody                        408  slow-body              the body did not arrive in time
@@ -19,9 +20,10 @@ UnrollError                         500  internal
 ├── WrongContentType                415  wrong-content-type
 ├── Misdirected                     421  misdirected            the host is not one that the service answers for
 ├── InvalidRequest                  422  invalid-request        the body is JSON, but not a valid request
-│   ├── InvalidShape                422  invalid-shape          rows that the topology cannot take
+│   ├── InvalidShape                422  invalid-shape          rows that the model cannot take
 │   ├── TooManyValues               422  too-many-values        more rows or items than one request may have
 │   ├── TooFarOut                   422  too-far-out            rows so far from the domain that the answer is not finite
+│   ├── OutOfDomain                 422  out-of-domain          rows outside the domain, in a request that is `strict`
 │   └── LengthNotServed             422  length-not-served      no many_to_one model of that length
 ├── Overloaded                      429  overloaded             too much is waiting; `reason`: time or bytes
 ├── RateLimited                     429  rate-limited           the key has sent more than its rate
@@ -97,6 +99,10 @@ class UnknownRoute(UnrollError):
     status, slug, title = 404, "unknown-route", "There is nothing at this path"
 
 
+class UnknownModel(UnrollError):
+    status, slug, title = 404, "unknown-model", "No model of this name is served"
+
+
 class UnknownVersion(UnrollError):
     status, slug, title = 404, "unknown-version", "The model has no such version or alias"
 
@@ -127,6 +133,10 @@ class InvalidRequest(UnrollError):
 
 class InvalidShape(InvalidRequest):
     slug, title = "invalid-shape", "The topology cannot take rows of this shape"
+
+
+class OutOfDomain(InvalidRequest):
+    slug, title = "out-of-domain", "The rows are outside of the model's domain"
 
 
 class TooFarOut(InvalidRequest):

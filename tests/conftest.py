@@ -10,11 +10,12 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from subprocess import PIPE, STDOUT
+from typing import Any
 
 import pytest
 
 from contract.atomic_files import locked
-from contract.manifest import Domain, Figure, GoldenPair, Manifest
+from contract.manifest import Domain, Figure, GoldenPair, Manifest, Quantity
 from contract.store import ModelStore, new_version
 from contract.topologies import TOPOLOGIES, TopologyName
 from loadtests.processes import home_environment
@@ -24,27 +25,38 @@ ROOT = Path(__file__).parents[1]
 Publish = Callable[..., Manifest]
 
 
-def make_manifest(topology: TopologyName = "one_to_one", version: str | None = None, length: int = 5) -> Manifest:
-    return Manifest(
-        name=TOPOLOGIES[topology].model_name(length),
-        version=version or new_version(),
-        topology=topology,
-        length=length,
-        highest_length=1000,
-        units=5,
-        parameters=TOPOLOGIES[topology].parameters(5, length).total,
-        domain=Domain(low=0.0, high=1.0),
-        recipe="general",
-        seed=1,
-        steps=1,
-        run_id="run",
-        created=datetime.now(UTC),
-        commit="unknown",
-        libraries={},
-        signatures=("serving_default",),
-        gate=[Figure(name="error, held-out rows", value=0.01, bar=0.03)],
-        golden=[GoldenPair(input=[0.1] * length, output=[0.1] * length)],
-    )
+def make_manifest(
+    topology: TopologyName = "one_to_one", version: str | None = None, length: int = 5, **others: Any
+) -> Manifest:
+    """An echo's; `others` are fields with other values."""
+    shape = TOPOLOGIES[topology]
+    item = [0.1]
+    fields: dict[str, Any] = {
+        "name": shape.echo_name(length),
+        "version": version or new_version(),
+        "topology": topology,
+        "features": [quantity("value")],
+        "length": length,
+        "any_length": shape.per_step,
+        "highest_length": 1000,
+        "units": 5,
+        "parameters": shape.parameters(5, outputs=1 if shape.per_step else length).total,
+        "recipe": "general",
+        "seed": 1,
+        "steps": 1,
+        "run_id": "run",
+        "created": datetime.now(UTC),
+        "commit": "unknown",
+        "libraries": {},
+        "signatures": ("serving_default",),
+        "gate": [Figure(name="error, held-out rows", value=0.01, bar=0.03)],
+        "golden": [GoldenPair(input=[item] * length, output=[item] * length if shape.per_step else [item * length])],
+    }
+    return Manifest(**fields | others)
+
+
+def quantity(name: str, low: float = 0.0, high: float = 1.0, unit: str = "") -> Quantity:
+    return Quantity(name=name, unit=unit, domain=Domain(low=low, high=high))
 
 
 @pytest.fixture
@@ -56,8 +68,8 @@ def store(tmp_path: Path) -> ModelStore:
 def publish(store: ModelStore) -> Publish:
     """A function that publishes a version with one small file, `weights`."""
 
-    def publish(topology: TopologyName = "one_to_one", version: str | None = None, length: int = 5) -> Manifest:
-        manifest = make_manifest(topology, version, length)
+    def publish(topology: TopologyName = "one_to_one", version: str | None = None, length: int = 5, **others: Any) -> Manifest:
+        manifest = make_manifest(topology, version, length, **others)
 
         def fill(staging: Path) -> None:
             folder = staging / manifest.name / manifest.version

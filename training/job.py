@@ -20,22 +20,26 @@ import keras
 
 from contract.aliases import PRODUCTION
 from contract.atomic_files import write_atomically
-from contract.manifest import Figure, GoldenPair
+from contract.manifest import Figure, Score
 from contract.rows import Rows
 from contract.store import ModelStore, new_version
 from contract.store_reader import BrokenVersion
 from training import environment, interrupts
 from training.console import screen
-from training.console.job import Outcome, show_answers, show_outcomes, show_plan, show_progress, show_stopped
-from training.fit import adam_of, fit, tensorboard
-from training.gate import Exported, against_production, judge
+from training.console.job import Outcome, curve, show_answers, show_outcomes, show_plan, show_progress, show_score, show_stopped
+from training.fit import Diverged, adam_of, fit, tensorboard
+from training.gate.exported import Exported
+from training.gate.judge import judge
+from training.gate.production import against_production
 from training.networks import build, export
-from training.publish import first_input, golden_inputs, manifest_for, publish
-from training.recipes import Plan
+from training.plan import Plan
+from training.publish import first_row, golden_pairs, manifest_for, publish
 from training.runs import checkpoints, record
 from training.runs.checkpoints import Checkpoint
-from training.runs.plan import RunPlan, recipe_values
+from training.runs.plan import RunPlan, recipe_values, settled_values
 from training.runs.record import Run
+from training.scores.advice import advice
+from training.scores.score import Measured, measure
 
 
 class Wish(NamedTuple):
@@ -73,7 +77,7 @@ def _in_turn(begun: Iterable[Run]) -> int:
     except KeyboardInterrupt:
         show_stopped("Interrupted", under_way)
         return 130
-    except (OSError, BrokenVersion) as error:
+    except (OSError, BrokenVersion, Diverged) as error:
         show_stopped(f"Stopped: {(under_way or record).sentence(error)}", under_way)
         return 1
     finally:
@@ -89,12 +93,12 @@ def carry_out(run: Run) -> Outcome:
     store.check_ready(plan.name)  # checked now, not only after training
     if run.published():  # an earlier process was killed after publishing
         screen.console.print(f"{plan.name}:{run.plan.version} is in the store already")
-        gate = store.verify(plan.name, run.plan.version).gate
+        manifest = store.verify(plan.name, run.plan.version)
         store.mark_latest(plan.name)
-        return _named(run, store, plan, gate)
+        return _named(run, store, plan, manifest.gate, manifest.score)
 
     show_plan(plan)
-    model = build(plan.topology, plan.units, plan.length, plan.seed)
+    model = build(plan.network, plan.length, plan.seed)
     model.summary(print_fn=screen.console.print)
     interrupts.check()
     _fit(model, plan, run)
@@ -102,27 +106,31 @@ def carry_out(run: Run) -> Outcome:
 
     saved_model = run.folder / "saved_model"
     _export(model, plan, saved_model)
-    exported = Exported(saved_model, plan.topology)
-    answer = exported(Rows.of([first_input(plan)]))
-    show_answers(first_input(plan).tolist(), answer.tolist(), plan)
+    exported = Exported(saved_model, plan)
+    row = first_row(plan)
+    show_answers(row, exported(Rows(row, [len(row)])), plan)
 
     screen.console.print("gate")
+    measured = None if plan.goal is None else measure(plan, exported.answers)
+    scored = None if measured is None else measured.score()
+    if scored is not None:
+        show_score(scored)
     gate = []
-    for figure in _gate(model, saved_model, plan, run, store):
+    for figure in _gate(model, saved_model, plan, measured, run, store):
         screen.show_figure(figure)
         gate.append(figure)
     gate_json = run.folder / "gate.json"
     write_atomically(gate_json, record.FIGURES.dump_json(gate, indent=2))
     if not all(figure.passed for figure in gate):
         run.end("refused", "; ".join(figure.name for figure in gate if not figure.passed))
-        return Outcome(plan, None, run.worked(), gate, str(run.folder))
+        return Outcome(plan, None, run.worked(), gate, scored, advice(plan, gate), str(run.folder))
 
-    golden = [GoldenPair(input=row.tolist(), output=exported(Rows.of([row])).tolist()) for row in golden_inputs(plan)]
-    manifest = manifest_for(run.plan, plan, gate, golden)
+    golden = golden_pairs(plan, exported.answers)
+    manifest = manifest_for(run.plan, plan, gate, golden, scored, record.curve(run.folder))
     if _volume(store) != volume:
         raise OSError(f"{store.root} is another folder than when training began: check whether its volume is mounted")
     publish(store, manifest, saved_model, gate_json)
-    return _named(run, store, plan, gate)
+    return _named(run, store, plan, gate, scored)
 
 
 def _written(plan: Plan, store: ModelStore, wish: Wish) -> RunPlan:
@@ -130,14 +138,14 @@ def _written(plan: Plan, store: ModelStore, wish: Wish) -> RunPlan:
         model=plan.name,
         version=new_version(),
         topology=plan.topology.name,
+        task=plan.task,
         length=plan.length,
         recipe=plan.recipe.name,
         recipe_values=recipe_values(plan),
-        units=plan.units,
-        steps=plan.steps,
+        chosen=settled_values(plan),
         seed=plan.seed,
         data=None if plan.data is None else plan.data.facts,
-        alias=wish.alias or plan.recipe.alias,
+        alias=wish.alias or plan.alias,
         against_production=wish.against_production,
         checkpoint_seconds=wish.checkpoint_seconds,
         store=store.root.absolute(),
@@ -176,7 +184,7 @@ def _fit(model: keras.Model, plan: Plan, run: Run) -> None:
             progress = since._replace(seconds=last.seconds + since.seconds)
             metrics.write(json.dumps(progress._asdict()) + "\n")
             board(progress)
-            report(progress.step, progress.loss)
+            report(progress.step, curve(progress))
             if progress.step == plan.steps or time.monotonic() - written >= run.plan.checkpoint_seconds:
                 checkpoints.save(kept, Checkpoint(progress.step, progress.seconds, adam.state()))
                 written = time.monotonic()
@@ -186,14 +194,16 @@ def _export(model: keras.Model, plan: Plan, saved_model: Path) -> None:
     if saved_model.exists():  # a killed process left it
         shutil.rmtree(saved_model)
     try:
-        export(model, plan.topology, saved_model, plan.scaling)
+        export(model, plan.network, saved_model, plan.scaling)
     except OSError:
         shutil.rmtree(saved_model)  # on a full disk this makes room for the status
         raise
 
 
-def _gate(model: keras.Model, saved_model: Path, plan: Plan, run: Run, store: ModelStore) -> Iterator[Figure]:
-    yield from judge(model, saved_model, plan)
+def _gate(
+    model: keras.Model, saved_model: Path, plan: Plan, measured: Measured | None, run: Run, store: ModelStore
+) -> Iterator[Figure]:
+    yield from judge(model, saved_model, plan, measured)
     if not run.plan.against_production:
         return
     production = store.aliases(plan.name).get(PRODUCTION)
@@ -209,10 +219,10 @@ def _gate(model: keras.Model, saved_model: Path, plan: Plan, run: Run, store: Mo
     yield against_production(saved_model, store.path(plan.name, production.version), plan)
 
 
-def _named(run: Run, store: ModelStore, plan: Plan, gate: list[Figure]) -> Outcome:
+def _named(run: Run, store: ModelStore, plan: Plan, gate: list[Figure], scored: Score | None) -> Outcome:
     """The last step: move the alias, unless an earlier process did so before it was killed."""
     alias = store.aliases(plan.name).get(run.plan.alias)
     if alias is None or run.plan.version not in {event.version for event in alias.history if event.what == "promote"}:
         store.promote(plan.name, run.plan.alias, run.plan.version)
     run.end("published")
-    return Outcome(plan, run.plan.version, run.worked(), gate, str(run.folder))
+    return Outcome(plan, run.plan.version, run.worked(), gate, scored, [], str(run.folder))

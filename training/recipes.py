@@ -1,29 +1,22 @@
 """The recipes: frozen training configurations, each value with its reason."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, Literal
 
 from contract.aliases import PRODUCTION
-from contract.manifest import Domain
-from contract.topologies import TOPOLOGIES, Topology, TopologyName
-from training.sequences.dataset import Dataset
-from training.sequences.scaling import Scaling, width
+from contract.manifest import Domain, Metric, Scaling, Task
+from contract.topologies import Topology
 
-SAME: Final = 1e-5
-"""`Plan.same` in units of [0, 1), in float32."""
 ECHO_BAR: Final = 0.02
-"""Largest error on held-out rows of the user's data, as a share of the targets' range. A mapping is harder."""
-MAPPING_BAR: Final = 0.03
-MAPPING_UNITS: Final = 8
-"""Fewest cells for a mapping: a moving average of sunspots errs by 4 % with the echo's 5 cells, by 1.4 % with 8."""
+"""Largest error of an echo on held-out rows of the user's data, as a share of their range."""
 CANDIDATE: Final = "candidate"
-"""The alias of a model of the user's data. Not `production`, so that no client gets a mapping in place of an echo."""
+"""The alias of a model of the user's data, so that it replaces no version in production before somebody promotes it."""
 
 
 @dataclass(frozen=True)
 class Bars:
-    """Largest errors that pass the gate, in the domain's units."""
+    """Largest errors of an echo that pass the gate, in the domain's units."""
 
     random: float
     edges: float
@@ -32,7 +25,7 @@ class Bars:
 
 @dataclass(frozen=True)
 class Recipe:
-    """A frozen training configuration, with every value that no command-line option overrides."""
+    """A frozen training configuration of the echo, with every value that no command-line option overrides."""
 
     name: str
     about: str
@@ -50,85 +43,37 @@ class Recipe:
     alias: str  # default alias of the published version
 
 
+Loss = Literal["mse", "mae", "cross_entropy"]
+
+
 @dataclass(frozen=True)
-class Plan:
-    """A recipe with every value settled: exactly what a run trains."""
+class TaskRecipe:
+    """A frozen training configuration of a task with the user's data. Every value can be overridden by an option."""
 
-    recipe: Recipe
-    topology: Topology
-    length: int
+    task: Task
+    loss: Loss
     units: int
-    steps: int
-    seed: int
-    data: Dataset | None = None  # the user's own sequences; None: the recipe generates them
-
-    @property
-    def mapping(self) -> bool:
-        """Whether the data has its own targets, so that only the data knows right answers."""
-        return self.data is not None and not self.data.echo
-
-    @property
-    def scaling(self) -> Scaling | None:
-        """Converts between the data's units and the network's; None: the units are equal."""
-        return None if self.data is None else Scaling(self.data.domain, self.data.facts.targets)
-
-    @property
-    def same(self) -> float:
-        """Largest difference between two ways to compute the same value, in the targets' units: sums differ in order."""
-        return SAME if self.scaling is None else SAME * float(width(self.scaling.targets)) + self.scaling.rounding()
+    layers: int
+    dropout: float  # share of the inputs of each layer that are zeroed in training
+    scaling: Callable[[Topology], Scaling]
+    batch: int
+    epochs: int
+    fewest_steps: int  # of the optimiser: few rows get more epochs
+    learning_rate: float  # at the start; it decays to zero along half a cosine
+    clip: float  # largest norm of all gradients together
+    patience: float  # share of the epochs that pass without a better validation loss before training ends
+    metric: Metric
+    beats: tuple[str, ...]  # the baselines that the model has to beat
+    margin: float  # by which it has to beat them: a share of a baseline's error; of a classification's metric, the difference
+    alias: str = CANDIDATE
 
     @property
     def name(self) -> str:
-        return self.topology.model_name(self.length)
-
-    @property
-    def bars(self) -> Bars:
-        return self.recipe.bars(self.topology, self.length)
-
-    @property
-    def highest_length(self) -> int:
-        """The longest rows that the gate tries."""
-        anything = self.topology.any_length and not self.recipe.one_sequence and not self.mapping
-        return max(self.length, self.recipe.highest_length) if anything else self.length
-
-
-def plan(
-    recipe: Recipe,
-    topology: TopologyName,
-    length: int,
-    seed: int,
-    units: int | None = None,
-    steps: int | None = None,
-    data: Dataset | None = None,
-) -> Plan:
-    """Settle every value that the user left open with the recipe's value."""
-    chosen = TOPOLOGIES[topology]
-    if data is not None:
-        recipe = for_data(recipe, data)
-    settled = (units or recipe.units(chosen, length), steps or recipe.steps(chosen, length))
-    return Plan(recipe, chosen, length, *settled, seed, data)
-
-
-def for_data(recipe: Recipe, data: Dataset) -> Recipe:
-    """The recipe for the user's own sequences, in the data's units."""
-    scale = float(width(data.facts.targets))
-
-    def bars(topology: Topology, length: int) -> Bars:
-        unit = recipe.bars(topology, length)
-        return Bars(unit.random * scale, unit.edges * scale, (ECHO_BAR if data.echo else MAPPING_BAR) * scale)
-
-    return replace(
-        recipe,
-        about=f"the {'echo' if data.echo else 'mapping'} in {data.facts.file}, in its own units",
-        domain=data.domain,
-        units=recipe.units if data.echo else lambda topology, length: max(MAPPING_UNITS, recipe.units(topology, length)),
-        bars=bars,
-        alias=CANDIDATE,
-    )
+        return self.task
 
 
 def _general_units(topology: Topology, length: int) -> int:
-    if topology.any_length or length <= 5:
+    if topology.per_step or length <= 5:
         return 5  # the tutorial's networks: 146, 170 and 146 parameters
     return 2 * length  # many_to_one keeps the whole row in its cells; one cell per item leaves 0.07 at length 10
 
@@ -143,11 +88,11 @@ def _general_steps(topology: Topology, length: int) -> int:
 
 def _general_rate(topology: Topology, length: int) -> float:
     # Over seeds 0 to 7 the error of 5e-2 is a seventh of that of 2e-2 for one_to_one, a quarter for many_to_many.
-    return 5e-2 if topology.any_length or length <= 5 else 2e-2
+    return 5e-2 if topology.per_step or length <= 5 else 2e-2
 
 
 def _general_bars(topology: Topology, length: int) -> Bars:
-    return Bars(random=0.03 if topology.any_length or length <= 5 else 0.05, edges=0.05)
+    return Bars(random=0.03 if topology.per_step or length <= 5 else 0.05, edges=0.05)
 
 
 TUTORIAL: Final = Recipe(
@@ -185,3 +130,77 @@ GENERAL: Final = Recipe(
 )
 
 RECIPES: Final = {recipe.name: recipe for recipe in (GENERAL, TUTORIAL)}
+
+TASK_RECIPES: Final[dict[Task, TaskRecipe]] = {
+    recipe.task: recipe
+    for recipe in (
+        TaskRecipe(
+            task="forecast",
+            loss="mae",
+            units=64,
+            layers=1,
+            dropout=0.0,
+            scaling=lambda topology: "standard" if topology.per_step else "window",
+            batch=32,
+            epochs=40,
+            fewest_steps=1_000,
+            learning_rate=2e-3,
+            clip=1.0,
+            patience=0.3,
+            metric="mae",
+            beats=("naive",),
+            margin=0.02,
+        ),
+        TaskRecipe(
+            task="regress",
+            loss="mse",
+            units=64,
+            layers=1,
+            dropout=0.0,
+            scaling=lambda _topology: "standard",
+            batch=32,
+            epochs=60,
+            fewest_steps=1_000,
+            learning_rate=2e-3,
+            clip=1.0,
+            patience=0.3,
+            metric="rmse",
+            beats=("mean",),
+            margin=0.05,
+        ),
+        TaskRecipe(
+            task="classify",
+            loss="cross_entropy",
+            units=64,
+            layers=1,
+            dropout=0.1,
+            scaling=lambda _topology: "standard",
+            batch=32,
+            epochs=60,
+            fewest_steps=1_000,
+            learning_rate=2e-3,
+            clip=1.0,
+            patience=0.3,
+            metric="balanced_accuracy",
+            beats=("majority",),
+            margin=0.05,
+        ),
+        TaskRecipe(
+            task="label",
+            loss="cross_entropy",
+            units=64,
+            layers=1,
+            dropout=0.1,
+            scaling=lambda _topology: "standard",
+            batch=32,
+            epochs=60,
+            fewest_steps=1_000,
+            learning_rate=2e-3,
+            clip=1.0,
+            patience=0.3,
+            metric="balanced_accuracy",
+            beats=("majority",),
+            margin=0.05,
+        ),
+    )
+}

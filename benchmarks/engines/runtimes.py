@@ -1,23 +1,31 @@
-"""One network in several runtimes, one thread each. Inputs are (batch, time, F) float32, outputs (batch, time, K)."""
+"""One network in several runtimes, one thread each.
+
+Inputs are (batch, time, F) float32, outputs (batch, time, K), or (batch, K) of a classifier.
+"""
 
 import json
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
 from benchmarks.engines import timing
-from benchmarks.engines.cases import OURS, TORCH, Case
+from benchmarks.engines.cases import CUT, CUT_ROWS, OURS, TORCH, Case
 from benchmarks.peers import model as peers
 from benchmarks.servers.targets import PEERS
 from contract.rows import Floats
+from contract.topologies import TOPOLOGIES
 from loadtests.processes import ROOT, end
-from training.translation import Weights, save
+from training.plan import Network
+
+SEED: Final = 0
+LENGTH: Final = 100
+"""Of training rows, which no network here depends on."""
 
 
 class Runtime(NamedTuple):
@@ -25,46 +33,68 @@ class Runtime(NamedTuple):
     seconds: Callable[[], float]  # the median of several calls
 
 
-def weights(features: int, units: int, outputs: int = 1) -> Weights:
-    """Random weights, as large as those of a trained network."""
-    rng = np.random.default_rng(0)
+def network_of(case: Case) -> Network:
+    return Network(
+        TOPOLOGIES["many_to_one" if case.classes else "many_to_many"],
+        units=case.units,
+        features=case.features,
+        outputs=case.classes or 1,
+        layers=case.layers,
+        softmax=bool(case.classes),
+    )
 
-    def some(*shape: int) -> Floats:
-        return rng.uniform(-1, 1, shape).astype(np.float32) / np.float32(np.sqrt(units))
 
-    gates = 4 * units
-    return Weights(some(features, gates), some(units, gates), some(gates), some(units, outputs), some(outputs))
+class Exports:
+    """One network with untrained weights, as a SavedModel with its translation below `folder`."""
 
+    def __init__(self, network: Network, folder: Path) -> None:
+        import tensorflow as tf  # noqa: PLC0415 - each runtime is imported where it is used
 
-class Network:
-    """One set of weights, translated and exported below `folder`."""
+        from training.networks import build, export  # noqa: PLC0415
 
-    def __init__(self, network: Weights, folder: Path) -> None:
-        self.weights, self._folder = network, folder
-        self._keras, self._signature = _exported(network, folder / "saved_model")
-        save(network, per_step=True, scaling=None, folder=folder / "saved_model")
+        model = build(network, LENGTH, SEED)
+        export(model, network, folder / "saved_model", None)
+        self._network, self._folder = network, folder / "saved_model"
+        self._weights: list[Floats] = model.get_weights()
+        self._loaded = tf.saved_model.load(str(self._folder))  # keeps the variables alive
+        self._serve = self._loaded.signatures["serving_default"]
 
     def runtimes(self, inputs: Floats, torch: "Torch | None") -> dict[str, Runtime]:
+        onnx = peers.load(str(self._folder))
         calls: dict[str, Callable[[], Floats]] = {
             OURS: self._ours(inputs),
-            "onnx": partial(peers.load(str(self._folder / "saved_model")), inputs),
-            "signature": partial(self._signature, inputs),
+            "onnx": partial(onnx, inputs),
+            "signature": lambda: np.asarray(self._called(inputs)),
             "xla": self._xla(inputs),
         }
+        if len(inputs) > CUT_ROWS:
+            parts = np.split(inputs, range(CUT_ROWS, len(inputs), CUT_ROWS))
+            calls[CUT] = lambda: np.concatenate([onnx(part) for part in parts])
         runtimes = {name: Runtime(call, partial(timing.median, call)) for name, call in calls.items()}
-        return runtimes if torch is None else {**runtimes, TORCH: torch.runtime(self.weights, inputs)}
+        return runtimes if torch is None else {**runtimes, TORCH: torch.runtime(self._network, self._weights, inputs)}
 
     def _ours(self, inputs: Floats) -> Callable[[], Floats]:
-        from service.runtime.onnx_runtime import OnnxRuntime  # noqa: PLC0415 - each runtime is imported where it is used
+        from service.runtime.onnx_runtime import OnnxRuntime  # noqa: PLC0415
 
-        runtime = OnnxRuntime(self._folder / "saved_model")
+        runtime = OnnxRuntime(self._folder)
         return lambda: runtime.run(inputs, None)
 
     def _xla(self, inputs: Floats) -> Callable[[], Floats]:
         import tensorflow as tf  # noqa: PLC0415
 
-        compiled = tf.function(self._keras, input_signature=[tf.TensorSpec(inputs.shape, tf.float32)], jit_compile=True)
+        compiled = tf.function(self._called, input_signature=[tf.TensorSpec(inputs.shape, tf.float32)], jit_compile=True)
         return lambda: np.asarray(compiled(tf.constant(inputs)))
+
+    def _called(self, inputs: Any) -> Any:
+        """The signature's answer to rows of one length."""
+        import tensorflow as tf  # noqa: PLC0415
+
+        given = {"sequences": tf.convert_to_tensor(inputs)}
+        if not self._network.topology.per_step:  # it reads each row's last step
+            rows, time, _ = inputs.shape
+            given["lengths"] = tf.fill((rows,), time)
+        (found,) = self._serve(**given).values()
+        return found
 
 
 def use_one_thread() -> None:
@@ -79,40 +109,16 @@ def inputs_of(case: Case) -> Floats:
     return np.random.default_rng(0).random((case.batch, case.length, case.features), np.float32)
 
 
-def _exported(network: Weights, folder: Path) -> tuple[Any, Callable[[Floats], Floats]]:
-    """The Keras network, and its SavedModel's signature, exported as `training.networks` does it."""
-    import keras  # noqa: PLC0415
-    import tensorflow as tf  # noqa: PLC0415
-    from keras.export import ExportArchive  # noqa: PLC0415
-
-    features, (units, outputs) = len(network.kernel), network.head.shape
-    lstm = keras.layers.LSTM(units, return_sequences=True)
-    model = keras.Sequential([keras.Input((None, features)), lstm, keras.layers.Dense(outputs)])
-    model.set_weights(list(network))
-    archive = ExportArchive()
-    archive.track(model)
-    shape = tf.TensorSpec((None, None, features), tf.float32, name="sequences")
-    archive.add_endpoint(name="serving_default", fn=model, input_signature=[shape])
-    archive.write_out(str(folder), verbose=False)
-    loaded = tf.saved_model.load(str(folder))
-    serve = loaded.signatures["serving_default"]
-
-    def signature(inputs: Floats, _alive: object = loaded) -> Floats:
-        (found,) = serve(sequences=tf.constant(inputs)).values()
-        return np.asarray(found)
-
-    return model, signature
-
-
 class Torch:
     """PyTorch in an environment of its own. Its process times its own calls."""
 
     def __init__(self, process: subprocess.Popen[bytes], folder: Path) -> None:
         self._process, self._folder = process, folder
 
-    def runtime(self, network: Weights, inputs: Floats) -> Runtime:
-        """Load this network and these inputs, in place of the last ones."""
-        np.savez(self._folder / "case.npz", inputs=inputs, **network._asdict())
+    def runtime(self, network: Network, weights: Sequence[Floats], inputs: Floats) -> Runtime:
+        """Load this network and these inputs, in place of the last ones. `weights` are in Keras' order."""
+        arrays: dict[str, Any] = {f"weights_{number}": each for number, each in enumerate(weights)}
+        np.savez(self._folder / "case.npz", inputs=inputs, classifies=network.softmax, **arrays)
         self._ask({"load": str(self._folder / "case.npz")})
         return Runtime(self._answer, lambda: float(self._ask({"time": True})["seconds"]))
 

@@ -17,25 +17,37 @@ from benchmarks.engines import timing
 
 
 def load(case: str) -> Callable[[], Any]:
-    """A call of an LSTM and a Linear on the file's inputs, with the file's weights."""
-    given = {name: torch.from_numpy(array) for name, array in np.load(case).items()}
-    lstm = torch.nn.LSTM(*given["kernel"].shape[:1], len(given["recurrent"]), batch_first=True)
-    head = torch.nn.Linear(*given["head"].shape)
-    with torch.no_grad():  # Keras' gates are in PyTorch's order: i, f, c, o
-        lstm.weight_ih_l0.copy_(given["kernel"].T)
-        lstm.weight_hh_l0.copy_(given["recurrent"].T)
-        lstm.bias_ih_l0.copy_(given["bias"])
-        lstm.bias_hh_l0.zero_()
-        head.weight.copy_(given["head"].T)
-        head.bias.copy_(given["head_bias"])
-    inputs = given["inputs"].numpy()
+    """A call of stacked LSTM layers and a Linear on the file's inputs, with the file's weights in Keras' order.
 
-    def call() -> Any:
+    Per layer a kernel, a recurrent kernel and a bias; then the head and its bias.
+    """
+    given = np.load(case)
+    weights = [torch.from_numpy(given[f"weights_{number}"]) for number in range(len(given.files) - 2)]
+    (*of_layers, head_weight, head_bias), layers = weights, (len(weights) - 2) // 3
+    lstm = torch.nn.LSTM(len(weights[0]), len(weights[1]), num_layers=layers, batch_first=True)
+    head = torch.nn.Linear(*head_weight.shape)
+    with torch.no_grad():  # Keras' gates are in PyTorch's order: i, f, c, o
+        for layer in range(layers):
+            kernel, recurrent, bias = of_layers[3 * layer : 3 * layer + 3]
+            getattr(lstm, f"weight_ih_l{layer}").copy_(kernel.T)
+            getattr(lstm, f"weight_hh_l{layer}").copy_(recurrent.T)
+            getattr(lstm, f"bias_ih_l{layer}").copy_(bias)
+            getattr(lstm, f"bias_hh_l{layer}").zero_()
+        head.weight.copy_(head_weight.T)
+        head.bias.copy_(head_bias)
+    inputs = given["inputs"]
+
+    def label() -> Any:
         with torch.inference_mode():
             hidden, _ = lstm(torch.from_numpy(inputs))
             return head(hidden).numpy()
 
-    return call
+    def classify() -> Any:
+        with torch.inference_mode():
+            _, (last, _) = lstm(torch.from_numpy(inputs))  # last: (layers, batch, units)
+            return torch.softmax(head(last[-1]), dim=-1).numpy()
+
+    return classify if given["classifies"] else label
 
 
 def main() -> None:

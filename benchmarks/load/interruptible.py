@@ -9,12 +9,12 @@ from benchmarks.servers.served_model import Unavailable
 from loadtests.processes import NotServing
 
 
-def interruptible(name: str, measure: Callable[[], int]) -> int:
+def interruptible(name: str, measure: Callable[[], int], needs_wrk: bool = True) -> int:
     """The exit code of `measure`; 2 when something is missing, 130 after Ctrl-C or SIGTERM. Its servers end in any case."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
     try:
-        if not wrk.there():
+        if needs_wrk and not wrk.there():
             raise Unavailable("wrk is not installed; on Debian: apt-get install wrk")
         return measure()
     except (Unavailable, NotServing) as error:

@@ -10,7 +10,7 @@ from typing import Final
 from benchmarks.load import wrk
 from benchmarks.load.interruptible import say
 from benchmarks.servers import machine
-from benchmarks.servers.running import Server, alone, check, running
+from benchmarks.servers.running import Server, alone, check_for, running
 from benchmarks.servers.targets import Target
 from loadtests.client import ask
 from loadtests.processes import NotServing
@@ -94,4 +94,4 @@ def _still_right(server: Server) -> None:
     status, answer = ask(server.url, "POST", target.body)
     if status != 200:
         raise NotServing(f"{target.label} answers {status} after the load: {answer[:200]!r}")
-    check(answer, target.expected, target.within)
+    check_for(target, answer)

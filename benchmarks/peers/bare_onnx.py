@@ -20,8 +20,7 @@ async def app(scope: dict[str, Any], receive: Callable[[], Awaitable[Any]], send
         message = await receive()
         body += message.get("body", b"")
         more = message.get("more_body", False)
-    outputs = model(orjson.loads(body)["sequences"])
-    answer = orjson.dumps({"sequences": outputs}, option=orjson.OPT_SERIALIZE_NUMPY)
+    answer = orjson.dumps(model.answer(orjson.loads(body)["sequences"]), option=orjson.OPT_SERIALIZE_NUMPY)
     headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(answer))]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": answer})

@@ -15,6 +15,15 @@ class Sequences(BaseModel):
     sequences: list[list[float]]
 
 
+class Steps(BaseModel):
+    sequences: list[list[list[float]]]
+
+
+class Classes(BaseModel):
+    labels: list[str]
+    probabilities: list[list[float]]
+
+
 app = FastAPI()
 model = load()
 
@@ -22,3 +31,8 @@ model = load()
 @app.post("/predict")
 async def predict(body: Sequences) -> Sequences:
     return Sequences(sequences=model(body.sequences).tolist())
+
+
+@app.post("/classify")
+async def classify(body: Steps) -> Classes:
+    return Classes(**model.plain_answer(body.sequences))

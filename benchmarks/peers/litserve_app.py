@@ -18,10 +18,10 @@ class ModelAPI(litserve.LitAPI):
         return request["sequences"]
 
     def predict(self, sequences: Any) -> Any:
-        return self.model(sequences)
+        return self.model.plain_answer(sequences)
 
-    def encode_response(self, output: Any) -> dict[str, Any]:
-        return {"sequences": output.tolist()}
+    def encode_response(self, output: dict[str, Any]) -> dict[str, Any]:
+        return output
 
 
 if __name__ == "__main__":

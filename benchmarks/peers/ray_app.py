@@ -20,7 +20,7 @@ class Model:
 
     async def __call__(self, request: Request) -> dict[str, Any]:
         body = await request.json()
-        return {"sequences": self.model(body["sequences"]).tolist()}
+        return self.model.plain_answer(body["sequences"])
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from benchmarks.load.side_by_side import Measured
 from benchmarks.load.wrk import Load
 from benchmarks.report.results import Results, verdicts
 from benchmarks.servers.payloads import of_rows
-from benchmarks.servers.realistic_model import ITEMS, UNITS
+from benchmarks.servers.realistic_model import NETWORK, STEPS
 from benchmarks.servers.targets import ECHO, IDLE, OURS
 
 
@@ -55,9 +55,9 @@ def _realistic(results: Results) -> str:
     if not results.realistic:
         return ""
     return (
-        f"## The realistic model\n\n{_side_by_side(results.realistic)}\n\nAs above, with another model and row: "
-        f"`many_to_many` of {UNITS} units, one row of {ITEMS} items. The model has one feature: the service "
-        "serves no other yet.\nIt is not trained: a call takes the same time with any weights."
+        f"## The realistic model\n\n{_side_by_side(results.realistic)}\n\nAs above, with another model and row: a classifier "
+        f"(`many_to_one`) of {NETWORK.layers} layers with {NETWORK.units} units, {NETWORK.features} features and "
+        f"{NETWORK.outputs} classes; one row of {STEPS} steps.\nIt is not trained: a call takes the same time with any weights."
     )
 
 
@@ -102,7 +102,8 @@ def _engine(results: Results) -> str:
     worst = max(case["largest_difference"] for case in cases)
     return (
         f"## The engine, without HTTP\n\n{table(columns, rows)}\n\nMedians; the runtimes take turns. All have one thread and "
-        f"the same random weights, and return an output for each step. Their answers differ by at most {worst:.1g}."
+        "the same weights. They return an output for each step; with classes, probabilities for each row. Their answers differ "
+        f"by at most {worst:.1g}."
     )
 
 

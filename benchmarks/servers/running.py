@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil  # type: ignore[import-untyped]
 
 from benchmarks.servers.machine import family
-from benchmarks.servers.targets import CLOSE_TO_INPUT, Target, environ, numbers
+from benchmarks.servers.targets import CLOSE_TO_INPUT, Target, environ, labels, numbers
 from loadtests.client import ask, why_not_ready
 from loadtests.processes import NotServing, free_port, process, wait
 
@@ -54,7 +54,7 @@ def running(target: Target, model: Path, folder: Path, ready: str | None = None)
         wait(own, log, lambda: why_not_answered(address + target.path, target.body, answers), PATIENCE, PAUSE)
         if ready is None:
             seconds = time.perf_counter() - begun
-        check(answers[0], target.expected, target.within)
+        check_for(target, answers[0])
         yield Server(target, own.pid, port, seconds, answers[0])
 
 
@@ -73,6 +73,13 @@ def alone(server: Server, servers: Sequence[Server]) -> Iterator[None]:
             with suppress(psutil.NoSuchProcess):
                 process.resume()
     time.sleep(BETWEEN)
+
+
+def check_for(target: Target, answer: bytes) -> None:
+    """Raises NotServing unless the answer to the target's own request is right."""
+    check(answer, target.expected, target.within)
+    if labels(answer) != target.labels:
+        raise NotServing(f"wrong labels, expected {target.labels}: {answer[:200]!r}")
 
 
 def check(answer: bytes, items: Sequence[float], within: float = CLOSE_TO_INPUT) -> None:

@@ -19,6 +19,7 @@ BARE: Final = "bare_onnx"
 """The yardstick: the application that an able engineer would write by hand, on uvicorn."""
 GRANIAN: Final = "granian"
 FASTAPI: Final = "fastapi"
+LITSERVE: Final = "litserve"
 TORCH: Final = "torch"
 """No server, but an environment like those of the peers: `benchmarks.engine` uses it."""
 ROW: Final = list(TUTORIAL_ROW)
@@ -41,8 +42,9 @@ class Target:
     body: bytes = SEQUENCES
     environment: str | None = None  # under PEERS; None is the project's own
     environ: Callable[[Path, Path], Mapping[str, str]] = field(default=lambda _model, _folder: {})
-    expected: Sequence[float] = tuple(ROW)  # the items of a right answer
+    expected: Sequence[float] = tuple(ROW)  # the numbers of a right answer
     within: float = CLOSE_TO_INPUT  # largest difference from `expected`
+    labels: Sequence[str] | None = None  # of a right answer; None: the model has no classes
 
     @property
     def bin(self) -> Path:
@@ -59,16 +61,22 @@ def models_folder() -> Path:
 
 
 def numbers(answer: bytes) -> list[float]:
-    """The items of an answer in any of the servers' formats. Raises ValueError for another body."""
+    """The items, or the probabilities, of an answer in any of the servers' formats. Raises ValueError for another body."""
     document: Any = json.loads(answer)
     if isinstance(document, dict):
         outputs = document.get("outputs")
-        document = outputs[0]["data"] if outputs else document.get("sequences")
+        document = outputs[0]["data"] if outputs else document.get("probabilities", document.get("sequences"))
     rows = document if isinstance(document, list) else []
     items = [item for row in rows for item in (row if isinstance(row, list) else [row])]
     if not items or not all(isinstance(item, int | float) for item in items):
         raise ValueError(f"not an answer: {answer[:200]!r}")
     return [float(item) for item in items]
+
+
+def labels(answer: bytes) -> list[str] | None:
+    """The class of each row in an answer; None where it has none."""
+    document: Any = json.loads(answer)
+    return document.get("labels") if isinstance(document, dict) else None
 
 
 def environ(target: Target, model: Path, folder: Path) -> dict[str, str]:
@@ -167,7 +175,7 @@ TARGETS: Final = (
         _bentoml("benchmarks.peers.bentoml_batched:Batched"),
         environ=_own_store,
     ),
-    Target("litserve", "LitServe", "LitAPI, one worker", _module("benchmarks.peers.litserve_app"), environment="litserve"),
+    Target(LITSERVE, "LitServe", "LitAPI, one worker", _module("benchmarks.peers.litserve_app"), environment="litserve"),
     Target(
         "mlserver",
         "MLServer",

@@ -1,4 +1,4 @@
-"""Versions of one model with different answers, made without training.
+"""Versions made without training: of one model with different answers, or of any network.
 
     python -m benchmarks.servers.untrained_versions FOLDER COUNT ROWS SHIFT    `prepare` runs this, since it needs TensorFlow
 
@@ -20,6 +20,8 @@ from contract.manifest import GoldenPair, Manifest
 from contract.rows import Rows
 from contract.store import ModelStore, new_version
 from loadtests.processes import ROOT
+from training.plan import Network, Plan
+from training.recipes import GENERAL
 
 OFF = 1e-3
 """Relative change of a weight: answers change by some 1e-3, less than the gate allows and more than any rounding."""
@@ -43,19 +45,36 @@ def publish(store: ModelStore, prepared: Path) -> Manifest:
     return publish_model(store, fresh, prepared / "saved_model", prepared / "gate.json")
 
 
-def write(model: Any, manifest: Manifest, gate: Path, asked: Rows, into: Path) -> None:
-    """Write a Keras network as a folder for `publish`. `manifest` describes it; its golden pairs are its own answers."""
-    from training.gate import Exported  # noqa: PLC0415 - it imports TensorFlow
+def expected(prepared: Path) -> list[float]:
+    """The numbers that answer the rows that `write` was asked, one after the other."""
+    numbers: list[float] = json.loads((prepared / "expected.json").read_text())
+    return numbers
+
+
+def untrained(network: Network, length: int, seed: int) -> Plan:
+    """A plan that takes no step: its recipe says nothing of the network."""
+    return Plan(GENERAL, "untrained", network, length, batch=1, steps=0, learning_rate=0.0, seed=seed)
+
+
+def write(model: Any, plan: Plan, manifest: Manifest, gate: str, asked: Rows, into: Path) -> None:
+    """Write a Keras network as a folder for `publish`. `manifest` describes it; its golden pairs are its own answers.
+
+    `gate`: the text of `gate.json`.
+    """
+    from training.gate.exported import Exported  # noqa: PLC0415 - it imports TensorFlow
     from training.networks import export  # noqa: PLC0415
 
     into.mkdir(parents=True)
-    export(model, manifest.shape, into / "saved_model")
-    exported = Exported(into / "saved_model", manifest.shape)
-    golden = [GoldenPair(input=p.input, output=exported(Rows.of([p.input])).tolist()) for p in manifest.golden]
+    export(model, plan.network, into / "saved_model", None)
+    exported = Exported(into / "saved_model", plan)
+    golden = []
+    for pair in manifest.golden:
+        row = Rows(np.array(pair.input, np.float32), [len(pair.input)])
+        golden.append(GoldenPair(input=pair.input, output=exported(row).tolist()))
     own = manifest.model_copy(update={"golden": golden, "files": {}})
     (into / "manifest.json").write_text(own.model_dump_json())
-    (into / "expected.json").write_text(json.dumps(exported(asked).tolist()))
-    (into / "gate.json").write_bytes(gate.read_bytes())
+    (into / "expected.json").write_text(json.dumps(exported(asked).reshape(-1).tolist()))
+    (into / "gate.json").write_text(gate)
 
 
 def _prepare(folder: Path, count: int, rows: int, shift: float) -> None:
@@ -67,14 +86,16 @@ def _prepare(folder: Path, count: int, rows: int, shift: float) -> None:
     manifest = Manifest.model_validate_json((published / "manifest.json").read_text())
     loaded = tf.saved_model.load(str(published))  # keeps the variables alive
     weights = {variable.name: variable.numpy() for variable in loaded.signatures["serving_default"].variables}
-    model = build(manifest.shape, manifest.units, manifest.length, manifest.seed)
+    plan = untrained(Network(manifest.shape, manifest.units), manifest.length, manifest.seed)
+    model = build(plan.network, plan.length, plan.seed)
+    gate = (published / "gate.json").read_text()
     rng, asked = np.random.default_rng(0), Rows.of(rows_items(rows))
     for number in range(count):
         for variable in model.trainable_variables:
             exact = weights[f"{variable.path}:0"]
             variable.assign(exact * (1 + OFF * rng.standard_normal(exact.shape).astype(np.float32)))
         model.trainable_variables[-1].assign_add([shift])  # the head's bias
-        write(model, manifest, published / "gate.json", asked, folder / f"{number:03}")
+        write(model, plan, manifest, gate, asked, folder / f"{number:03}")
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ from service.http.early_refusal import EarlyRefusal, Refusal
 from service.http.head_rules import LINE, is_rtsp, unparsed
 from service.http.headers import TRAILERS
 from service.http.messages import CLOSE, response_bytes
-from service.http.routes import Route
+from service.http.routes import Found
 from service.http.too_many_connections import TooMany
 from service.http.uvicorn_cycle import DirectExchange, StandIn
 from service.telemetry import metrics
@@ -53,7 +53,7 @@ class Connection(HttpToolsProtocol):
         self._idle = IdleTimeout(loop, self.timeout_keep_alive, self._idle_expired)
         self._unparsed = deque[bytes]()  # arrived, while a parsed request waits for its turn
         self._running: RequestResponseCycle | None = None  # the request whose turn it is, or was last; `cycle` was read last
-        self._taken: tuple[Route, DirectExchange, Any] | None = None  # for a direct answer; and the cycle before it
+        self._taken: tuple[Found, DirectExchange, Any] | None = None  # for a direct answer; and the cycle before it
         self._upgrades = DeclinedUpgrades()
         self._refused: UnrollError | None = None  # nothing is read any more
 
@@ -218,20 +218,20 @@ class Connection(HttpToolsProtocol):
 
     def _take(self, stated: dict[bytes, bytes]) -> bool:
         """Whether the request whose head is here is answered directly, if its body is also in this read."""
-        route = None if self._direct is None else self._direct.direct(self.parser.get_method(), self.url)
-        if route is None or b"origin" in stated:  # `security/cors.py` answers web pages
+        found = None if self._direct is None else self._direct.direct(self.parser.get_method(), self.url)
+        if found is None or b"origin" in stated:  # `security/cors.py` answers web pages
             return False
         defaults, finish = self.server_state.default_headers, self.on_response_complete
         exchange = DirectExchange(self.transport, self.headers, stated, defaults, finish)
-        self._taken = route, exchange, self.cycle
+        self._taken = found, exchange, self.cycle
         self.cycle = exchange  # type: ignore[assignment]
         return True
 
-    def _begin(self, route: Route, exchange: DirectExchange, before: Any) -> None:
+    def _begin(self, found: Found, exchange: DirectExchange, before: Any) -> None:
         """The read is parsed: answer directly, or give an incomplete request to uvicorn."""
         self._taken = None
         if not exchange.more_body and self._direct is not None:
-            self._direct.begin(route, exchange)
+            self._direct.begin(found, exchange)
         elif self._refused is None:
             self.cycle, self.headers = before, exchange.pairs
             super().on_headers_complete()

@@ -7,7 +7,7 @@ from typing import NamedTuple, Protocol
 from contract.rows import Floats, Rows
 from service.engine.batch_queue import Waiting
 from service.errors import UnrollError
-from service.runtime.loaded_model import Answer, Plan
+from service.runtime.loaded_model import Answer, Plan, cut
 from service.telemetry import metrics
 from service.telemetry.metric_buffer import metric_buffer
 from service.telemetry.tracing import UNTRACED, BatchTrace
@@ -26,7 +26,7 @@ class Model(Protocol):
 
 
 Computed = Floats | list[Floats | Exception]
-"""What the model computed for a batch: (items,), or, if that call failed, (items,) or an error for each request."""
+"""What the model computed for a batch: (items, K) or (rows, K). If that call failed: for each request the same, or an error."""
 
 
 class Outcomes(NamedTuple):
@@ -52,7 +52,7 @@ class BatchRunner:
             return [self.compute(self._model.plan(waiting.rows), trace) for waiting in batch]
 
     def compute(self, plan: Plan, trace: BatchTrace | None) -> Floats | Exception:
-        """(items,), or the error that the model raised."""
+        """(items, K) or (rows, K), or the error that the model raised."""
         begun = time.perf_counter()
         try:
             with trace.model() if trace else UNTRACED:
@@ -70,7 +70,7 @@ class BatchRunner:
                 return Outcomes([*whole.split([waiting.rows for waiting in batch])], whole)
             if len(batch) == 1:
                 return Outcomes([whole])
-            computed = [*Rows(computed, [len(waiting.rows.values) for waiting in batch]).split()]
+            computed = [*cut(computed, [waiting.rows for waiting in batch])]
         return Outcomes([self._answer(waiting.rows, values) for waiting, values in zip(batch, computed, strict=True)])
 
     def _answer(self, rows: Rows, values: Floats | Exception) -> Answer | Exception:

@@ -19,13 +19,13 @@ import numpy as np
 
 from contract.rows import Floats, Rows
 from service.engine.batch_queue import MOST_ITEMS
-from service.runtime.loaded_model import LoadedModel
+from service.runtime.loaded_model import LoadedModel, cut
 from service.telemetry.metric_buffer import metric_buffer
 from service.versions.trials import Trial
 
 logger = logging.getLogger(__name__)
 WAITING: Final = 8 * MOST_ITEMS
-"""Most items that wait to be compared. Further requests are counted and not compared: a slow shadow must not grow a queue."""
+"""Most numbers that wait to be compared. Further requests are counted and not compared: a slow shadow must not grow a queue."""
 PAUSE: Final = 0.2
 """Seconds for which requests gather, unless they fill a call before."""
 
@@ -37,11 +37,11 @@ class _Gathering:
         self.trial, self.since = trial, since  # seconds, on the event loop's clock
         self.requests = list[int]()  # the number of rows of each
         self.seconds = array("d")  # the seconds of each request whose time is not yet counted
-        self.items = 0
+        self.numbers = 0  # in the rows
         self._rows, self._lengths, self._values = bytearray(), list[int](), bytearray()
 
     def add(self, rows: Rows, values: Floats, requests: list[int], seconds: list[float]) -> None:
-        self.items += len(rows.values)
+        self.numbers += rows.values.size
         self._rows += rows.values.data
         self._lengths.extend(rows.lengths)
         self._values += values.data
@@ -51,49 +51,49 @@ class _Gathering:
     @property
     def rows(self) -> Rows:
         """All rows. Call it after the last `add`."""
-        return Rows(np.frombuffer(self._rows, np.float32), self._lengths)
+        return Rows(np.frombuffer(self._rows, np.float32).reshape(-1, self.trial.baseline.features), self._lengths)
 
     @property
     def values(self) -> Floats:
-        """(items,), the answers."""
-        return np.frombuffer(self._values, np.float32)
+        """(items, K) or (rows, K), the answers."""
+        return np.frombuffer(self._values, np.float32).reshape(-1, self.trial.baseline.outputs)
 
 
 class _Ran(NamedTuple):
     """What the other version answered."""
 
-    values: Floats  # (items,), NaN where it raised
+    values: Floats  # (items, K) or (rows, K), NaN where it raised
     seconds: float  # the time of all calls
     raised: str  # the name of the last error; the error itself would keep alive everything that its traceback refers to
 
 
 class Comparer:
-    """`tolerance` is in widths of the domain. Call the methods on the event loop."""
+    """`tolerance` is in widths of an output's domain. Call the methods on the event loop."""
 
     def __init__(self, executor: Executor, tolerance: float) -> None:
         self._executor, self._tolerance = executor, tolerance
         self._queue: deque[_Gathering] = deque()
-        self._items = 0
+        self._numbers = 0  # that wait
         self._busy = False
         self._pause: asyncio.TimerHandle | None = None
 
     def offer(self, trial: Trial, rows: Rows, values: Floats, requests: list[int], seconds: list[float] | None = None) -> None:
-        """Compare these rows later. `values`: (items,), the answer. `requests`: the number of rows of each request. `seconds`:
+        """Compare these rows later. `values`: the answer. `requests`: the number of rows of each request. `seconds`:
         the time of each request; None: already counted."""
         seconds = seconds or []
-        items = len(rows.values)
-        if self._items + items > WAITING:
+        numbers = rows.values.size
+        if self._numbers + numbers > WAITING:
             trial.drop(len(requests))
             trial.answered_all("baseline", seconds)
             return
-        self._items += items
-        self._gathering(trial, items).add(rows, values, requests, seconds)
+        self._numbers += numbers
+        self._gathering(trial, numbers).add(rows, values, requests, seconds)
         self._wake()
 
-    def _gathering(self, trial: Trial, items: int) -> _Gathering:
-        """The gathering of this trial in which so many more items have room."""
+    def _gathering(self, trial: Trial, numbers: int) -> _Gathering:
+        """The gathering of this trial in which so many more numbers have room."""
         for gathering in self._queue:
-            if gathering.trial is trial and gathering.items + items <= MOST_ITEMS:
+            if gathering.trial is trial and gathering.numbers + numbers <= MOST_ITEMS:
                 return gathering
         self._queue.append(gathering := _Gathering(trial, asyncio.get_running_loop().time()))
         return gathering
@@ -101,7 +101,7 @@ class Comparer:
     def _wake(self) -> None:
         if self._busy or not self._queue:
             return
-        if self._items >= MOST_ITEMS:
+        if self._numbers >= MOST_ITEMS:
             self._start()
         elif self._pause is None:
             self._pause = asyncio.get_running_loop().call_at(self._queue[0].since + PAUSE, self._start)
@@ -111,7 +111,7 @@ class Comparer:
             self._pause.cancel()
             self._pause = None
         loop, gathering = asyncio.get_running_loop(), self._queue.popleft()
-        self._items -= gathering.items
+        self._numbers -= gathering.numbers
         trial, rows = gathering.trial, gathering.rows
         trial.answered_all("baseline", gathering.seconds)
         try:
@@ -137,7 +137,7 @@ class Comparer:
         trial, requests = gathering.trial, gathering.requests
         trial.comparing_seconds.inc(ran.seconds)
         in_domain = trial.baseline.in_domain(rows)  # (rows,); the gate promised nothing about other rows
-        finite = np.logical_and.reduceat(np.isfinite(ran.values), rows.starts)  # (rows,)
+        finite = trial.baseline.by_row(np.logical_and, np.isfinite(ran.values).all(axis=1), rows)  # (rows,)
         failed = 0
         if (lost := in_domain & ~finite).any():
             failed = len(np.unique(np.repeat(np.arange(len(requests)), requests)[lost]))
@@ -157,12 +157,11 @@ def _run(model: LoadedModel, rows: Rows, requests: list[int]) -> _Ran:
     try:
         values = model.compute(model.plan(rows))
     except Exception:
-        values, begin = np.full_like(rows.values, np.nan), 0
-        for alone in rows.parts(requests):
-            end = begin + len(alone.values)
+        lines = len(rows.values if model.topology.per_step else rows.lengths)
+        values, parts = np.full((lines, model.outputs), np.nan, np.float32), rows.parts(requests)
+        for alone, own in zip(parts, cut(values, parts), strict=True):
             try:
-                values[begin:end] = model.compute(model.plan(alone))
+                own[:] = model.compute(model.plan(alone))
             except Exception as error:
                 raised = type(error).__name__
-            begin = end
     return _Ran(values, time.perf_counter() - begun, raised)

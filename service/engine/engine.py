@@ -11,11 +11,11 @@ from math import isfinite
 from typing import Final, Protocol
 
 from contract.rows import Floats, Rows
-from contract.topologies import TOPOLOGIES, ShapeError, Topology, TopologyName
+from contract.topologies import ShapeError, Topology
 from service.engine.batching import Batcher
 from service.engine.comparing import Comparer
 from service.engine.switch_interval import SwitchInterval
-from service.errors import DeadlineExceeded, InvalidShape, TooFarOut
+from service.errors import DeadlineExceeded, InvalidShape, TooFarOut, UnknownModel
 from service.request_context import Caller, CallerGone
 from service.runtime.loaded_model import Answer, LoadedModel
 from service.versions.served_versions import Choice, ServedVersions
@@ -39,13 +39,16 @@ class Models(Protocol):
     def served(self) -> Mapping[str, ServedVersions]:
         """By name."""
 
-    def find(self, topology: Topology, length: int, wanted: str | None = None, key: str | None = None) -> Choice | None:
-        """None: call `look_up` and `load_pinned` first. Raises LengthNotServed, ModelNotServed or UnknownVersion."""
+    def find(self, name: str, wanted: str | None = None, key: str | None = None) -> Choice | None:
+        """None: call `look_up` and `load_pinned` first.
 
-    def look_up(self, topology: Topology, length: int, version: str) -> None:
+        Raises UnknownModel, LengthNotServed, ModelNotServed or UnknownVersion.
+        """
+
+    def look_up(self, name: str, version: str) -> None:
         """Blocks while it lists a folder. Raises UnknownVersion unless the version is in the store."""
 
-    def load_pinned(self, topology: Topology, length: int, version: str) -> Choice:
+    def load_pinned(self, name: str, version: str) -> Choice:
         """Blocks while it reads files. Raises UnknownVersion."""
 
     def end_canary(self, trial: Trial, reason: str) -> None:
@@ -58,12 +61,37 @@ class Models(Protocol):
 
 @dataclass(slots=True)
 class Predicted:
-    """The engine's answer: the values of the model, in the order and with the lengths of the rows."""
+    """The engine's answer: the values of the model, in the order of the rows."""
 
     model: LoadedModel
     rows: Rows
-    values: Floats  # (items,)
+    values: Floats  # (items, K), or (rows, K) where a row has one answer
     in_domain: list[bool]  # (rows,)
+
+
+def echo_name(topology: Topology, rows: Rows) -> str:
+    """The name of the echo that answers these rows. Raises InvalidShape where their length names none."""
+    if topology.per_step:
+        return topology.name
+    try:
+        topology.check(rows, one_length=True)
+    except ShapeError as error:
+        raise _invalid(error) from error
+    return topology.echo_name(rows.lengths[0])
+
+
+def check(model: LoadedModel, rows: Rows) -> None:
+    """Raise InvalidShape unless the model can take the rows."""
+    lengths = rows.lengths
+    if rows.values.shape[1] != model.features or not lengths or 0 in lengths or model.length not in (None, rows.uniform):
+        try:
+            model.manifest.check(rows)
+        except ShapeError as error:
+            raise _invalid(error) from error
+
+
+def _invalid(error: ShapeError) -> InvalidShape:
+    return InvalidShape(str(error), expected=error.expected, received=error.received, hint=error.hint)
 
 
 class Engine:
@@ -82,27 +110,30 @@ class Engine:
         self._batchers: dict[LoadedModel, Batcher] = {}
         self._long_batchers: dict[LoadedModel, Batcher] = {}
 
+    def default(self, name: str) -> LoadedModel:
+        """The version that answers requests that name none. Raises UnknownModel, LengthNotServed or ModelNotServed."""
+        if (served := self._models.served.get(name)) is not None:
+            return served.default
+        if (choice := self._models.find(name)) is None:
+            raise UnknownModel(f"{name[:100]} is being replaced; ask again.")
+        return choice.model
+
     async def predict(
-        self, topology_name: TopologyName, rows: Rows, caller: Caller, wanted: str | None = None, key: str | None = None
+        self, name: str, rows: Rows, caller: Caller, wanted: str | None = None, key: str | None = None
     ) -> Predicted:
         """`wanted` is a version or an alias. Requests with the same `key` get their answers from the same side of a canary.
 
-        Raises InvalidShape, LengthNotServed, ModelNotServed, UnknownVersion, DeadlineExceeded, CallerGone, NotFinite or
-        TooFarOut.
+        Raises InvalidShape, UnknownModel, LengthNotServed, ModelNotServed, UnknownVersion, DeadlineExceeded, CallerGone,
+        NotFinite or TooFarOut.
         """
-        topology = TOPOLOGIES[topology_name]
-        try:
-            topology.check(rows)
-        except ShapeError as error:
-            raise InvalidShape(str(error), expected=error.expected, received=error.received, hint=error.hint) from error
-        length = rows.lengths[0]
-        served = self._models.served.get(topology.model_name(length)) if wanted is None else None
+        served = self._models.served.get(name) if wanted is None else None
         choice = served.usual if served is not None else None
         if choice is None:  # a version is named, or a canary draws
-            choice = self._models.find(topology, length, wanted, key)
+            choice = self._models.find(name, wanted, key)
         if choice is None:
-            choice = await self._load_pinned(topology, length, wanted or "", caller)
+            choice = await self._load_pinned(name, wanted or "", caller)
         model, canary, shadow = choice
+        check(model, rows)
         if canary is not None:
             return await self._predict_with_canary(choice, canary, rows, caller)
         try:
@@ -115,9 +146,9 @@ class Engine:
             raise
         return Predicted(model, rows, values, in_domain)
 
-    async def _load_pinned(self, topology: Topology, length: int, version: str, caller: Caller) -> Choice:
+    async def _load_pinned(self, name: str, version: str, caller: Caller) -> Choice:
         """In threads of their own, so that loading a version delays no other request."""
-        loop, asked = asyncio.get_running_loop(), (topology, length, version)
+        loop, asked = asyncio.get_running_loop(), (name, version)
         left = caller.deadline - time.monotonic()
 
         async def load() -> Choice:

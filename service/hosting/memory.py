@@ -5,10 +5,12 @@ import gc
 import sys
 from typing import Any, Final
 
-MALLOPT: Final = {-8: 1, -3: 4 * 2**20, -1: 2 * 2**20}
+MALLOPT: Final = {-8: 1, -3: 4 * 2**20, -1: 4 * 2**20}
 """M_ARENA_MAX, M_MMAP_THRESHOLD and M_TRIM_THRESHOLD of glibc (mallopt(3)). Its defaults keep an arena for each thread, and
-raise the thresholds to the size that was freed last. After half a minute of random shapes a worker had 219 MB with the defaults
-and 184 with these, at the same speed. A mmap threshold of 1 MB gave 170 MB, and bodies of 4 MB took 1.4 times as long."""
+raise the thresholds to the size that was freed last. After half a minute of random shapes a worker had 219 MB with the
+defaults and 184 with these, at the same speed. A mmap threshold of 1 MB gave 170 MB, and bodies of 4 MB took 1.4 times as
+long. The trim threshold is more than a call of a model takes (`CELL_STEPS` in runtime/onnx_graph.py). Below that, each call
+would return its memory to the system and ask for it anew, which doubles its time."""
 _glibc: Final[Any] = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 

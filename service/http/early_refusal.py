@@ -97,8 +97,8 @@ class EarlyRefusal:
 
     def _asked(self, method: bytes, target: bytes, stated: dict[bytes, bytes]) -> Asked | None:
         """None for what is not to be refused here."""
-        route = self._routes.predictions.get(target) if method == b"POST" else None
-        if route is None:
+        found = self._routes.find_prediction(target) if method == b"POST" else None
+        if found is None:
             return None
         size = announced_bytes(stated)
         if size is None or size > self._most_bytes or b"origin" in stated:  # `security/cors.py` answers web pages
@@ -108,7 +108,7 @@ class EarlyRefusal:
             check_content_type(stated)
         except UnrollError:  # which the client should rather know
             return None
-        return Asked(route, stated, size)
+        return Asked(found.route, stated, size)
 
     def _refusal(self, asked: Asked) -> Refusal | None:
         begun, (route, stated, size) = time.perf_counter(), asked

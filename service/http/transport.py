@@ -21,8 +21,8 @@ from service.http.body import BodyLimits
 from service.http.early_refusal import EarlyRefusal
 from service.http.exchange import AsgiExchange, Exchange
 from service.http.headers import RequestIds, announced_bytes, check_content_type, timeout
-from service.http.messages import CLOSE, NOTHING, ErrorRenderer, Request, Response
-from service.http.routes import Route, Routes
+from service.http.messages import CLOSE, ErrorRenderer, Request, Response
+from service.http.routes import Found, Route, Routes
 from service.http.scheduling import Turns, run
 from service.http.uvicorn_cycle import DirectExchange
 from service.overload.admission import Admission, Ticket
@@ -66,20 +66,22 @@ class Transport:
     def add(self, *routes: Route) -> None:
         self._routes.add(*routes)
 
-    def direct(self, method: bytes, target: bytes) -> Route | None:
+    def direct(self, method: bytes, target: bytes) -> Found | None:
         """The route of a request that may be answered directly; None for every other request."""
-        return self._routes.predictions.get(target) if method == b"POST" and not self.early.stopped else None
+        if method != b"POST" or self.early.stopped:
+            return None
+        return self._routes.predictions.get(target) or self._routes.find_prediction(target)
 
     def answer_through_asgi(self) -> None:
         """From now on no answer passes by the middlewares that are around the transport."""
         self.early.stopped = True
 
-    def begin(self, route: Route, exchange: DirectExchange) -> None:
+    def begin(self, found: Found, exchange: DirectExchange) -> None:
         """Answer a request that arrived whole, as soon as it is known whether it is alone."""
 
         def start(alone: bool) -> None:
             exchange.alone = alone
-            run(self._answer(route, NOTHING, exchange), exchange.fail)
+            run(self._answer(*found, exchange), exchange.fail)
 
         self._turns.begin(start)
 

@@ -11,7 +11,7 @@ from typing import Final, Protocol
 from starlette.types import Message
 
 from service.http.messages import CLOSE, CommonHeaders, Headers, Response, head_bytes, header_lines, response_bytes
-from service.http.routes import Route
+from service.http.routes import Found
 
 _common: Final = CommonHeaders()
 
@@ -88,8 +88,8 @@ class DirectExchange(StandIn):
 class Direct(Protocol):
     """What a connection needs of the transport."""
 
-    def direct(self, method: bytes, target: bytes) -> Route | None:
+    def direct(self, method: bytes, target: bytes) -> Found | None:
         """The route of a request that the transport answers directly; None for every other request."""
 
-    def begin(self, route: Route, exchange: DirectExchange) -> None:
+    def begin(self, found: Found, exchange: DirectExchange) -> None:
         """Answer it."""

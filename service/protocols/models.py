@@ -1,4 +1,6 @@
-"""Shows the versions in memory, `GET /models`, and the versions on trial, `GET /models/{name}/comparison`."""
+"""Shows the versions in memory, `GET /models`, a model's card, `GET /models/{name}`, and the versions on trial,
+`GET /models/{name}/comparison`.
+"""
 
 import asyncio
 from collections.abc import Mapping
@@ -7,11 +9,21 @@ from typing import Any
 import numpy as np
 
 from contract.aliases import PRODUCTION
-from service.errors import UnknownRoute
 from service.http.messages import Request, Response
 from service.http.routes import Route
 from service.protocols.problem import render_error
-from service.protocols.schemas import Comparison, ComparisonInfo, ModelInfo, Models, RefusedVersion, SideInfo, Worker
+from service.protocols.schemas import (
+    Card,
+    Comparison,
+    ComparisonInfo,
+    ModelInfo,
+    Models,
+    RefusedVersion,
+    SideInfo,
+    VersionInfo,
+    Worker,
+)
+from service.versions.not_served import unknown_model
 from service.versions.registry import Registry
 from service.versions.served_versions import ServedVersions
 from service.versions.trials import Trial, quantile
@@ -26,6 +38,7 @@ class ModelPages:
     def routes(self) -> list[Route]:
         return [
             Route("/models", "GET", self._models, render_error),
+            Route("/models/{name}", "GET", self._card, render_error),
             Route("/models/{name}/comparison", "GET", self._comparison, render_error),
         ]
 
@@ -50,11 +63,23 @@ class ModelPages:
         )
         return Response(models.model_dump_json().encode())
 
+    async def _card(self, request: Request) -> Response:
+        served = self._served(request.path["name"])
+        infos = [_info(served, version) for version in sorted(served.versions)]
+        versions = [VersionInfo.model_validate(info.model_dump(include=set(VersionInfo.model_fields))) for info in infos]
+        default = next(info for info in infos if info.default)
+        more = served.default.manifest.model_dump(include={"curve", "golden", "golden_tolerance"})
+        return Response(Card(**default.model_dump(), **more, versions=versions).model_dump_json().encode())
+
+    def _served(self, name: str) -> ServedVersions:
+        """Raises UnknownModel."""
+        if (served := self._registry.served.get(name)) is None:
+            raise unknown_model(name, [*self._registry.served])
+        return served
+
     async def _comparison(self, request: Request) -> Response:
         name = request.path["name"]
-        if name not in self._registry.served:
-            known = ", ".join(sorted(self._registry.served))
-            raise UnknownRoute(f"no model {name[:100]} is served. Served models: {known}.")
+        self._served(name)
         seen: dict[tuple[str, ...], list[dict[str, Any]]] = {}
         for worker in await asyncio.to_thread(self._told):
             for trial in worker["trials"]:

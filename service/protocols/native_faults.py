@@ -2,16 +2,56 @@
 
 import json
 import re
-from typing import Any, Final
+from bisect import bisect_right
+from itertools import accumulate, chain
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
+from contract.manifest import Manifest
 from contract.rows import Rows
 from service.errors import InvalidRequest, TooManyValues
 
-FIELDS: Final = "the field sequences, and optionally model_version and routing_key"
+FIELDS: Final = "the field sequences, and optionally model_version, routing_key and strict"
 _VALUE: Final = re.compile(rb'"(?:[^"\\]|\\.)*"?|[^\s,\]}]+', re.DOTALL)
 _MOST_SHOWN: Final = 60
+_MOST_NAMES: Final = 200
+"""Characters of the names of features in a message."""
+
+
+class Expected(NamedTuple):
+    """What `sequences` must hold, in the words of an error."""
+
+    features: int
+    rows: str
+    if_number: str  # what to do where a number stands in place of a list
+    if_list: str  # what to do where a list stands in place of a number
+    steps: bool  # whether a row may be a list of steps: a version may have other features than the one in production
+
+
+NUMBERS: Final = Expected(
+    features=1,
+    rows="rows of numbers, [[...], ...]",
+    if_number="Put each row in a list of its own: [[0.0, 0.2]].",
+    if_list="Items are plain numbers: [[0.0]], not [[[0.0]]]; the service adds axes.",
+    steps=False,
+)
+
+
+def expected_by(manifest: Manifest) -> Expected:
+    """What the model expects under its name."""
+    names = ", ".join(feature.name for feature in manifest.features)
+    names = names if len(names) <= _MOST_NAMES else f"{names[:_MOST_NAMES]} ..."
+    features = len(manifest.features)
+    if features == 1:
+        return NUMBERS._replace(rows=f"rows of numbers ({names}), [[...], ...]", steps=True)
+    return Expected(
+        features=features,
+        rows=f"rows of steps of {features} numbers ({names}), [[[...], ...], ...]",
+        if_number="Put each step in a list of its own: [[[0.0, 0.2]]].",
+        if_list="A row is a list of steps, and a step is a list of plain numbers.",
+        steps=True,
+    )
 
 
 def spelled(content: bytes, place: int) -> str:
@@ -40,24 +80,52 @@ def wrong_text(field: str, most: int, received: str) -> InvalidRequest:
     return _invalid(f"text of at most {most} characters", f"{received} at {field}")
 
 
-def wrong_rows(rows: Any, value: str) -> InvalidRequest:
-    """The first fault in `rows`. None stands for the one value that is neither a number nor a list, spelled `value`."""
+def wrong_strict(received: str) -> InvalidRequest:
+    return _invalid("true or false", f"{received} at strict")
+
+
+def wrong_rows(rows: Any, value: str, expected: Expected, deep: bool) -> InvalidRequest:
+    """The first fault in `rows`. None stands for the one value that is neither a number nor a list, spelled `value`.
+
+    `deep`: each row is a list of steps.
+    """
     if not isinstance(rows, list):
         return _invalid("a list of rows", f"{value or _shown(rows)} at sequences")
-    for number, row in enumerate(rows):
-        path = f"sequences[{number}]"
-        if not isinstance(row, list):
-            if row is not None:
-                return wrong_depth(f"the number {row} at {path}", "Put each row in a list of its own: [[0.0, 0.2]].")
-            return not_a_number(value, path) if _numeric(value) else _invalid("a row (a list of numbers)", f"{value} at {path}")
-        kinds = [*map(type, row)]
-        if wrong := {*kinds} - {int, float}:
-            place = min(map(kinds.index, wrong))
-            if row[place] is None:
-                return not_a_number(value, f"{path}[{place}]")
-            hint = "Items are plain numbers: [[0.0]], not [[[0.0]]]; the service adds axes."
-            return wrong_depth(f"a list at {path}[{place}]", hint)
-    raise AssertionError("nothing is wrong with these rows")
+    kinds = ("a row (a list of steps)", "a step (a list of numbers)") if deep else ("a row (a list of numbers)",)
+    if (fault := _first_fault(rows, value, "sequences", expected, kinds)) is None:
+        raise AssertionError("nothing is wrong with these rows")
+    return fault
+
+
+def _first_fault(found: list[Any], value: str, path: str, expected: Expected, kinds: tuple[str, ...]) -> InvalidRequest | None:
+    """In a list of lists of `kinds`, the outermost first. The innermost have numbers."""
+    end = _first_unlike([*map(type, found)], {list})
+    lists = found[:end]
+    if len(kinds) > 1:
+        for number, child in enumerate(lists):
+            if (fault := _first_fault(child, value, f"{path}[{number}]", expected, kinds[1:])) is not None:
+                return fault
+    else:  # all at once: there may be half a million
+        types = [*map(type, chain.from_iterable(lists))]
+        item = _first_unlike(types, {int, float})
+        if item < len(types):
+            ends = [*accumulate(map(len, lists))]
+            number = bisect_right(ends, item)
+            place = item - ends[number] + len(lists[number])
+            where = f"{path}[{number}][{place}]"
+            if lists[number][place] is None:
+                return not_a_number(value, where)
+            return wrong_depth(expected, f"a list at {where}", expected.if_list)
+    if end == len(found):
+        return None
+    if found[end] is not None:
+        return wrong_depth(expected, f"the number {found[end]} at {path}[{end}]", expected.if_number)
+    return not_a_number(value, f"{path}[{end}]") if _numeric(value) else _invalid(kinds[0], f"{value} at {path}[{end}]")
+
+
+def _first_unlike(types: list[type], kinds: set[type]) -> int:
+    """The place of the first that is none of these kinds; the number of all if there is none."""
+    return min(map(types.index, {*types} - kinds), default=len(types))
 
 
 def not_a_number(value: str, path: str) -> InvalidRequest:
@@ -67,12 +135,14 @@ def not_a_number(value: str, path: str) -> InvalidRequest:
     return _invalid("a number", f"{value} at {path}")
 
 
-def not_finite(rows: Rows, sequences: list[list[float]]) -> InvalidRequest:
-    item = int(np.flatnonzero(~np.isfinite(rows.values))[0])
+def not_finite(rows: Rows, sequences: list[list[Any]]) -> InvalidRequest:
+    item, feature = map(int, np.argwhere(~np.isfinite(rows.values))[0])
     row = int(np.searchsorted(rows.starts, item, side="right")) - 1
     place = item - int(rows.starts[row])
-    received = f"{_shown(sequences[row][place])} at sequences[{row}][{place}]"
-    return _invalid("numbers that are finite as float32 (up to 3.4e38)", received)
+    found, path = sequences[row][place], f"sequences[{row}][{place}]"
+    if isinstance(found, list):
+        found, path = found[feature], f"{path}[{feature}]"
+    return _invalid("numbers that are finite as float32 (up to 3.4e38)", f"{_shown(found)} at {path}")
 
 
 def check_counts(rows: int, items: int, max_rows: float, max_items: float) -> None:
@@ -83,8 +153,15 @@ def check_counts(rows: int, items: int, max_rows: float, max_items: float) -> No
             raise TooManyValues(detail, expected=most, received=received)
 
 
-def wrong_depth(received: str, hint: str = "") -> InvalidRequest:
-    return _invalid("rows of numbers, [[...], ...]", received, hint)
+def wrong_depth(expected: Expected, received: str, hint: str = "") -> InvalidRequest:
+    return _invalid(expected.rows, received, hint)
+
+
+def wrong_width(expected: Expected, width: int, path: str) -> InvalidRequest:
+    """`path`: of the first step of another width."""
+    return _invalid(
+        expected.rows, f"a step of {width} number{'s' * (width != 1)} at {path}", "All steps have the same numbers."
+    )
 
 
 def _invalid(expected: str, received: str, hint: str = "") -> InvalidRequest:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, FailFast, Field, FiniteFloat, Strict
 
 from contract.aliases import NAME, PRODUCTION, Alias, check_name
-from contract.manifest import Domain, Manifest
+from contract.manifest import DataFacts, GoldenPair, Manifest, Point, Quantity, Scaling, Score, Task
 from contract.topologies import TopologyName
 
 Item = Annotated[FiniteFloat, Strict()]
@@ -18,6 +18,15 @@ Sequences = Annotated[
         min_length=1,
         description="One list of numbers for each row. Rows may differ in length, except for many_to_one.",
         examples=[[[0.0, 0.2, 0.4, 0.6, 0.8]]],
+    ),
+]
+
+NamedSequences = Annotated[
+    list[Annotated[list[FiniteFloat | Annotated[list[FiniteFloat], Field(min_length=2)]], Field(min_length=1)]],
+    Field(
+        min_length=1,
+        description="For each row a list of steps: of one feature a number, of several a list with a number for each of them.",
+        examples=[[[[0.0, 0.2], [0.4, 0.6]]], [[0.0, 0.2, 0.4]]],
     ),
 ]
 
@@ -37,12 +46,29 @@ RoutingKey = Annotated[
 ]
 
 
+IsStrict = Annotated[
+    bool, Strict(), Field(description="Refuse a request with a row outside of the model's domain, instead of answering it.")
+]
+
+
 class PredictionRequest(BaseModel):
     model_config = ConfigDict(extra="forbid", protected_namespaces=())
 
     sequences: Sequences
     model_version: Wanted = None
     routing_key: RoutingKey = None
+    strict: IsStrict = False
+
+
+class NamedPredictionRequest(BaseModel):
+    """Body of `POST /models/{name}/predict`."""
+
+    model_config = ConfigDict(extra="forbid", protected_namespaces=())
+
+    sequences: NamedSequences
+    model_version: Wanted = None
+    routing_key: RoutingKey = None
+    strict: IsStrict = False
 
 
 class Prediction(BaseModel):
@@ -63,6 +89,40 @@ class Prediction(BaseModel):
     )
 
 
+class FeatureDomain(BaseModel):
+    """low <= value < high, for one feature."""
+
+    name: str
+    low: float
+    high: float
+
+
+class NamedPrediction(BaseModel):
+    """A model's answer to each row: `sequences`, `outputs`, or `labels` with `probabilities`."""
+
+    model_config = ConfigDict(protected_namespaces=())
+
+    topology: TopologyName
+    model: str
+    version: str
+    task: Task
+    domain: list[FeatureDomain]
+    classes: list[str] | None = Field(default=None, description="The order of the probabilities; for classify and label.")
+    sequences: list[list[float]] | list[list[list[float]]] | None = Field(
+        default=None, description="Where each step has an answer: for each row and step a number, or a list of K numbers."
+    )
+    outputs: list[list[float]] | None = Field(default=None, description="Where each row has an answer: K numbers for each row.")
+    labels: list[str] | list[list[str]] | None = Field(
+        default=None, description="The most probable class of each row, or of each row and step."
+    )
+    probabilities: list[list[float]] | list[list[list[float]]] | None = None
+    model_input_shape: list[int]
+    model_output_shape: list[int]
+    in_domain: list[bool] = Field(
+        description="For each row: whether every step lies in the domain, and the gate tried rows as long as this."
+    )
+
+
 class ModelInfo(BaseModel):
     """A version in memory, with the main facts of its manifest."""
 
@@ -70,12 +130,21 @@ class ModelInfo(BaseModel):
     version: str
     aliases: list[str]
     default: bool = Field(description="Whether this version answers requests that name no version.")
+    task: Task
     topology: TopologyName
-    length: int = Field(description="Length of the rows in training; many_to_one takes no other length.")
-    highest_length: int
+    features: list[Quantity] = Field(description="What a step consists of, in the order of its numbers.")
+    targets: list[Quantity] = Field(description="What a forecast or a regression answers with.")
+    classes: list[str] = Field(description="The order of probabilities.")
+    horizon: int | None = Field(description="Steps that a many_to_one forecast returns.")
+    any_length: bool = Field(description="Whether the model takes rows of every length, or only of `length`.")
+    length: int = Field(description="Steps in the longest training row.")
+    highest_length: int = Field(description="The longest rows that the gate tried.")
     units: int
+    layers: int
+    scaling: Scaling
     parameters: int
-    domain: Domain
+    score: Score | None = Field(description="How good the model is on held-out rows, beside the obvious answers.")
+    data: DataFacts | None = Field(description="The user's own sequences; null: trained on generated ones.")
     recipe: str
     seed: int
     steps: int
@@ -92,6 +161,22 @@ class ModelInfo(BaseModel):
         facts: dict[str, Any] = manifest.model_dump(include=set(cls.model_fields) - own)
         gate = {figure.name: figure.value for figure in manifest.gate}
         return cls(**facts, runtime=runtime, aliases=aliases, default=default, gate=gate)
+
+
+class VersionInfo(BaseModel):
+    version: str
+    aliases: list[str]
+    created: datetime
+    score: Score | None
+
+
+class Card(ModelInfo):
+    """A model: the version that answers requests which name none, and all versions in memory, the oldest first."""
+
+    curve: list[Point] = Field(description="Loss and metric in the course of training.")
+    golden: list[GoldenPair] = Field(description="Rows with the answers that this version gave before it was published.")
+    golden_tolerance: float
+    versions: list[VersionInfo]
 
 
 class RefusedVersion(BaseModel):

@@ -4,6 +4,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from contract.rows import Floats
 
 
@@ -27,7 +29,10 @@ def tensorflow() -> Any:
 
 
 class TensorFlowRuntime:
-    """Takes rows of any lengths in one call: padding on the right changes no step before it."""
+    """Takes rows of any lengths in one call: padding on the right changes no step before it.
+
+    A model that answers each row after its last real step has the rows' lengths as an input.
+    """
 
     name = "tensorflow"
 
@@ -35,9 +40,14 @@ class TensorFlowRuntime:
         self._tensorflow = tensorflow()
         self._loaded = self._tensorflow.saved_model.load(str(folder))  # keeps the signature's variables alive
         self._signature = self._loaded.signatures["serving_default"]
+        self._takes_lengths = "lengths" in self._signature.structured_input_signature[1]
 
-    def run(self, inputs: Floats, lengths: list[int] | None) -> Floats:  # noqa: ARG002 - the network is causal
-        (outputs,) = self._signature(sequences=self._tensorflow.constant(inputs)).values()
+    def run(self, inputs: Floats, lengths: list[int] | None) -> Floats:
+        given = {"sequences": self._tensorflow.constant(inputs)}
+        if self._takes_lengths:
+            steps = np.full(len(inputs), inputs.shape[1]) if lengths is None else lengths
+            given["lengths"] = self._tensorflow.constant(steps, self._tensorflow.int32)
+        (outputs,) = self._signature(**given).values()
         answer: Floats = outputs.numpy()
         return answer
 

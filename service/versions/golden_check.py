@@ -11,7 +11,10 @@ def check_golden(model: LoadedModel) -> None:
     """Raise BrokenVersion unless the model gives the answers that the SavedModel gave when it was published."""
     manifest = model.manifest
     for number, pair in enumerate(manifest.golden):
-        values = model.run(Rows.of([pair.input])).values
-        worst = float(np.abs(values - np.asarray(pair.output, np.float32)).max())
+        values = model.run(Rows(np.array(pair.input, np.float32), [len(pair.input)])).values
+        wanted = np.array(pair.output, np.float32)
+        if values.shape != wanted.shape:
+            raise BrokenVersion(f"golden pair {number} expected an answer of shape {wanted.shape}; received {values.shape}")
+        worst = float(np.abs(values - wanted).max())
         if not worst <= manifest.golden_tolerance:  # `not`: NaN fails too
             raise BrokenVersion(f"golden pair {number} differs by {worst:.3g}, allowed {manifest.golden_tolerance:g}")

@@ -1,11 +1,14 @@
 """The errors for what is not in memory. Each names what is, and the command that trains what is missing."""
 
-from collections.abc import Iterable
+from collections.abc import Collection
+from difflib import get_close_matches
+from typing import Final
 
-from contract.topologies import Topology
-from service.errors import LengthNotServed, ModelNotServed, UnknownVersion
-from service.runtime.loaded_model import LoadedModel
+from contract.topologies import Topology, parse_echo_name
+from service.errors import LengthNotServed, ModelNotServed, UnknownModel, UnknownVersion
 from service.versions.served_versions import ServedVersions
+
+LONGEST_NAME: Final = 63
 
 
 def unknown_version(name: str, wanted: str, served: ServedVersions, refused: str | None) -> UnknownVersion:
@@ -16,16 +19,32 @@ def unknown_version(name: str, wanted: str, served: ServedVersions, refused: str
     return UnknownVersion(detail, model=name, aliases=sorted(served.aliases), versions=sorted(served.versions))
 
 
-def nothing_for(topology: Topology, length: int, models: Iterable[LoadedModel]) -> Exception:
-    served = sorted({model.manifest.length for model in models if model.manifest.topology == topology.name})
+def unknown_model(name: str, served: Collection[str]) -> UnknownModel:
+    """`served`: the names of all models in memory."""
+    known = sorted(served)
+    close = get_close_matches(name[:LONGEST_NAME], known, n=1)
+    hint = f" Did you mean {close[0]}?" if close else ""
+    detail = f"expected the name of a served model ({', '.join(known)}); received {name[:100]}.{hint}"
+    return UnknownModel(detail, models=known)
+
+
+def nothing_for(name: str, served: Collection[str]) -> Exception:
+    """The error for a name that nothing is served under. An echo's name says what to train."""
+    echo = parse_echo_name(name) if len(name) <= LONGEST_NAME else None
+    return unknown_model(name, served) if echo is None else _no_echo(*echo, served)
+
+
+def _no_echo(topology: Topology, length: int | None, served: Collection[str]) -> Exception:
+    echoes = (echo for echo in map(parse_echo_name, served) if echo is not None)
+    lengths = sorted(other for of, other in echoes if of is topology and other is not None)
     options = f"--topology {topology.name}"
-    if topology.any_length or not served:
+    if length is None or not lengths:
         return ModelNotServed(f"no {topology.name} model is published. Train one with: {_train(options)}")
     return LengthNotServed(
-        f"{topology.name} expected rows of a length that is served: {', '.join(map(str, served))}; received rows of "
+        f"{topology.name} expected rows of a length that is served: {', '.join(map(str, lengths))}; received rows of "
         f"length {length}. Cut the rows to one of these, or train one with: {_train(f'{options} --length {length}')}",
         received_length=length,
-        served_lengths=served,
+        served_lengths=lengths,
     )
 
 

@@ -14,7 +14,6 @@ from typing import Final, NamedTuple
 from contract.aliases import Alias
 from contract.store import ModelStore
 from contract.store_reader import BrokenVersion
-from contract.topologies import Topology
 from service.errors import ModelNotServed, UnknownVersion
 from service.runtime import runtimes
 from service.runtime.loaded_model import LoadedModel
@@ -68,13 +67,12 @@ class Registry:
             self._withdraw_owed()
             metrics.refused_versions.set(len(self.refusals))
 
-    def find(self, topology: Topology, length: int, wanted: str | None = None, key: str | None = None) -> Choice | None:
-        """The model for rows of this length; `wanted` is a version or an alias. None: call `look_up` and `load_pinned` first.
+    def find(self, name: str, wanted: str | None = None, key: str | None = None) -> Choice | None:
+        """The model of this name; `wanted` is a version or an alias. None: call `look_up` and `load_pinned` first.
 
-        Raises LengthNotServed, ModelNotServed, or UnknownVersion for a version that was looked up a moment ago.
+        Raises UnknownModel, LengthNotServed, ModelNotServed, or UnknownVersion for a version that was looked up a moment ago.
         """
-        name = topology.model_name(length)
-        served = self._served(topology, length)
+        served = self._served(name)
         if wanted is not None and wanted in (pinned := self._pinned.get(name, {})):
             pinned[wanted] = time.monotonic()
         choice = served.choose(wanted, key)
@@ -82,18 +80,16 @@ class Registry:
             self._check_there(name, wanted, served)
         return choice
 
-    def look_up(self, topology: Topology, length: int, version: str) -> None:
+    def look_up(self, name: str, version: str) -> None:
         """Raises UnknownVersion unless the version is in the store. Does not wait for a version that loads."""
-        name = topology.model_name(length)
-        served = self._served(topology, length)
+        served = self._served(name)
         if not self._check_there(name, version, served) and version not in (self._list(name) or ()):
             raise self._unknown(name, version, served)
 
-    def load_pinned(self, topology: Topology, length: int, version: str) -> Choice:
+    def load_pinned(self, name: str, version: str) -> Choice:
         """Load a version that a request names and no alias names. Raises UnknownVersion."""
-        name = topology.model_name(length)
         with self._lock:
-            served = self._served(topology, length)
+            served = self._served(name)
             if (there := served.choose(version, None)) is not None:  # another request had it loaded meanwhile
                 return there
             if not self._check_there(name, version, served):
@@ -101,7 +97,7 @@ class Registry:
             if version in self._listed[name].versions:
                 self._pinned.setdefault(name, {})[version] = time.monotonic()
                 self._refresh_name(name)
-                served = self._served(topology, length)
+                served = self._served(name)
             if (loaded := served.choose(version, None)) is None:
                 self._listed[name] = _Listing(time.monotonic(), self._listed[name].versions - {version})
                 raise self._unknown(name, version, served)
@@ -248,6 +244,8 @@ class Registry:
             tried = alias.trials.get(kind)
             if tried not in versions or alias.version not in versions:
                 continue
+            if versions[tried].manifest.differs_from(versions[alias.version].manifest):  # an edited store: nothing to compare
+                continue
             since = _since(alias, kind)
             percent = alias.canary.percent if kind == "canary" and alias.canary else 100.0
             asked = (kind, versions[alias.version], versions[tried], percent, since)
@@ -270,12 +268,12 @@ class Registry:
     def _unknown(self, name: str, wanted: str, served: ServedVersions) -> UnknownVersion:
         return unknown_version(name, wanted, served, self._loader.reason(name, wanted))
 
-    def _served(self, topology: Topology, length: int) -> ServedVersions:
-        """What the name answers with. Raises LengthNotServed or ModelNotServed."""
+    def _served(self, name: str) -> ServedVersions:
+        """What the name answers with. Raises UnknownModel, LengthNotServed or ModelNotServed."""
         try:
-            return self.served[topology.model_name(length)]
+            return self.served[name]
         except KeyError:
-            raise nothing_for(topology, length, self.models) from None
+            raise nothing_for(name, [*self.served]) from None
 
 
 def _since(alias: Alias, kind: Kind) -> datetime:

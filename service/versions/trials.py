@@ -1,7 +1,8 @@
 """Versions on trial: a canary answers a share of an alias' requests, a shadow gets a copy of them and answers none.
 
-Both are compared with the version that the alias names, row by row, after the request has been answered. A canary fails when
-its errors, its p99 or its differences pass the bars; `verdict` says why.
+Both are compared with the version that the alias names, row by row, after the request has been answered. A row of classes
+differs where a label does. A row of numbers differs where a number is further off than the tolerance. A canary fails when its
+errors, its p99 or its differences pass the bars; `verdict` says why.
 """
 
 import random
@@ -34,8 +35,8 @@ class Bars(NamedTuple):
     """The bars that a canary must not pass."""
 
     errors: float  # share of its requests
-    differences: float  # share of its rows that differ by more than `tolerance`
-    tolerance: float  # in widths of the domain
+    differences: float  # share of its rows that differ
+    tolerance: float  # in widths of an output's domain
     tail: float  # its 99th percentile, divided by that of the version that the alias names
     tail_floor: float  # seconds; a shorter 99th percentile always passes
 
@@ -136,13 +137,17 @@ class Trial:
             self._errors.inc(requests)
 
     def compared(self, rows: Rows, one: Floats, other: Floats, counts: npt.NDArray[np.bool_], tolerance: float) -> None:
-        """Compare two answers, (items,), to the same rows. Rows where `counts`, (rows,), is false are left out."""
-        by_row = np.maximum.reduceat(np.abs(one - other), rows.starts)  # (rows,)
-        differences = by_row[counts]
+        """Compare two answers, (items, K) or (rows, K), to the same rows. Rows without `counts`, (rows,), are left out."""
+        model = self.baseline
+        apart = np.abs(one - other)
+        if model.manifest.classes:
+            differs = one.argmax(axis=1) != other.argmax(axis=1)
+        else:
+            differs = ~(apart <= tolerance * model.widths).all(axis=1)  # `~(<=)`: NaN differs
+        differences = model.by_row(np.maximum, apart.max(axis=1), rows)[counts]
         if not len(differences):
             return
-        domain = self.baseline.manifest.domain
-        differing = int((~(differences <= tolerance * (domain.high - domain.low))).sum())  # `~(<=)`: NaN differs
+        differing = int(model.by_row(np.logical_or, differs, rows)[counts].sum())
         self.rows += len(differences)
         self.past += differing
         self.largest = max(self.largest, float(np.nanmax(differences, initial=0.0)))
@@ -162,8 +167,8 @@ class Trial:
         if candidate.errors >= ENOUGH and candidate.errors > bars.errors * candidate.requests:
             return f"{candidate.errors} of {candidate.requests} requests failed"
         if self.past >= ENOUGH and self.past > bars.differences * self.rows:
-            apart = f"{bars.tolerance:g} of the domain, the largest by {self.largest:.3g}"
-            return f"{self.past} of {self.rows} rows differ by more than {apart}"
+            apart = f"by more than {bars.tolerance:g} of the domain, the largest by {self.largest:.3g}"
+            return f"{self.past} of {self.rows} rows differ {'in a label' if self.baseline.manifest.classes else apart}"
         if baseline.answers < ENOUGH_FOR_A_TAIL:
             return None
         most = max(bars.tail * quantile(baseline.seconds, 0.99), bars.tail_floor)

@@ -16,15 +16,25 @@ from training.translation import Weights, save
 UNITS = 3
 
 
-@pytest.fixture
-def folder(tmp_path: Path, features: int) -> Path:
+def weights(features: int, outputs: int = 1) -> Weights:
     rng = np.random.default_rng(0)
 
     def some(*shape: int) -> Floats:
         return rng.standard_normal(shape).astype(np.float32)
 
-    weights = Weights(some(features, 4 * UNITS), some(UNITS, 4 * UNITS), some(4 * UNITS), some(UNITS, 1), some(1))
-    save(weights, per_step=True, scaling=None, folder=tmp_path)
+    return Weights(some(features, 4 * UNITS), some(UNITS, 4 * UNITS), some(4 * UNITS), some(UNITS, outputs), some(outputs))
+
+
+@pytest.fixture
+def folder(tmp_path: Path, features: int) -> Path:
+    save(weights(features), per_step=True, scaling=None, folder=tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def classifier(tmp_path: Path) -> Path:
+    save(weights(8, outputs=3), per_step=False, scaling=None, folder=tmp_path, softmax=True)
+    (tmp_path / "manifest.json").write_text(json.dumps({"classes": ["a", "b", "c"]}))
     return tmp_path
 
 
@@ -50,6 +60,22 @@ def test_the_hand_written_application_answers_any_features(
     rows = steps if features > 1 else steps[..., 0]
     answer = asked(bare_onnx.app, orjson.dumps({"sequences": rows}, option=orjson.OPT_SERIALIZE_NUMPY))
     assert np.array_equal(np.array(answer["sequences"], np.float32), peers.load()(rows))
+
+
+def test_a_classifier_is_answered_with_labels_and_probabilities(classifier: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MODEL", str(classifier))
+    from benchmarks.peers import bare_onnx  # noqa: PLC0415
+
+    model = peers.load()
+    monkeypatch.setattr(bare_onnx, "model", model)
+    steps = np.random.default_rng(1).standard_normal((5, 7, 8)).astype(np.float32)
+    answer = asked(bare_onnx.app, orjson.dumps({"sequences": steps}, option=orjson.OPT_SERIALIZE_NUMPY))
+    assert answer.keys() == {"labels", "probabilities"}
+    probabilities = np.array(answer["probabilities"], np.float32)
+    assert np.array_equal(probabilities, model(steps))
+    assert probabilities.sum(axis=1) == pytest.approx(np.ones(5), abs=1e-6)
+    assert answer["labels"] == ["abc"[number] for number in probabilities.argmax(axis=1)]
+    assert model.plain_answer(steps.tolist()) == {"labels": answer["labels"], "probabilities": model(steps).tolist()}
 
 
 def asked(app: Any, body: bytes) -> Any:

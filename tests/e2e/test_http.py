@@ -45,7 +45,7 @@ def test_every_topology_answers_the_tutorials_sequence(client: httpx.Client) -> 
     for name in TOPOLOGY_NAMES:
         answer = ask(client, name, [sequence])
         assert [round(value, 1) + 0.0 for value in answer["sequences"][0]] == sequence
-        assert (answer["topology"], answer["model"]) == (name, TOPOLOGIES[name].model_name(5))
+        assert (answer["topology"], answer["model"]) == (name, TOPOLOGIES[name].echo_name(5))
         assert (answer["model_input_shape"], answer["model_output_shape"]) == shapes[name]
         assert answer["in_domain"] == [True]
 
@@ -65,7 +65,7 @@ def test_rows_of_any_length_are_echoed(client: httpx.Client, name: TopologyName,
 
 @pytest.mark.parametrize("name", TOPOLOGY_NAMES)
 def test_the_edges_of_the_domain_are_echoed(client: httpx.Client, name: TopologyName) -> None:
-    domain = next(m for m in client.get("/models").json()["models"] if m["topology"] == name)["domain"]
+    domain = next(m for m in client.get("/models").json()["models"] if m["topology"] == name)["features"][0]["domain"]
     assert domain == {"low": 0.0, "high": 1.0}
     for length in (5,) if name == "many_to_one" else (1, 5, 100):
         for kind, rows in edge_rows(length, Domain.model_validate(domain)):
@@ -115,7 +115,7 @@ def test_the_page_documents_the_endpoints(client: httpx.Client) -> None:
     paths = client.get("/docs.json").json()["paths"]
     for name in TOPOLOGY_NAMES:
         schema = paths[f"/{name}"]["post"]["requestBody"]["content"]["application/json"]["schema"]
-        assert list(schema["properties"]) == ["sequences", "model_version", "routing_key"]
+        assert list(schema["properties"]) == ["sequences", "model_version", "routing_key", "strict"]
         assert set(paths[f"/{name}"]["post"]["responses"]["200"]["content"]["application/json"]["schema"]["properties"]) == {
             "topology",
             "model",
@@ -125,6 +125,23 @@ def test_the_page_documents_the_endpoints(client: httpx.Client) -> None:
             "model_output_shape",
             "in_domain",
         }
+
+
+def test_each_model_answers_by_its_name_too(client: httpx.Client) -> None:
+    rows = [[0.0, 0.2, 0.4, 0.6, 0.8], [0.5] * 5]
+    for topology in TOPOLOGY_NAMES:
+        name = TOPOLOGIES[topology].echo_name(5)
+        by_topology, by_name = ask(client, topology, rows), ask(client, f"models/{name}/predict", rows)
+        more = {"task": "echo", "domain": [{"name": "value", "low": 0.0, "high": 1.0}]}
+        assert by_name == by_topology | more
+    documented = client.get("/docs.json").json()["paths"]["/models/{name}/predict"]["post"]
+    assert documented["parameters"][0]["schema"]["enum"] == ["many_to_many", "many_to_one_5", "one_to_one"]
+    answer = client.post("/models/many_to_man/predict", json={"sequences": rows})
+    assert problem(answer) == (404, "unknown-model")
+    assert "Did you mean many_to_many?" in answer.json()["detail"]
+    counted = client.get("/metrics").text
+    assert 'route="/models/{name}/predict"' in counted
+    assert "many_to_man/" not in counted
 
 
 @pytest.mark.parametrize("path", ["/livez", "/readyz", "/metrics"])

@@ -19,6 +19,7 @@ from contract.store_reader import MANIFEST
 from tests import asking
 from tests.e2e.conftest import serving
 from training.networks import build, export
+from training.plan import Network
 
 NAME = "many_to_many"
 ROW = [0.0, 0.2, 0.4, 0.6, 0.8]
@@ -93,14 +94,15 @@ def publish_shifted(service: Service, by: float) -> str:
     """The trained network answering x + `by`, whole and true to its golden pairs."""
     store = service.store
     manifest, trained = store.verify(NAME, service.base), store.path(NAME, service.base)
-    model = build(manifest.shape, manifest.units, manifest.length, seed=0)
+    network = Network(manifest.shape, manifest.units)
+    model = build(network, manifest.length, seed=0)
     saved = tf.saved_model.load(str(trained))
     for variable, value in zip(model.weights, saved.signatures["serving_default"].variables, strict=True):
         variable.assign(value)
     model.weights[-1].assign_add([by])
     exported = service.folder / "exported"
-    export(model, manifest.shape, exported)
-    golden = [GoldenPair(input=pair.input, output=[item + by for item in pair.output]) for pair in manifest.golden]
+    export(model, network, exported, None)
+    golden = [GoldenPair(input=pair.input, output=[[step[0] + by] for step in pair.output]) for pair in manifest.golden]
 
     def fill(staging: Path) -> None:
         version = staging / NAME / changed.version
@@ -199,10 +201,10 @@ def spoil_nothing(_: Path) -> None:
 
 def test_versions_that_fail_a_check_are_named_and_the_one_before_serves_on(service: Service, client: httpx.Client) -> None:
     first = service.store.verify(NAME, service.base).golden[0]
-    wrong = GoldenPair(input=first.input, output=[item + 0.5 for item in first.output])
+    wrong = GoldenPair(input=first.input, output=[[step[0] + 0.5] for step in first.output])
     cases: list[tuple[str, Callable[[Path], None], dict[str, Any], str]] = [
         ("1-changed", change_weights, {}, "is changed"),
-        ("2-contract", spoil_nothing, {"contract_version": 99}, "contract version 99, this program needs 1"),
+        ("2-contract", spoil_nothing, {"contract_version": 99}, "contract version 99, this program needs 2"),
         ("3-half", copy_half, {}, "saved_model.pb is missing"),
         ("4-golden", spoil_nothing, {"golden": [wrong]}, "golden pair 0 differs by 0.5"),
     ]
@@ -292,4 +294,7 @@ def test_a_shadow_answers_nobody_and_its_differences_are_told(service: Service, 
         "candidate": (60, 0),
     }
     unknown = client.get("/models/nobody/comparison")
-    assert (unknown.status_code, unknown.json()["detail"]) == (404, f"no model nobody is served. Served models: {NAME}.")
+    assert (unknown.status_code, unknown.json()["detail"]) == (
+        404,
+        f"expected the name of a served model ({NAME}); received nobody.",
+    )

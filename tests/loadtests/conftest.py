@@ -1,41 +1,22 @@
-"""A stand-in for the service: its HTTP contract on a real socket, with an echo instead of a network."""
+"""A stand-in for the service: its HTTP contract on a real socket, with functions instead of networks."""
 
 import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
 
-import numpy as np
 import pytest
 
 from benchmarks.servers.stub_server import Quiet, listening
-from contract.rows import Rows
 from contract.topologies import TOPOLOGIES
+from tests.loadtests import fake_models
+from tests.loadtests.fake_models import BY_NAME, MODELS
 
-MODELS = [
-    {"name": topology.model_name(5), "topology": name, "version": "1", "length": 5, "aliases": ["production"]}
-    for name, topology in TOPOLOGIES.items()
-]
-
-
-def echo(name: str, sequences: list[list[float]]) -> dict[str, Any]:
-    """The answer of a model that echoes with a small error. Raises ShapeError like the service."""
-    topology, rows = TOPOLOGIES[name], Rows.of(sequences)  # type: ignore[index]
-    topology.check(rows)
-    outputs = topology.from_model(topology.to_model(rows) + np.float32(0.01), rows)
-    return {
-        "topology": name,
-        "model": topology.model_name(5),
-        "version": "1",
-        "sequences": [row.tolist() for row in rows.split(outputs)],
-        "model_input_shape": topology.shapes(rows)[0],
-        "model_output_shape": topology.shapes(rows)[1],
-        "in_domain": [True] * len(sequences),
-    }
+Asked = dict[str, Any]
 
 
-def answer_right(name: str, sequences: list[list[float]]) -> tuple[int, Any]:
-    return 200, echo(name, sequences)
+def answer_right(model: dict[str, Any], asked: Asked) -> tuple[int, Any]:
+    return 200, fake_models.answer(model, asked)
 
 
 @pytest.fixture
@@ -47,10 +28,15 @@ def fake() -> Iterator[Callable[..., str]]:
             class Handler(Quiet):
                 def get(self) -> None:
                     known = {"/readyz": (ready, {}), "/models": (200, {"models": models, "refused": []})}
-                    self.say(*known.get(self.path, (404, {})))
+                    cards = {f"/models/{name}": (200, fake_models.card(model)) for name, model in BY_NAME.items()}
+                    self.say(*{**cards, **known}.get(self.path, (404, {})))
 
                 def post(self, body: bytes) -> None:
-                    self.say(*answer(self.path[1:], json.loads(body)["sequences"]))
+                    asked = json.loads(body)
+                    name = self.path.removeprefix("/models/").removesuffix("/predict")
+                    if self.path[1:] in TOPOLOGIES:
+                        name = TOPOLOGIES[self.path[1:]].echo_name(len(asked["sequences"][0]))  # type: ignore[index]
+                    self.say(*answer(BY_NAME[name], asked))
 
                 def say(self, status: int, content: Any) -> None:
                     kind = "application/json" if status < 400 else "application/problem+json"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from loadtests.load_shapes import LEAST_USERS, SHAPES, Shape, Stage
+from loadtests.load_shapes import SHAPES, Shape, Stage
 
 TWO = Shape("", 0.0, (Stage(2, 3, 3), Stage(8, 12, 6)))
 
@@ -23,8 +23,10 @@ def test_a_shape_scales_in_users_and_length() -> None:
     assert (scaled.peak, scaled.seconds) == (24, 5)
 
 
-def test_scaling_down_leaves_a_user_for_every_topology() -> None:
-    assert [stage.users for stage in TWO.scaled(peak=3).stages] == [LEAST_USERS, LEAST_USERS]
+def test_every_stage_has_a_user_for_every_model() -> None:
+    assert [stage.users for stage in TWO.scaled(peak=3, least=7).stages] == [7, 7]
+    assert [stage.users for stage in TWO.scaled(least=7).stages] == [7, 12]
+    assert [stage.users for stage in TWO.scaled(peak=1).stages] == [1, 1]
 
 
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
@@ -32,6 +34,6 @@ def test_every_shape_of_the_table_gives_a_reason_and_reaches_its_users(shape: Sh
     assert shape.why
     before = 0
     for stage in shape.stages:
-        assert stage.users >= LEAST_USERS
+        assert stage.users >= 1
         assert abs(stage.users - before) / stage.spawn_rate < stage.seconds
         before = stage.users

@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 
-from contract.topologies import TOPOLOGY_NAMES
 from loadtests.__main__ import main
 from loadtests.processes import ROOT, free_port
+from loadtests.report import Summary
+from tests.loadtests import fake_models
+from tests.loadtests.fake_models import BY_NAME, ECHOES
 
 REPORTS = ["report.html", "report_failures.csv", "report_stats.csv", "summary.json"]
 
@@ -22,9 +24,9 @@ def run(url: str, reports: Path, *options: str) -> subprocess.CompletedProcess[s
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
 
 
-def row(output: str, topology: str) -> dict[str, float]:
+def row(output: str, model: str) -> dict[str, float]:
     """A line of the printed table."""
-    cells = next(line.split() for line in output.splitlines() if line.split()[:1] == [topology])
+    cells = next(line.split() for line in output.splitlines() if line.split()[:1] == [model])
     names = ("requests", "per_second", "p50", "p95", "p99", "failures", "wrong")
     return dict(zip(names, (float(cell.replace(",", "")) for cell in cells[1:]), strict=True))
 
@@ -34,10 +36,12 @@ def test_right_answers_pass(fake: Callable[..., str], tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert "passed: all " in done.stdout
     assert done.stderr == ""
-    for topology in TOPOLOGY_NAMES:
-        measured = row(done.stdout, topology)
+    for model in BY_NAME:
+        measured = row(done.stdout, model)
         assert measured["requests"] > 0
         assert measured["failures"] == measured["wrong"] == 0
+    assert "kinds (classify)" in done.stdout
+    assert "another version" not in done.stdout
     folder = next(tmp_path.iterdir())
     for name in REPORTS:
         assert (folder / name).stat().st_size > 0
@@ -47,34 +51,60 @@ def test_right_answers_pass(fake: Callable[..., str], tmp_path: Path) -> None:
 
 
 def test_wrong_answers_and_failures_fail(fake: Callable[..., str], tmp_path: Path) -> None:
-    def answer(topology: str, sequences: list[list[float]]) -> tuple[int, Any]:
-        if topology == "one_to_one":
-            return 503, {"title": "overloaded", "status": 503}
-        flipped = [[1 - item for item in row] for row in sequences]
-        return 200, {"topology": topology, "sequences": flipped, "in_domain": [True] * len(flipped)}
+    def answer(model: dict[str, Any], asked: dict[str, Any]) -> tuple[int, Any]:
+        right = fake_models.answer(model, asked)
+        if "model_version" in asked:
+            return 200, right  # to a row alone
+        match model["name"]:
+            case "one_to_one":
+                return 503, {"title": "overloaded", "status": 503}
+            case "stocks":
+                return 200, {**right, "outputs": [[item + 1 for item in row] for row in right["outputs"]]}
+            case _:
+                return 200, {**right, "version": "3"}  # as after a swap
 
-    models = [{"topology": "one_to_one", "length": 5}, {"topology": "many_to_many", "length": 5}]
+    models = [BY_NAME[name] for name in ("one_to_one", "stocks", "kinds")]
     done = run(fake(answer, models), tmp_path, "--duration", "1")
     assert done.returncode == 1, done.stdout + done.stderr
-    assert "serves no many_to_one model: no user sends many_to_one requests" in done.stdout
-    assert "\n many_to_one " not in done.stdout
-    refused, wrong = row(done.stdout, "one_to_one"), row(done.stdout, "many_to_many")
+    refused, wrong, swapped = (row(done.stdout, name) for name in ("one_to_one", "stocks", "kinds"))
     assert (refused["failures"], refused["wrong"]) == (refused["requests"], 0)
     assert wrong["requests"] == wrong["failures"] == wrong["wrong"] > 0
+    assert swapped["requests"] > swapped["failures"] == 0
+    assert f"kinds: {swapped['requests']:,.0f} answers came from another version than at the start" in done.stdout
     assert f"one_to_one: {refused['requests']:,.0f} x status 503" in done.stdout
-    assert f"many_to_many: {wrong['wrong']:,.0f} x wrong answer: values differ by more than 0.05" in done.stdout
+    assert " x wrong answer: values differ from the answer to the row alone" in done.stdout
     assert f"FAILED: {wrong['wrong']:,.0f} wrong answers; {refused['failures']:,.0f} failed requests" in done.stdout
-    assert done.stderr.count("overloaded") == done.stderr.count("expected 0.") == 1  # each kind in full, once
+    assert done.stderr.count("overloaded") == done.stderr.count("differ from the answer to the row alone") == 1  # once, in full
+
+
+def test_a_wrong_answer_to_a_row_alone_ends_before_the_load(fake: Callable[..., str], tmp_path: Path) -> None:
+    def answer(model: dict[str, Any], asked: dict[str, Any]) -> tuple[int, Any]:
+        return 200, {**fake_models.answer(model, asked), "labels": ["z"]}
+
+    done = run(fake(answer, [BY_NAME["kinds"]]), tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.startswith("loadtests: kinds, drawn row 0 alone: wrong answer: a label is not the most probable class: ")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_locust_itself_asks_the_service_for_its_models(fake: Callable[..., str], tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "locust", "-f", "loadtests/locustfile.py", "--headless", "--shape-seconds", "1"]
+    command += ["--host", fake(models=[BY_NAME["phases"]]), "--summary", str(tmp_path / "summary.json")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    summary = Summary.model_validate_json((tmp_path / "summary.json").read_bytes())
+    assert summary.passed
+    assert [figures.model for figures in summary.figures] == ["phases"]
 
 
 def test_ctrl_c_still_prints_what_was_measured(fake: Callable[..., str], tmp_path: Path) -> None:
     enough = threading.Semaphore(0)
 
-    def answer(topology: str, sequences: list[list[float]]) -> tuple[int, Any]:
+    def answer(model: dict[str, Any], asked: dict[str, Any]) -> tuple[int, Any]:
         enough.release()
-        return 200, {"topology": topology, "sequences": sequences, "in_domain": [True] * len(sequences)}
+        return 200, fake_models.answer(model, asked)
 
-    command = [sys.executable, "-m", "loadtests", "--url", fake(answer), "--reports", str(tmp_path), "--duration", "60"]
+    command = [sys.executable, "-m", "loadtests", "--url", fake(answer, ECHOES), "--reports", str(tmp_path), "--duration", "60"]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         for _ in range(20):
             assert enough.acquire(timeout=30)
@@ -82,7 +112,7 @@ def test_ctrl_c_still_prints_what_was_measured(fake: Callable[..., str], tmp_pat
         output, errors = process.communicate(timeout=30)
     assert process.returncode == 130, output + errors
     assert "interrupted before the end of the shape" in output
-    assert sum(row(output, topology)["requests"] for topology in TOPOLOGY_NAMES) >= 20
+    assert sum(row(output, model["name"])["requests"] for model in ECHOES) >= 20
     assert all((next(tmp_path.iterdir()) / name).exists() for name in REPORTS)
 
 
@@ -95,7 +125,7 @@ def test_an_address_without_a_service_exits_with_2(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("options", [["--url", "localhost:3000"], ["--users", "2"], ["--duration", "0"], ["--shape", "flat"]])
+@pytest.mark.parametrize("options", [["--url", "localhost:3000"], ["--users", "0"], ["--duration", "0"], ["--shape", "flat"]])
 def test_invalid_options_exit_with_2_and_their_name(options: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as exit_:
         main(options)

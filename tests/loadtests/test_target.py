@@ -1,6 +1,5 @@
 """The service under test is found, started and ended; a fault gives one line."""
 
-import json
 import os
 import subprocess
 import sys
@@ -13,17 +12,34 @@ import pytest
 from loadtests.client import why_not_ready
 from loadtests.processes import NotServing, end, free_port, started
 from loadtests.target import served, target
+from tests.loadtests.fake_models import BY_NAME, card
 
 
-def test_served_lists_topologies_and_lengths(fake: Callable[..., str]) -> None:
-    lengths = [{"topology": "many_to_one", "length": n, "name": f"many_to_one_{n}"} for n in (10, 5)]
-    found = served(fake(models=[*lengths, {"topology": "one_to_one", "length": 5}]))
-    assert found.topologies == ("one_to_one", "many_to_one")
-    assert found.lengths == (5, 10)
+def test_served_reads_the_card_of_each_model(fake: Callable[..., str]) -> None:
+    before = {**BY_NAME["stocks"], "version": "1"}
+    found = served(fake(models=[BY_NAME["stocks"], before, BY_NAME["kinds"], BY_NAME["many_to_one_5"]]))
+    assert [(model.name, model.version, model.task) for model in found] == [
+        ("kinds", "2", "classify"),
+        ("many_to_one_5", "2", "echo"),
+        ("stocks", "2", "forecast"),
+    ]
+    kinds, echo, stocks = found
+    assert [model.path for model in found] == ["/models/kinds/predict", "/many_to_one", "/models/stocks/predict"]
+    assert [model.layout for model in found] == ["class", "numbers", "outputs"]
+    assert [model.outputs for model in found] == [4, 5, 3]
+    assert [(each.domain.low, each.domain.high) for each in kinds.features] == [(0, 1), (-1, 1), (10, 20)]
+    assert (stocks.any_length, stocks.length, echo.golden_tolerance) == (False, 7, 1e-5)
+    assert [pair.model_dump() for pair in stocks.golden] == card(BY_NAME["stocks"])["golden"]
 
 
 @pytest.mark.parametrize(
-    ("models", "message"), [([], "serves no model"), ([{"topology": "rnn"}], "not a list of models"), (None, "not a list")]
+    ("models", "message"),
+    [
+        ([], "serves no model"),
+        ([{"topology": "rnn"}], "/models is not what a load test needs: models.0.name: Field required"),
+        ([{**BY_NAME["kinds"], "name": "lost"}], "/models/lost answers 404; is this the unroll service"),
+        (None, "not what a load test needs"),
+    ],
 )
 def test_no_models_or_another_service_is_an_error(fake: Callable[..., str], models: object, message: str) -> None:
     with pytest.raises(NotServing, match=message):
@@ -60,11 +76,10 @@ def test_a_started_service_lives_as_long_as_the_block(tmp_path: Path) -> None:
     site = tmp_path / "site"
     site.mkdir()
     (site / "readyz").touch()
-    (site / "models").write_text(json.dumps({"models": [{"topology": "one_to_one", "length": 5}]}))
     port = free_port()
     command = [sys.executable, "-u", "-m", "http.server", "--bind", "127.0.0.1", "--directory", str(site), str(port)]
     with started(command, f"http://127.0.0.1:{port}", tmp_path / "reports" / "log") as url:
-        assert served(url).topologies == ("one_to_one",)
+        assert why_not_ready(url) is None
     assert why_not_ready(url) is not None
     assert "Serving HTTP" in (tmp_path / "reports" / "log").read_text()
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from contract.rows import Floats
-from contract.topologies import TOPOLOGIES, Topology, TopologyName
+from contract.topologies import TOPOLOGIES, TopologyName
 from service.errors import LengthNotServed, UnknownVersion
 from service.runtime.loaded_model import LoadedModel
 from service.versions.served_versions import Choice, ServedVersions
@@ -20,7 +20,7 @@ class FakeRuntime:
     name = "fake"
 
     def __init__(self, topology: TopologyName) -> None:
-        self._drops_time = topology != "many_to_many"
+        self._topology = topology
         self.shown: list[tuple[int, ...]] = []
         self.lengths: list[list[int] | None] = []  # as they were given with what was shown
         self.expected_seconds = 0.0
@@ -28,7 +28,7 @@ class FakeRuntime:
     def run(self, inputs: Floats, lengths: list[int] | None) -> Floats:
         self.shown.append(inputs.shape)
         self.lengths.append(lengths)
-        return inputs[..., 0] if self._drops_time else inputs
+        return {"one_to_one": inputs[:, 0], "many_to_one": inputs[..., 0], "many_to_many": inputs}[self._topology]
 
     def seconds(self, rows: int, time: int) -> float:
         return self.expected_seconds
@@ -46,20 +46,20 @@ class FakeModels:
         self.ended: list[str] = []
         self.served: dict[str, ServedVersions] = {}  # so that the engine always asks `find`
 
-    def find(self, topology: Topology, length: int, wanted: str | None = None, key: str | None = None) -> Choice | None:
+    def find(self, name: str, wanted: str | None = None, key: str | None = None) -> Choice | None:
         if wanted is not None:
             return None
         if self._choice is not None:
             return self._choice
         try:
-            return Choice(self._models[topology.model_name(length)])
+            return Choice(self._models[name])
         except KeyError:
             raise LengthNotServed("not served") from None
 
-    def look_up(self, topology: Topology, length: int, version: str) -> None:
+    def look_up(self, name: str, version: str) -> None:
         pass
 
-    def load_pinned(self, topology: Topology, length: int, version: str) -> Choice:
+    def load_pinned(self, name: str, version: str) -> Choice:
         raise UnknownVersion(f"no {version}")
 
     def end_canary(self, trial: Trial, reason: str) -> None:
@@ -79,7 +79,7 @@ def shown(model: LoadedModel) -> list[tuple[int, ...]]:
 def models() -> dict[str, LoadedModel]:
     """One of each topology; many_to_one in lengths 3 and 5."""
     wanted: list[tuple[TopologyName, int]] = [("one_to_one", 5), ("many_to_one", 3), ("many_to_one", 5), ("many_to_many", 5)]
-    return {TOPOLOGIES[name].model_name(length): fake_model(name, length) for name, length in wanted}
+    return {TOPOLOGIES[name].echo_name(length): fake_model(name, length) for name, length in wanted}
 
 
 @pytest.fixture(autouse=True)

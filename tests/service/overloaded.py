@@ -32,7 +32,8 @@ class Served:
         self.transport = untraced(limits, self.admission, guard)
         self.early = self.transport.early
         self.reached: list[bytes] = []  # the ids of the requests that the application saw
-        self.transport.add(Route("/echo", "POST", _echo, render_error))
+        routes = (Route(path, "POST", _echo, render_error) for path in ("/echo", "/models/{name}/predict"))
+        self.transport.add(*routes)
 
     def app(self) -> ASGIApp:
         ours = self.transport.around(_nothing, [])

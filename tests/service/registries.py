@@ -6,19 +6,22 @@ import numpy as np
 
 from contract.rows import Floats
 from contract.store import ModelStore
-from contract.topologies import TOPOLOGIES
+from contract.topologies import parse_echo_name
 from service.runtime.runtimes import Runtime
 from service.versions.registry import Registry
 from service.versions.version_loader import RuntimeLoader
 from tests.conftest import make_manifest
 from tests.service.conftest import FakeRuntime
 
-ONE = TOPOLOGIES["one_to_one"]
+ONE = "one_to_one"
 
 
 def load(folder: Path) -> FakeRuntime:
     """As the real one: from the files in the version's folder. `weights` of 9 bytes load into a model that errs."""
-    return Off() if len((folder / "weights").read_bytes()) == 9 else FakeRuntime("one_to_one")
+    if len((folder / "weights").read_bytes()) == 9:
+        return Off()
+    echo = parse_echo_name(folder.parent.name)
+    return FakeRuntime("many_to_many" if echo is None else echo[0].name)
 
 
 class Off(FakeRuntime):
@@ -56,7 +59,7 @@ def default(registry: Registry) -> str:
 
 def answers(registry: Registry, wanted: str | None) -> str | None:
     """The version that answers a request which names `wanted`; None where it is not in memory."""
-    choice = registry.find(ONE, 5, wanted)
+    choice = registry.find(ONE, wanted)
     return choice and choice.model.manifest.version
 
 

@@ -1,6 +1,7 @@
 """The models of `home`, which `python -m training run` trains once for all tests."""
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,9 +13,10 @@ import tensorflow as tf
 
 from contract.manifest import Figure
 from contract.topologies import TopologyName
-from training.gate import judge
+from tests.training.untrained import exported, plan_for
+from training.gate.judge import judge
 from training.networks import build
-from training.recipes import Plan
+from training.plan import Plan
 from training.runs.record import Record, folders, read
 from training.sequences.check import check
 from training.sequences.dataset import Dataset
@@ -37,7 +39,7 @@ def every_trained(home: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[
 def _trained(record: Record, copy: Path) -> Trained:
     settled = record.plan.again(record.folder)
     folder = shutil.copytree(record.folder / "saved_model", copy / "saved_model")
-    model = build(settled.topology, settled.units, settled.length, settled.seed)
+    model = build(settled.network, settled.length, settled.seed)
     saved = tf.saved_model.load(str(folder))
     for variable, value in zip(model.weights, saved.signatures["serving_default"].variables, strict=True):
         variable.assign(value)
@@ -61,10 +63,24 @@ def judged(trained: Trained) -> dict[str, Figure]:
     return {figure.name: figure for figure in judge(trained.model, trained.folder, trained.plan)}
 
 
+@pytest.fixture(scope="session")
+def untrained(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Trained]:
+    """A function of a case of `UNTRAINED`: its network, exported."""
+    made: dict[str, Trained] = {}
+
+    def of(case: str) -> Trained:
+        if case not in made:
+            plan, folder = plan_for(case), tmp_path_factory.mktemp("untrained") / "saved"
+            made[case] = Trained(plan, exported(plan, folder), folder)
+        return made[case]
+
+    return of
+
+
 @pytest.fixture
 def few_lengths(monkeypatch: pytest.MonkeyPatch) -> None:
     """The gate tries lengths 1 to 16 and the longest: 257 of them take half of its time."""
-    monkeypatch.setattr("training.gate.EVERY_LENGTH_TO", 16)
+    monkeypatch.setattr("training.gate.echo.EVERY_LENGTH_TO", 16)
 
 
 def own_data(folder: Path, inputs: npt.NDArray[Any], targets: npt.NDArray[Any] | None = None) -> Dataset:

@@ -1,29 +1,31 @@
 import shutil
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import bentoml.models  # imported here, or every child would import it again
+import numpy as np
 import pytest
 from bentoml._internal.models import ModelStore as BentoStore
 
 from contract import translation
-from contract.manifest import Figure, GoldenPair, Manifest
-from contract.rows import Rows
+from contract.manifest import Figure, Manifest
 from contract.store import STAGING, ModelStore, new_version
 from service.versions.registry import Registry
 from tests.training.conftest import Trained
 from tests.training.runs.test_plan import written
+from tests.training.scores.built import plan_of, rows_data
+from tests.training.untrained import UNTRAINED, plan_for
 from tests.victim import Victim
-from training.gate import Exported
-from training.publish import GOLDEN_PAIRS, golden_inputs, manifest_for, publish
+from training.gate.exported import Exported
+from training.publish import GOLDEN_PAIRS, GOLDEN_STEPS, golden_inputs, golden_pairs, manifest_for, publish
 
 GATE = [Figure(name="error, held-out rows", value=0.01, bar=0.03)]
 
 
 def manifest_of(trained: Trained, version: str | None = None) -> Manifest:
-    exported = Exported(trained.folder, trained.plan.topology)
-    golden = [GoldenPair(input=row.tolist(), output=exported(Rows.of([row])).tolist()) for row in golden_inputs(trained.plan)]
-    return manifest_for(written(trained.folder, version), trained.plan, GATE, golden)
+    golden = golden_pairs(trained.plan, Exported(trained.folder, trained.plan))
+    return manifest_for(written(trained.folder, version), trained.plan, GATE, golden, None, [])
 
 
 def published(trained: Trained, store: ModelStore) -> Manifest:
@@ -43,6 +45,40 @@ def test_a_published_model_is_served_from_its_files(trained: Trained, store: Mod
     assert manifest.signatures == (
         ("serving_default", "step") if trained.plan.topology.return_sequences else ("serving_default",)
     )
+
+
+@pytest.mark.parametrize("case", UNTRAINED)
+def test_golden_inputs_of_a_task_are_held_out_rows_and_random_ones(case: str) -> None:
+    plan = plan_for(case)
+    assert plan.data is not None
+    rows = golden_inputs(plan)
+    assert len(rows) == GOLDEN_PAIRS
+    assert {row.shape[1] for row in rows} == {len(plan.features)}
+    lengths = [len(row) for row in rows]
+    assert set(lengths) == {12} if not plan.any_length else {1, 2, 3, 17, 64} < set(lengths)
+    held_out = [row.tolist() for row in plan.data.inputs(plan.data.held_out).split()]
+    assert sum(row.tolist() in held_out for row in rows) == 4
+
+
+def test_a_long_row_is_golden_in_part() -> None:
+    data = rows_data("regress", [np.zeros((1_000, 2))] * 10, np.zeros((10, 1)))
+    assert max(len(row) for row in golden_inputs(plan_of(data))) == GOLDEN_STEPS
+    of_one_length = plan_of(data, length=1_000)
+    assert {len(row) for row in golden_inputs(of_one_length)} == {1_000}
+
+
+def test_the_manifest_says_what_a_task_answers(untrained: Callable[[str], Trained]) -> None:
+    forecast = manifest_of(untrained("forecast"))
+    assert (forecast.task, forecast.horizon, forecast.any_length, forecast.length) == ("forecast", 4, False, 12)
+    assert [target.name for target in forecast.targets] == ["x1"]
+    assert (forecast.scaling, forecast.layers, forecast.outputs, forecast.classes) == ("window", 2, 4, [])
+    assert [len(pair.output) for pair in forecast.golden] == [1] * GOLDEN_PAIRS  # K numbers once
+    label = manifest_of(untrained("label"))
+    assert (label.task, label.horizon, label.any_length, label.outputs) == ("label", None, True, 3)
+    assert (label.classes, label.targets) == (["class 0", "class 1", "class 2"], [])
+    assert label.highest_length == label.length == 8
+    assert label.counted.total == label.parameters
+    assert all(len(pair.output) == len(pair.input) for pair in label.golden)
 
 
 def test_the_manifest_names_the_commit_that_began_the_run(many_to_many: Trained) -> None:

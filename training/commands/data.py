@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from training.commands.options import FILE, source_values, with_data_options
+from contract.topologies import TOPOLOGY_NAMES
+from training.commands.options import FILE, LONGEST, per_step, source_values, with_data_options
 from training.console.data import show_faults, show_report
 from training.sequences.dataset import Dataset
 from training.sequences.source import DataRefused, Source
@@ -21,16 +22,23 @@ def data() -> None:
 @data.command("check")
 @click.argument("file", type=FILE)
 @click.option(
-    "--length", type=click.IntRange(1, 1000), help="Items in a row. Default: the sequences' length, if they share one."
+    "--length",
+    type=click.IntRange(1, LONGEST),
+    help="Steps in a row. Default: a row is a whole sequence; an echo needs one length.",
+)
+@click.option(
+    "--topology", "topologies", type=click.Choice(TOPOLOGY_NAMES), multiple=True, help="Topology to check for; repeatable."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 @with_data_options
-def check_command(file: str, length: int | None, as_json: bool, **how: Any) -> None:
-    """Report the contents of FILE, its split and its faults. FILE is CSV, Parquet or NPZ; - means CSV on stdin.
+def check_command(file: str, length: int | None, topologies: tuple[str, ...], as_json: bool, **how: Any) -> None:
+    """Report the contents of FILE, its task, its split and its faults.
+
+    FILE is CSV, JSON lines, Parquet, NPZ, .npy or .ts, also compressed or remote; - means CSV on stdin.
 
     Exit code 0: fit to train on; 1: faults; 2: wrong usage; 130: Ctrl-C.
     """
-    source = Source(file, length=length, **source_values(how))
+    source = Source(file, length=length, per_step=per_step(topologies), **source_values(how))
     try:
         report, dataset = _check(source)
     except DataRefused as refused:

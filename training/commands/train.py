@@ -16,12 +16,17 @@ from contract.aliases import PRODUCTION
 from contract.store import ModelStore
 from contract.topologies import TOPOLOGY_NAMES, TopologyName
 from training.commands import options
+from training.commands.choices import CHOICE_OPTIONS, check_fits, chosen, own_name
 from training.commands.data import load
+from training.commands.names import check_free, name_of
 from training.commands.options import DATA_OPTIONS, FILE, NumberRange, source_values
 from training.commands.runs import no_run_in_one_line
 from training.console import screen
-from training.recipes import CANDIDATE, GENERAL, RECIPES, Plan, plan
+from training.plan import Chosen, Plan, plan_echo, plan_task
+from training.recipes import CANDIDATE, GENERAL, RECIPES
 from training.runs.record import find, read
+from training.scores.score import check_goal
+from training.sequences.dataset import Dataset
 from training.sequences.source import Source
 
 SEED = 26
@@ -38,21 +43,41 @@ class Asked(NamedTuple):
     """The user's options for what to train, without the seed."""
 
     topologies: tuple[TopologyName, ...]
+    name: str | None
     recipe: str
-    length: int | None
-    units: int | None
-    steps: int | None
+    length: int  # of generated sequences
+    chosen: Chosen
     source: Source | None
 
     def plans(self, seed: int) -> list[Plan]:
         """The plans. Where data is refused, prints its faults and exits with 1."""
-        recipe, names, data = RECIPES[self.recipe], self.topologies or TOPOLOGY_NAMES, None
-        if self.source is not None:
-            if recipe is not GENERAL:
-                raise click.UsageError(f"--data needs recipe {GENERAL.name}; recipe {recipe.name} has its own sequence")
-            data = load(self.source)
-        length = (self.length or LENGTH) if data is None else data.facts.length
-        return [plan(recipe, name, length, seed, self.units, self.steps, data) for name in names]
+        recipe, names = RECIPES[self.recipe], self.topologies or TOPOLOGY_NAMES
+        if self.source is None:
+            if self.name is not None:
+                raise click.UsageError("--name needs --data FILE: models of generated sequences have names of their own")
+            check_fits(self.chosen, "echo")
+            return [plan_echo(recipe, name, self.length, seed, self.chosen) for name in names]
+        if recipe is not GENERAL:
+            raise click.UsageError(f"--data needs recipe {GENERAL.name}; recipe {recipe.name} has its own sequence")
+        if self.name is not None and len(self.topologies) > 1:
+            raise click.UsageError("--name needs one --topology: each model has a name of its own")
+        data = load(self.source)
+        check_fits(self.chosen, data.task)
+        if data.task != "echo":
+            plan = plan_task(data, self._topology(data), self.name or name_of(self.source), seed, self.chosen)
+            try:
+                check_goal(plan)
+            except ValueError as error:
+                raise click.UsageError(str(error)) from None
+            return [plan]
+        if self.name is not None and len(names) > 1:
+            raise click.UsageError("--name needs one --topology: each model has a name of its own")
+        return [plan_echo(recipe, name, data.facts.length, seed, self.chosen, data, self.name) for name in names]
+
+    def _topology(self, data: Dataset) -> TopologyName:
+        if len(self.topologies) > 1:
+            raise click.UsageError(f"task {data.task} needs one --topology; received {', '.join(self.topologies)}")
+        return self.topologies[0] if self.topologies else "many_to_many" if data.per_step else "many_to_one"
 
 
 _ASKED = (
@@ -61,21 +86,19 @@ _ASKED = (
         "topologies",
         type=click.Choice(TOPOLOGY_NAMES),
         multiple=True,
-        help="Topology to train; repeatable. Default: all.",
+        help="Topology to train; repeatable for an echo. Default: all; for another task the one that fits the data.",
     ),
+    click.option("--name", callback=own_name, help="Name of the model in the store. Default: the echo's own, or the file's."),
     click.option(
-        "--recipe", type=click.Choice(list(RECIPES)), default=GENERAL.name, show_default=True, help="Training configuration."
+        "--recipe", type=click.Choice(list(RECIPES)), default=GENERAL.name, show_default=True, help="Configuration of an echo."
     ),
     click.option(
         "--length",
-        type=click.IntRange(1, 1000),
-        help=f"Items in a training row. Default: {LENGTH}; with --data the sequences' length.",
+        type=click.IntRange(1, options.LONGEST),
+        help=f"Steps in a row. Default: {LENGTH}; with --data the sequences' own lengths.",
     ),
-    click.option("--units", type=click.IntRange(1, 1024), help="LSTM cells. Default: the recipe's choice for the length."),
-    click.option("--steps", "--epochs", type=click.IntRange(1), help="Optimiser steps. In the tutorial one step is one epoch."),
-    click.option(
-        "--data", "file", type=FILE, help="Train on your own sequences: CSV, Parquet, NPZ; - is CSV on standard input."
-    ),
+    *CHOICE_OPTIONS,
+    click.option("--data", "file", type=FILE, help="Train on your own sequences (`data check --help` lists the formats)."),
     *DATA_OPTIONS,
 )
 checkpoint_seconds = click.option(
@@ -92,10 +115,11 @@ def asked(command: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(command)
     def gathered(**given: Any) -> Any:
-        file, how = given.pop("file"), source_values(given)
-        source = None if file is None else Source(file, length=given["length"], **how)
-        plan_options = Asked(**{name: given.pop(name) for name in Asked._fields if name != "source"}, source=source)
-        return command(asked=plan_options, **given)
+        file, how, choice = given.pop("file"), source_values(given), chosen(given)
+        own = {name: given.pop(name) for name in ("topologies", "name", "recipe")}
+        length = given.pop("length")
+        source = None if file is None else Source(file, length=length, per_step=options.per_step(own["topologies"]), **how)
+        return command(asked=Asked(**own, length=length or LENGTH, chosen=choice, source=source), **given)
 
     for option in reversed(_ASKED):
         gathered = option(gathered)
@@ -121,8 +145,10 @@ def run(asked: Asked, seed: int, alias: str | None, runs: Path, checkpoint_secon
     The store is $BENTOML_HOME/models (default ~/bentoml/models).
     """
     store, plans = options.store(), asked.plans(seed)
+    for wanted in plans:
+        check_free(store, wanted, alias or wanted.alias, named=asked.name is not None)
     if if_missing:
-        plans = [wanted for wanted in plans if not _there(store, wanted.name, alias or wanted.recipe.alias)]
+        plans = [wanted for wanted in plans if not _there(store, wanted.name, alias or wanted.alias)]
     if plans:
         with heavy_imports():
             from training.job import Wish, train_all  # noqa: PLC0415
@@ -148,11 +174,13 @@ def retrain(asked: Asked, seed: int | None, runs: Path, checkpoint_seconds: floa
     The gate's figure `..., against production` is the new version's worst error on its held-out rows. Its bar is the
     worst error of the version in production on the same rows, plus a tenth of the recipe's bar.
     """
-    plans = asked.plans(int(time.time()) % 2**31 if seed is None else seed)
+    store, plans = options.store(), asked.plans(int(time.time()) % 2**31 if seed is None else seed)
+    for wanted in plans:
+        check_free(store, wanted, PRODUCTION if promote else CANDIDATE, named=asked.name is not None)
     with heavy_imports():
         from training.job import Wish, train_all  # noqa: PLC0415
     wish = Wish(PRODUCTION if promote else CANDIDATE, runs, against_production=True, checkpoint_seconds=checkpoint_seconds)
-    raise SystemExit(train_all(plans, options.store(), wish))
+    raise SystemExit(train_all(plans, store, wish))
 
 
 @click.command()

@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from contract.aliases import Alias
-from contract.manifest import Figure, worst_figure
+from contract.manifest import Figure, Score, Task, worst_figure
 from contract.store import ModelStore
 from contract.store_reader import BrokenVersion
 from training.console.screen import duration
@@ -39,6 +39,9 @@ class Entry(BaseModel):
     reason: str | None = None  # why it is broken
     created: datetime | None = None
     age_seconds: float | None = None
+    task: Task | None = None
+    data: str | None = None  # the file's name; None: generated sequences
+    score: Score | None = None  # None: an echo
     worst: Figure | None = None  # the gate's figure nearest to its bar, or furthest past it
     aliases: list[Role]
 
@@ -82,6 +85,9 @@ def _entry(store: ModelStore, name: str, version: str, aliases: dict[str, Alias]
         state="whole",
         created=manifest.created,
         age_seconds=round(age, 1),
+        task=manifest.task,
+        data=None if manifest.data is None else manifest.data.file,
+        score=manifest.score,
         worst=worst_figure(manifest.gate),
         aliases=roles,
     )
@@ -97,13 +103,15 @@ def _roles(label: str, alias: Alias, version: str) -> list[Role]:
 
 
 def show_versions(listing: Listing) -> None:
-    table = _table("model", "version", "age", "aliases", "gate, worst/bar", "state")
+    table = _table("model", "version", "age", "aliases", "task", "data", "held-out rows", "gate, worst/bar", "state")
     for entry in listing.models:
         worst = entry.worst
         gate = f"{worst.value:.3g}/{worst.bar:.3g} = {worst.share:.2f}" if worst else "-"
         state = "whole" if entry.state == "whole" else f"[bold red]broken:[/] {escape(entry.reason or '')}"
         age = "-" if entry.age_seconds is None else duration(round(entry.age_seconds))
-        table.add_row(entry.name, entry.version, age, escape(", ".join(map(str, entry.aliases))), gate, state)
+        score = "-" if entry.score is None else f"{entry.score.metric} {entry.score.value:.4g}"
+        what = (entry.task or "-", escape(entry.data or "-"), score)
+        table.add_row(entry.name, entry.version, age, escape(", ".join(map(str, entry.aliases))), *what, gate, state)
     _print(table)
     for fault in listing.faults:
         _print(f"[bold red]{escape(fault)}[/]")

@@ -27,7 +27,7 @@ from typing import IO, Any, Literal, NamedTuple, Self
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from contract.atomic_files import write_atomically
-from contract.manifest import Figure, worst_figure
+from contract.manifest import Figure, Point, worst_figure
 from contract.store import ModelStore
 from training.runs.lock import held, take
 from training.runs.plan import DATA, NoRun, RunPlan
@@ -36,6 +36,8 @@ from training.sequences.dataset import Dataset
 RUNS = Path("runs")
 """The default folder of records."""
 FIGURES = TypeAdapter(list[Figure])
+CURVE = 100
+"""Most points of a curve in a manifest."""
 _ENDED = ("refused", "published")
 
 
@@ -213,6 +215,15 @@ def keep_metrics(folder: Path, until: int) -> None:
     lines = path.read_text().splitlines(keepends=True) if path.exists() else []
     kept = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= until]
     write_atomically(path, "".join(kept))
+
+
+def curve(folder: Path) -> list[Point]:
+    """At most CURVE points of the run's metrics, evenly chosen; the last is among them."""
+    lines = (folder / "metrics.jsonl").read_text().splitlines()
+    chosen = lines[::-1][:: -(-len(lines) // CURVE) or 1][::-1]
+    return [
+        Point(**{field: value for field, value in json.loads(line).items() if field in Point.model_fields}) for line in chosen
+    ]
 
 
 def sentence(error: BaseException) -> str:

@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections import Counter
 from typing import Any, Final
 
 import numpy as np
@@ -11,24 +12,37 @@ import pyarrow.compute as pc
 
 from contract.rows import Floats, Ints
 from training.sequences.columns import NUMBER
-from training.sequences.source import SHOWN, Fault
+from training.sequences.source import ALONE, SHOWN, Fault
 
 HIGHEST: Final = float(np.finfo(np.float32).max)
+EMPTY: Final = frozenset({"", "nan", "na", "n/a", "null", "none", "?"})
+"""Texts of a missing cell, in lower case, where `--missing` accepts missing cells."""
+DESCRIBED: Final = 100_000
+"""So many bad cells of a block are described; the others are counted."""
 
 
 class Faults:
-    """Counts all faults, and describes the first ones."""
+    """Counts all faults, and describes the first ones. Equal faults of a column become one."""
 
     def __init__(self, file: str, header: int | None) -> None:
         self.file, self.total = file, 0
         self._header = header  # lines above the first row; None where the file has no lines
-        self._found: list[Fault] = []
+        self._found: dict[tuple[str | None, str], tuple[list[Fault], int]] = {}  # by column and reason: the first, the number
+        self._kinds = Counter[str | None]()  # different reasons of each column
 
     def add(self, row: int | None, column: str | None, reason: str) -> None:
         """`row` from 1, after the header."""
-        line = None if row is None or self._header is None else row + self._header
-        self._found.append(Fault(self.file, row, line, column, reason))
         self.total += 1
+        kind = (column, reason)
+        if kind not in self._found:
+            if self._kinds[column] == SHOWN:
+                return
+            self._kinds[column] += 1
+        first, number = self._found.get(kind, ([], 0))
+        if number < ALONE:
+            line = None if row is None or self._header is None else row + self._header
+            first.append(Fault(self.file, row, line, column, reason))
+        self._found[kind] = first, number + 1
 
     def more(self, number: int) -> None:
         """Count `number` more faults without describing them."""
@@ -37,25 +51,35 @@ class Faults:
     @property
     def found(self) -> tuple[list[Fault], int]:
         """The described faults, and the number of all."""
-        return self._found, self.total
+        faults = []
+        for first, number in self._found.values():
+            faults += first if number <= ALONE else [first[0]._replace(cells=number)]
+        return faults, self.total
 
 
-def float32(cells: Any) -> tuple[Floats, Ints]:
-    """Arrow or NumPy cells -> (cells,) float32, and the places of cells that are not finite float32."""
+def float32(cells: Any, keep_missing: bool = False) -> tuple[Floats, Ints]:
+    """Arrow or NumPy cells -> (cells,) float32, and the places of cells that are not finite float32, which are 0.
+
+    `keep_missing`: empty cells are no faults, but NaN.
+    """
     wide = _float64(cells)
     bad = np.flatnonzero(~(np.abs(wide) <= HIGHEST))  # written so that NaN is bad
-    if len(bad):
-        wide = wide.copy()
-        wide[bad] = 0.0
+    if not len(bad):
+        return wide.astype(np.float32), bad
+    wide = wide.copy()
+    wide[bad] = 0.0
+    if keep_missing:
+        missing = np.fromiter((_is_missing(cells[place]) for place in bad.tolist()), np.bool_, len(bad))
+        wide[bad[missing]] = np.nan
+        bad = bad[~missing]
     return wide.astype(np.float32), bad
 
 
 def describe(cells: Any, bad: Ints, faults: Faults, rows: Ints, column: str) -> None:
-    """Add the first bad cells to the faults and count the others. `rows` has each bad cell's row, from 0."""
-    for index, row in zip(bad[:SHOWN].tolist(), rows[:SHOWN].tolist(), strict=True):
-        cell = cells[index]
-        faults.add(row + 1, column, reason_for(cell.as_py() if isinstance(cell, pa.Scalar) else cell.item()))
-    faults.more(max(0, len(bad) - SHOWN))
+    """Add the bad cells to the faults. `rows` has each bad cell's row, from 0."""
+    for index, row in zip(bad[:DESCRIBED].tolist(), rows[:DESCRIBED].tolist(), strict=True):
+        faults.add(row + 1, column, reason_for(_plain(cells[index])))
+    faults.more(max(0, len(bad) - DESCRIBED))
 
 
 def reason_for(cell: object) -> str:
@@ -73,6 +97,19 @@ def reason_for(cell: object) -> str:
     if written_out or (isinstance(cell, float) and math.isfinite(cell)) or isinstance(cell, int):
         return f"{shown} is beyond float32, whose largest number is {HIGHEST:.4g}"
     return f"{shown} is not finite"
+
+
+def _plain(cell: Any) -> object:
+    return cell.as_py() if isinstance(cell, pa.Scalar) else cell.item()
+
+
+def _is_missing(cell: Any) -> bool:
+    plain = _plain(cell)
+    return (
+        plain is None
+        or (isinstance(plain, float) and math.isnan(plain))
+        or (isinstance(plain, str) and plain.strip().lower() in EMPTY)
+    )
 
 
 def _float64(cells: Any) -> npt.NDArray[np.float64]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from contract.manifest import Domain
+from contract.manifest import Domain, Quantity
 from contract.rows import Floats
 
 HELD_OUT = 0x6A7E
@@ -20,6 +20,12 @@ def random_rows(seed: int, rows: int, length: int, domain: Domain) -> Floats:
     """(rows, length), uniform in the domain, held out from training."""
     drawn = np.random.default_rng([seed, HELD_OUT, length]).random((rows, length), dtype=np.float32)
     return _into(drawn, domain)
+
+
+def random_steps(seed: int, rows: int, length: int, features: list[Quantity]) -> Floats:
+    """(rows, length, F), each feature uniform in its domain. For one feature the numbers are those of `random_rows`."""
+    drawn = np.random.default_rng([seed, HELD_OUT, length]).random((rows, length, len(features)), dtype=np.float32)
+    return np.stack([_into(drawn[..., column], feature.domain) for column, feature in enumerate(features)], axis=-1)
 
 
 def edge_rows(length: int, domain: Domain) -> Iterator[tuple[str, Floats]]:

@@ -84,6 +84,7 @@ def test_a_good_run_shows_everything(results: Results) -> None:
         (lambda r: r.realistic.update(unroll=server("ours", 9_000, failed=1)), "realistic model, answers wrong"),
         (lambda r: r.sustained["unroll"].update({64: load(1, 1.0, 2.6)}), "p99 against p50 after load"),
         (lambda r: r.engine.update(engine(1.2)), "engine, F 8, 64 units, length 100, batch 32"),
+        (lambda r: r.engine.update(engine(1.2)), "engine, F 8, 64 units, 2 layers, 6 classes, length 100, batch 256"),
         (lambda r: r.engine.update(engine(1.1, torch=0.9)), "(PyTorch)"),
         (lambda r: r.overload[0]["phases"].append(phase(5, without_retry_after=1)), "1,000 rows of 5 items: answers"),
         (lambda r: r.overload[1]["phases"].append(phase(5, goodput_rps=390.0)), "1 row of 10,000 items: goodput"),

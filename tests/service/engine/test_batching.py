@@ -23,7 +23,7 @@ def test_requests_that_arrive_together_run_together_in_order() -> None:
 
     async def scenario(batcher: Batcher) -> None:
         answers = await asyncio.gather(*(batcher.run(Rows.of([[n], [n, n]]), Caller()) for n in range(1, 4)))
-        assert [answer.values.tolist() for answer in answers] == [[2, 2, 2], [4, 4, 4], [6, 6, 6]]
+        assert [answer.values.ravel().tolist() for answer in answers] == [[2, 2, 2], [4, 4, 4], [6, 6, 6]]
         assert [answer.in_domain for answer in answers] == [[True, True]] * 3
 
     batched(model, scenario)
@@ -36,7 +36,7 @@ def test_a_batch_with_one_observer_is_reported_at_once_and_other_batches_request
     told: list[tuple[str, list[float], list[float], list[int], int]] = []
 
     def tell(watch: str, rows: Rows, answer: Answer, requests: list[int], took: list[float]) -> None:
-        told.append((watch, rows.values.tolist(), answer.values.tolist(), requests, len(took)))
+        told.append((watch, rows.values.ravel().tolist(), answer.values.ravel().tolist(), requests, len(took)))
 
     async def main() -> None:
         batcher = Batcher(Model(seconds), executor, SwitchInterval(), ("model", "version"), tell)
@@ -60,10 +60,10 @@ def test_a_request_that_is_alone_does_not_wait_for_the_next_turn() -> None:
     async def scenario(batcher: Batcher) -> None:
         with pytest.raises(StopIteration) as ended:  # the coroutine's, without ever giving the loop a turn
             batcher.run(row(1.0), Caller(alone=True)).send(None)
-        assert ended.value.value.values.tolist() == [2]
+        assert ended.value.value.values.ravel().tolist() == [2]
         first = batcher.run(row(2.0), Caller())
         second = batcher.run(row(3.0), Caller(alone=True))  # it is not, whatever was said of it
-        assert [answer.values.tolist() for answer in await asyncio.gather(first, second)] == [[4], [6]]
+        assert [answer.values.ravel().tolist() for answer in await asyncio.gather(first, second)] == [[4], [6]]
 
     batched(model, scenario)
     assert model.batches == [[1], [1, 1]]
@@ -80,7 +80,7 @@ def test_the_model_plans_a_request_once(seconds: float, alone: bool) -> None:
             return super().plan(rows)
 
     async def scenario(batcher: Batcher) -> None:
-        assert (await batcher.run(row(1.0), Caller(alone=alone))).values.tolist() == [2]
+        assert (await batcher.run(row(1.0), Caller(alone=alone))).values.ravel().tolist() == [2]
 
     batched(Plans(seconds), scenario)
     assert planned == [1]
@@ -102,13 +102,13 @@ def test_a_bad_request_fails_alone() -> None:
     async def scenario(batcher: Batcher) -> None:
         requests = [row(1.0), row(POISON), row(NO_ANSWER / 2), row(3.0)]
         outcomes = await asyncio.gather(*(batcher.run(rows, Caller()) for rows in requests), return_exceptions=True)
-        assert [str(o) if isinstance(o, BaseException) else o.values.tolist() for o in outcomes] == [
+        assert [str(o) if isinstance(o, BaseException) else o.values.ravel().tolist() for o in outcomes] == [
             [2],
             "poisoned",
             "no answer",
             [6],
         ]
-        assert (await batcher.run(row(4.0), Caller())).values.tolist() == [8]
+        assert (await batcher.run(row(4.0), Caller())).values.ravel().tolist() == [8]
 
     batched(model, scenario)
     assert model.batches == [[1, 1, 1, 1], [1], [1], [1], [1], [1]]
@@ -121,7 +121,7 @@ def test_a_request_without_a_valid_answer_fails_alone_and_no_other_runs_again(se
     async def scenario(batcher: Batcher) -> None:
         requests = [Rows.of([[1.0], [5.0]]), row(NO_ANSWER / 2), row(3.0, 4.0)]
         outcomes = await asyncio.gather(*(batcher.run(rows, Caller()) for rows in requests), return_exceptions=True)
-        assert [o.values.tolist() for o in outcomes if isinstance(o, Answer)] == [[2, 10], [6, 8]]
+        assert [o.values.ravel().tolist() for o in outcomes if isinstance(o, Answer)] == [[2, 10], [6, 8]]
         assert isinstance(outcomes[1], NotFinite)
         with pytest.raises(NotFinite, match="no answer"):
             await batcher.run(row(NO_ANSWER / 2), Caller())
@@ -186,8 +186,8 @@ def test_a_deadline_that_passes_is_answered_then_whatever_runs() -> None:
         assert not model.free.is_set()  # all of this happened while the model ran
         assert not patient.done()
         model.free.set()
-        assert (await patient).values.tolist() == [8]
-        assert (await batcher.run(row(5.0), Caller())).values.tolist() == [10]
+        assert (await patient).values.ravel().tolist() == [8]
+        assert (await batcher.run(row(5.0), Caller())).values.ravel().tolist() == [10]
 
     batched(model, scenario)
     assert model.batches == [[1, 1], [1]]  # those that waited never ran
@@ -245,7 +245,7 @@ def test_a_cancelled_request_costs_no_model_time() -> None:
 def test_values_of_a_batch_are_not_shared() -> None:
     async def scenario(batcher: Batcher) -> None:
         one, other = await asyncio.gather(batcher.run(row(1.0, 2.0), Caller()), batcher.run(row(3.0), Caller()))
-        assert np.concatenate([one.values, other.values]).tolist() == [2, 4, 6]
+        assert np.concatenate([one.values, other.values]).ravel().tolist() == [2, 4, 6]
 
     batched(Model(), scenario)
 
@@ -259,7 +259,7 @@ def test_a_client_that_cannot_be_asked_is_assumed_to_be_there(
         raise ZeroDivisionError
 
     async def asked(batcher: Batcher) -> None:
-        assert (await batcher.run(row(1.0), Caller(gone=broken))).values.tolist() == [2]
+        assert (await batcher.run(row(1.0), Caller(gone=broken))).values.ravel().tolist() == [2]
 
     batched(Model(), asked)
     assert "ZeroDivisionError" in caplog.text

@@ -27,7 +27,7 @@ def test_requests_gather_while_a_long_run_leaves_the_event_loop_free() -> None:
         await asyncio.sleep(0)
         model.free.set()
         answers = await asyncio.gather(first, *others)
-        assert [answer.values.tolist() for answer in answers] == [[2], [4], [6]]
+        assert [answer.values.ravel().tolist() for answer in answers] == [[2], [4], [6]]
 
     batched(model, scenario)
     assert model.batches == [[1], [1, 1]]
@@ -122,7 +122,7 @@ def test_no_request_waits_for_ever_if_a_run_cannot_start() -> None:
             await batcher.run(row(1.0), Caller())
         assert sys.getswitchinterval() == pytest.approx(LOOP_SECONDS)
         model.expected = 0.0
-        assert (await batcher.run(row(2.0), Caller())).values.tolist() == [4]
+        assert (await batcher.run(row(2.0), Caller())).values.ravel().tolist() == [4]
 
     executor = ThreadPoolExecutor(1)
     asyncio.run(_with(executor, model, scenario))

@@ -4,19 +4,20 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from contract.manifest import Domain
 from contract.rows import Floats, Rows
 from service.engine.batch_queue import MOST_ITEMS
 from service.engine.comparing import PAUSE, WAITING, Comparer
 from service.runtime.loaded_model import LoadedModel
 from service.versions.trials import Kind, Trial, quantile
-from tests.conftest import make_manifest
+from tests.conftest import make_manifest, quantity
 from tests.service.conftest import FakeRuntime, fake_model, shown
+from tests.service.own_models import OWN, load, rows_of
 
 
 class Held(Executor):
@@ -43,8 +44,7 @@ class Poisonable(FakeRuntime):
 
 def poisonable(high: float = 1.0) -> LoadedModel:
     """Of a domain up to `high`."""
-    manifest = make_manifest("many_to_many").model_copy(update={"domain": Domain(low=0.0, high=high)})
-    return LoadedModel(manifest, Poisonable("many_to_many"))
+    return LoadedModel(make_manifest("many_to_many", features=[quantity("value", high=high)]), Poisonable("many_to_many"))
 
 
 def a_trial(kind: Kind = "shadow", candidate: LoadedModel | None = None, baseline: LoadedModel | None = None) -> Trial:
@@ -70,7 +70,7 @@ def compared(*offers: tuple[Trial, list[float], float]) -> None:
             for trial, row, off in offers:
                 offer(comparer, trial, row, off)
             await until_idle(comparer)
-            assert comparer._items == 0
+            assert comparer._numbers == 0
 
     asyncio.run(all_of_them())
 
@@ -184,7 +184,7 @@ def test_without_a_thread_no_request_fails_and_uncompared_ones_are_counted(
             assert "can't start new thread" in caplog.text
             offer(comparer, trial, [0.2], seconds=0.1)
             await until_idle(comparer)
-            assert (trial.rows, trial.dropped, trial.sides["baseline"].requests, comparer._items) == (1, 1, 2, 0)
+            assert (trial.rows, trial.dropped, trial.sides["baseline"].requests, comparer._numbers) == (1, 1, 2, 0)
 
     asyncio.run(offer_twice())
 
@@ -202,7 +202,7 @@ def test_a_request_compared_together_with_others_fails_alone(bad: float) -> None
         trial, rows = a_trial(candidate=poisonable()), Rows.of([[0.1], [0.2, 0.3], [bad], [0.3]])
         with ThreadPoolExecutor(1) as executor:
             comparer = Comparer(executor, tolerance=0.05)
-            off = np.array([0.0, 0.0, 0.0, 0.0, 0.1], np.float32)
+            off = np.array([[0.0], [0.0], [0.0], [0.0], [0.1]], np.float32)
             comparer.offer(trial, rows, rows.values + off, [2, 1, 1], [0.1, 0.2, 0.3])
             await until_idle(comparer)
         side = trial.sides["candidate"]
@@ -240,3 +240,49 @@ def test_no_fault_stops_the_comparing(caplog: pytest.LogCaptureFixture) -> None:
     compared((broken, [0.1], 0.0), (trial, [0.2], 0.0))
     assert trial.rows == 1
     assert "comparing failed" in caplog.text
+
+
+@pytest.mark.parametrize("name", ["walks", "sides", "stocks", "next"])
+def test_rows_of_several_features_and_answers_of_every_form_are_compared(name: str, tmp_path: Path) -> None:
+    own = OWN[name]
+    baseline, same, other = load(name, tmp_path), load(name, tmp_path), load(name, tmp_path / "other", seed=2)
+    trials = [a_trial(candidate=same, baseline=baseline), a_trial(candidate=other, baseline=baseline)]
+    parts = [Rows.of(rows_of(own, *lengths, seed=lengths[0]), 2) for lengths in ((3, 9), (1,), (7, 7))]
+
+    async def together() -> None:
+        with ThreadPoolExecutor(1) as executor:
+            comparer = Comparer(executor, tolerance=0.001)
+            for trial in trials:
+                for rows in parts:
+                    comparer.offer(trial, rows, baseline.run(rows).values, [len(rows.lengths)], [0.1])
+            await until_idle(comparer)
+            assert comparer._numbers == 0
+
+    asyncio.run(together())
+    assert [(trial.rows, trial.sides["candidate"].errors) for trial in trials] == [(5, 0)] * 2
+    assert (trials[0].past, trials[0].largest) == (0, 0.0)
+    assert trials[1].largest > 0
+    assert trials[1].past > 0
+
+
+def test_a_row_that_fails_among_rows_of_several_features_fails_alone(tmp_path: Path) -> None:
+    model = load("walks", tmp_path)
+
+    class Broken(FakeRuntime):
+        def run(self, inputs: Floats, lengths: list[int] | None) -> Floats:
+            if (inputs == 2.5).any():
+                raise RuntimeError("poisoned")
+            return model.runtime.run(inputs, lengths)
+
+    trial = a_trial(candidate=LoadedModel(model.manifest, Broken("many_to_one")), baseline=model)
+    parts = [Rows.of(rows, 2) for rows in ([[[0.5, 1.0]] * 3], [[[2.5, 1.0]]], [[[1.5, 1.0]], [[0.5, 0.0]] * 9])]
+
+    async def together() -> None:
+        with ThreadPoolExecutor(1) as executor:
+            comparer = Comparer(executor, tolerance=0.05)
+            for rows in parts:
+                comparer.offer(trial, rows, model.run(rows).values, [len(rows.lengths)], [0.1])
+            await until_idle(comparer)
+
+    asyncio.run(together())
+    assert (trial.rows, trial.past, trial.sides["candidate"].errors, trial.sides["candidate"].requests) == (3, 0, 1, 3)

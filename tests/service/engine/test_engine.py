@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from contract.rows import Floats, Rows
-from contract.topologies import TopologyName
-from service.engine.engine import Engine, Predicted
+from contract.topologies import TOPOLOGIES, TopologyName
+from service.engine.engine import Engine, Predicted, check, echo_name
 from service.errors import DeadlineExceeded, InvalidShape, LengthNotServed, NotFinite, TooFarOut
 from service.request_context import Caller
 from service.runtime.loaded_model import LoadedModel
@@ -14,6 +14,7 @@ from service.versions.served_versions import Choice
 from service.versions.trials import ENOUGH, Kind, Trial
 from tests.conftest import make_manifest
 from tests.service.conftest import BARS, FakeModels, FakeRuntime, fake_model, shown
+from tests.service.own_models import OWN, manifest_of
 
 RAGGED = Rows.of([[0.1, 0.2, 0.3], [0.4], [0.5, 0.6]])
 
@@ -21,7 +22,9 @@ RAGGED = Rows.of([[0.1, 0.2, 0.3], [0.4], [0.5, 0.6]])
 def predict(models: dict[str, LoadedModel], topology: TopologyName, *requests: Rows) -> list[Predicted]:
     async def together() -> list[Predicted]:
         engine = Engine(FakeModels(models), BARS)
-        return await asyncio.gather(*(engine.predict(topology, rows, Caller()) for rows in requests))
+        names = [echo_name(TOPOLOGIES[topology], rows) for rows in requests]
+        asked = (engine.predict(name, rows, Caller()) for name, rows in zip(names, requests, strict=True))
+        return await asyncio.gather(*asked)
 
     return asyncio.run(together())
 
@@ -116,7 +119,7 @@ def test_rows_too_far_out_for_a_finite_answer_are_the_clients_fault_and_fail_alo
 
     good, bad = asyncio.run(together())
     assert isinstance(good, Predicted)
-    assert good.values.tolist() == [2.5, 5.0]
+    assert good.values.tolist() == [[2.5], [5.0]]
     assert isinstance(bad, TooFarOut)
 
 
@@ -124,7 +127,7 @@ def test_a_canary_answers_and_is_compared_with_the_version_in_place() -> None:
     choice = on_trial("canary", Off("many_to_many"))
     assert choice.canary is not None
     (predicted,), _ = ask(choice)
-    assert (predicted.model, predicted.values.tolist()) == (choice.canary.candidate, [0.75, 1.0])
+    assert (predicted.model, predicted.values.tolist()) == (choice.canary.candidate, [[0.75], [1.0]])
     assert (choice.canary.rows, choice.canary.past, choice.canary.largest) == (1, 1, 0.5)
 
 
@@ -212,3 +215,20 @@ def test_a_failure_of_the_version_in_place_counts_for_a_shadow_beside_a_canary_t
     with pytest.raises(NotFinite):
         ask(Choice(choice.canary.baseline, choice.canary, shadow))
     assert (choice.canary.sides["baseline"].errors, shadow.sides["baseline"].errors) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("rows", "received"),
+    [
+        (Rows.of([[0.5]]), "plain numbers"),
+        (Rows.of([[[1, 2, 3]]], 3), "steps of 3 numbers"),
+        (Rows(np.empty((0, 2), np.float32), []), "none"),
+        (Rows.of([[[1, 2]], []], 2), "an empty row at 1"),
+    ],
+)
+def test_rows_that_the_model_cannot_take_are_our_error(rows: Rows, received: str) -> None:
+    model = LoadedModel(manifest_of("walks", OWN["walks"]), FakeRuntime("many_to_one"))
+    with pytest.raises(InvalidShape) as caught:
+        check(model, rows)
+    assert caught.value.extra["received"] == received
+    check(model, Rows.of([[[1, 2]], [[1, 2]] * 9], 2))

@@ -11,7 +11,6 @@ from typing import NoReturn
 import pytest
 
 from contract.rows import Floats, Rows
-from contract.topologies import Topology
 from service.engine.engine import LONG_ITEMS, Engine, Predicted
 from service.errors import DeadlineExceeded, UnknownVersion
 from service.request_context import Caller
@@ -28,10 +27,10 @@ LONG = Rows.of([[0.5] * (LONG_ITEMS + 1)])
 
 def test_a_version_that_is_not_in_memory_is_loaded_or_unknown(models: dict[str, LoadedModel]) -> None:
     class Loads(FakeModels):
-        def load_pinned(self, topology: Topology, length: int, version: str) -> Choice:
+        def load_pinned(self, name: str, version: str) -> Choice:
             assert threading.current_thread() is not threading.main_thread()  # it takes its time
             if version == "unknown":
-                return super().load_pinned(topology, length, version)
+                return super().load_pinned(name, version)
             return Choice(models["many_to_many"])
 
     async def asked(wanted: str) -> Predicted:
@@ -41,7 +40,7 @@ def test_a_version_that_is_not_in_memory_is_loaded_or_unknown(models: dict[str, 
         return asyncio.run(Engine(Slow(models), BARS).predict("many_to_many", ROW, Caller(deadline), "20260101"))
 
     class Slow(FakeModels):
-        def load_pinned(self, topology: Topology, length: int, version: str) -> Choice:
+        def load_pinned(self, name: str, version: str) -> Choice:
             loaded.wait(10)
             return Choice(models["many_to_many"])
 
@@ -59,10 +58,10 @@ def test_a_request_stands_aside_while_its_version_is_loaded_and_only_then(models
     seen: list[str] = []
 
     class Loads(FakeModels):
-        def look_up(self, topology: Topology, length: int, version: str) -> None:
+        def look_up(self, name: str, version: str) -> None:
             seen.append("looked up")
 
-        def load_pinned(self, topology: Topology, length: int, version: str) -> Choice:
+        def load_pinned(self, name: str, version: str) -> Choice:
             seen.append("loaded")
             return Choice(models["many_to_many"])
 
@@ -83,7 +82,7 @@ def test_a_request_stands_aside_while_its_version_is_loaded_and_only_then(models
 
 def test_a_request_for_an_unknown_version_is_counted_while_it_is_looked_up(models: dict[str, LoadedModel]) -> None:
     class Unknown(FakeModels):
-        def look_up(self, topology: Topology, length: int, version: str) -> None:
+        def look_up(self, name: str, version: str) -> None:
             raise UnknownVersion(f"no {version}")
 
     def aside(size: int) -> NoReturn:
@@ -97,12 +96,12 @@ def test_look_ups_and_loads_keep_no_withdrawal_waiting(models: dict[str, LoadedM
     looking, loading, withdrawn = threading.Event(), threading.Event(), threading.Event()
 
     class Busy(FakeModels):
-        def look_up(self, topology: Topology, length: int, version: str) -> None:
+        def look_up(self, name: str, version: str) -> None:
             if version == "looked up":
                 looking.set()
                 assert withdrawn.wait(2)
 
-        def load_pinned(self, topology: Topology, length: int, version: str) -> Choice:
+        def load_pinned(self, name: str, version: str) -> Choice:
             loading.set()
             assert withdrawn.wait(2)
             return Choice(models["many_to_many"])
@@ -142,7 +141,7 @@ def test_a_long_request_keeps_no_other_waiting() -> None:
         long = [asyncio.ensure_future(engine.predict("many_to_many", LONG, Caller())) for _ in range(2)]
         await asyncio.sleep(0)
         for _ in range(3):
-            assert (await engine.predict("many_to_many", ROW, Caller())).values.tolist() == [0.25, 0.5]
+            assert (await engine.predict("many_to_many", ROW, Caller())).values.tolist() == [[0.25], [0.5]]
         assert not any(request.done() for request in long)
         free.set()
         for answered in await asyncio.gather(*long):

@@ -48,6 +48,22 @@ def test_a_refusal_comes_before_the_application_and_its_body_is_dropped() -> Non
     assert served.admission.waiting_bytes == 0
 
 
+def test_a_model_by_its_name_is_refused_as_early_and_counted_under_the_pattern_of_its_route() -> None:
+    served = Served()
+    counter = metrics.requests.labels("/models/{name}/predict", "overloaded")
+    before = counter._value.get()
+
+    async def client(connect: Connect) -> None:
+        reader, writer = await connect()
+        for name in (b"walks", b"walks", b"stocks", b"who-knows"):
+            writer.write(_post(b"some").replace(b"/echo", b"/models/%b/predict" % name))
+            assert (await answer(reader))[0] == 429
+
+    run(client, served.app(), early=served.early)
+    assert not served.reached
+    assert counter._value.get() == before + 4
+
+
 def test_a_refusal_does_not_wait_for_the_body() -> None:
     served = Served()
 

@@ -49,6 +49,27 @@ def test_the_paths_are_those_that_were_declared() -> None:
     assert [route.path for route in table.all] == ["/a", "/models", "/models/{name}/comparison"]
 
 
+def test_predictions_are_found_by_the_target_of_their_request_line() -> None:
+    table = Routes()
+    exact, named = (Route(path, "POST", handle, render) for path in ("/many_to_many", "/models/{name}/predict"))
+    table.add(exact, named, Route("/models/{name}", "GET", handle, render), Route("/a/{b}", "POST", handle, render, "admin"))
+    assert table.find_prediction(b"/many_to_many") == (exact, NOTHING)
+    assert table.find_prediction(b"/models/stocks-2/predict") == (named, {"name": "stocks-2"})
+    for other in (
+        b"/many_to_many?x=1",
+        b"/models/stocks/predict?x=1",
+        b"/models/a%62/predict",  # left to ASGI, which decodes it
+        b"/models/\xc3\xa4/predict",
+        b"/models//predict",
+        b"/models/a/b/predict",
+        b"/models/" + b"a" * 101 + b"/predict",
+        b"/models/stocks",
+        b"/a/b",
+        b"",
+    ):
+        assert table.find_prediction(other) is None
+
+
 def test_requests_are_counted_by_the_route_and_not_by_the_path_that_was_asked_for() -> None:
     _, (route,) = routes("/models/{name}/test")
     before = route.answered._value.get()

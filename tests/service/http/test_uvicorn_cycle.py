@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.server import ServerState
 
 from service.http.messages import Request, Response
-from service.http.routes import Route
+from service.http.routes import Found, Route
 from service.http.scheduling import Turns, run
 from service.http.transport import Transport
 from service.http.uvicorn_cycle import DirectExchange
@@ -28,19 +28,22 @@ class Served:
 
     def __init__(self, handle: Callable[[Request], asyncio.Future[Response]] | None = None) -> None:
         self.transport: Transport = untraced(LIMITS, Admission(10_000, 10.0))
-        self.transport.add(Route("/echo", "POST", handle or self._echo, render_error))
+        routes = (Route(path, "POST", handle or self._echo, render_error) for path in ("/echo", "/models/{name}/predict"))
+        self.transport.add(*routes)
         self.ways: list[str] = []
         self.alone: list[bool] = []
+        self.names: list[str] = []
         self.turns = Turns(lambda: False)
 
     async def _echo(self, request: Request) -> Response:
         self.alone.append(request.caller.alone)
+        self.names += request.path.values()
         return Response(request.body)
 
-    def direct(self, method: bytes, target: bytes) -> Route | None:
+    def direct(self, method: bytes, target: bytes) -> Found | None:
         return self.transport.direct(method, target)
 
-    def begin(self, route: Route, exchange: DirectExchange) -> None:
+    def begin(self, route: Found, exchange: DirectExchange) -> None:
         self.ways.append("past")
         self.transport.begin(route, exchange)
 
@@ -95,6 +98,8 @@ def test_an_answer_is_the_same_past_asgi_as_through_it(body: bytes) -> None:
         (POST.replace(b"HTTP/1.1", b"HTTP/1.0"), "through"),
         (POST.replace(b"host: x", b"host: x\r\nexpect: 100-continue"), "through"),
         (POST.replace(b"host: x", b"host: x\r\nconnection: upgrade\r\nupgrade: h2c"), "through"),
+        (POST.replace(b"/echo", b"/models/walks/predict"), "past"),
+        (POST.replace(b"/echo", b"/models/w%61lks/predict"), "through"),
         (POST.replace(b"/echo", b"/echo?a=b"), "through"),
         (POST.replace(b"/echo", b"/nothing"), "through"),
         (POST.replace(b"POST", b"PUT"), "through"),
@@ -106,7 +111,9 @@ def test_what_may_go_past_asgi(request_: bytes, way: str) -> None:
         writer.write(request_)
         assert (await reader.readuntil(b"\r\n")).startswith(b"HTTP/1.1 ")
 
-    assert Served().run(client) == [way]
+    served = Served()
+    assert served.run(client) == [way]
+    assert served.names == ["walks"] * (b"/models/" in request_)
 
 
 def test_where_uvicorn_logs_requests_or_the_service_drains_all_go_through() -> None:
@@ -202,7 +209,7 @@ def test_a_fault_of_ours_is_answered_500_and_closes_the_connection(when: str, ca
     """One that even the transport does not catch, such as counting on a full disk."""
 
     class Faulty(Served):
-        def begin(self, route: Route, exchange: DirectExchange) -> None:
+        def begin(self, route: Found, exchange: DirectExchange) -> None:
             async def answer() -> None:
                 if when == "after a wait":
                     await asyncio.sleep(0)

@@ -9,9 +9,10 @@ from typing import Any, Final
 import numpy as np
 import pytest
 
+from contract.manifest import Point, Score
 from contract.rows import Rows
 from contract.store import ModelStore
-from service.errors import UnknownRoute
+from service.errors import UnknownModel
 from service.http.messages import Request, Response
 from service.protocols.models import ModelPages
 from service.request_context import Caller
@@ -19,6 +20,7 @@ from service.versions.registry import Registry
 from service.versions.worker_states import WorkerStates
 from tests.conftest import Publish
 from tests.service.conftest import FakeRuntime
+from tests.service.own_models import publish_own
 
 NAME: Final = "one_to_one"
 
@@ -129,5 +131,45 @@ def test_a_model_without_trials_and_one_that_is_not_served(registry: Registry, s
     registry.refresh()
     pages = ModelPages(registry, WorkerStates(tmp_path / "workers"))
     assert get(pages, "/models/{name}/comparison", name=NAME) == {"model": NAME, "trials": []}
-    with pytest.raises(UnknownRoute, match=r"no model many_to_many is served\. Served models: one_to_one\."):
+    with pytest.raises(UnknownModel, match=r"expected the name of a served model \(one_to_one\); received many_to_many\."):
         get(pages, "/models/{name}/comparison", name="many_to_many")
+
+
+def test_the_card_says_what_a_model_is_for_and_which_versions_there_are(store: ModelStore, tmp_path: Path) -> None:
+    score = Score(
+        metric="balanced_accuracy",
+        value=0.98,
+        low=0.96,
+        high=0.99,
+        bar=None,
+        baselines={"majority": 0.2},
+        beats=["majority"],
+        rows=9,
+    )
+    store.root.mkdir()
+    publish_own(store, "walks", version="20260101-a")
+    curve = [Point(step=10, loss=0.5), Point(step=20, loss=0.25, validation_loss=0.3, metric=0.9, validation_metric=0.8)]
+    publish_own(store, "walks", version="20260102-b", score=score, curve=curve)
+    store.promote("walks", "candidate", "20260101-a")
+    store.promote("walks", "production", "20260102-b")
+    registry = Registry(store)
+    registry.load_all()
+    pages = ModelPages(registry, WorkerStates(tmp_path / "workers"))
+    card = get(pages, "/models/{name}", name="walks")
+    assert (card["name"], card["version"], card["aliases"], card["default"]) == ("walks", "20260102-b", ["production"], True)
+    assert (card["task"], card["topology"], card["layers"], card["scaling"]) == ("classify", "many_to_one", 2, "none")
+    assert card["features"][1] == {"name": "y", "unit": "", "domain": {"low": -30.0, "high": 30.0}}
+    assert (card["targets"], card["classes"], card["horizon"]) == ([], ["falling", "rising", "waving"], None)
+    assert (card["any_length"], card["length"], card["highest_length"], card["data"]) == (True, 8, 50, None)
+    assert card["score"] == score.model_dump()
+    assert card["curve"] == [point.model_dump() for point in curve]
+    assert [(each["version"], each["aliases"], each["score"]) for each in card["versions"]] == [
+        ("20260101-a", ["candidate"], None),
+        ("20260102-b", ["production"], score.model_dump()),
+    ]
+    (pair,) = card["golden"]
+    assert (len(pair["input"]), len(pair["output"])) == (8, 1)
+    listed = get(pages, "/models")["models"]
+    assert [(each["task"], each["score"] is None) for each in listed] == [("classify", True), ("classify", False)]
+    with pytest.raises(UnknownModel, match=r"received walk\. Did you mean walks\?"):
+        get(pages, "/models/{name}", name="walk")

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,9 +9,10 @@ from contract.rows import Floats, Rows
 from contract.topologies import TOPOLOGY_NAMES, TopologyName
 from service.errors import NotFinite, TooFarOut
 from service.runtime.grouping import FREE
-from service.runtime.loaded_model import Answer, LoadedModel
-from tests.conftest import make_manifest
+from service.runtime.loaded_model import FEW, Answer, LoadedModel
+from tests.conftest import make_manifest, quantity
 from tests.service.conftest import FakeRuntime, fake_model, shown
+from tests.service.own_models import OWN, load, manifest_of, rows_of
 
 RAGGED = Rows.of([[0.1, 0.2, 0.3], [0.4], [0.5, 0.6]])
 
@@ -28,7 +31,7 @@ def test_one_to_one_gives_the_runtime_all_items_at_once() -> None:
 def test_many_to_one_gives_the_runtime_the_rows_as_they_are() -> None:
     model = fake_model("many_to_one", 3)
     rows = Rows.of([[0.1, 0.2, 0.3], [0.4, 0.5, 0.6]])
-    assert model.run(rows).values.tolist() == rows.values.tolist()
+    assert model.run(rows).values.tolist() == rows.values.reshape(2, 3).tolist()
     assert (shown(model), told(model)) == ([(2, 3, 1)], [None])
 
 
@@ -54,7 +57,7 @@ lengths_of_rows = st.lists(st.integers(1, 3000) | st.integers(1, 9), min_size=1,
 @given(lengths_of_rows)
 def test_ragged_rows_come_back_in_their_order_and_padding_is_bounded(lengths: list[int]) -> None:
     model = fake_model("many_to_many")
-    rows = Rows(np.arange(sum(lengths), dtype=np.float32), lengths)
+    rows = Rows(np.arange(sum(lengths), dtype=np.float32)[:, None], lengths)
     assert model.run(rows).values.tolist() == rows.values.tolist()
     computed = 0
     for (batch, time, _), steps in zip(shown(model), told(model), strict=True):
@@ -76,7 +79,7 @@ class Linear(FakeRuntime):
 def test_a_plan_expects_the_time_of_its_calls_without_making_them(name: TopologyName, lengths: list[int]) -> None:
     lengths = [5] * len(lengths) if name == "many_to_one" else lengths
     model = LoadedModel(make_manifest(name), Linear(name))
-    plan = model.plan(Rows(np.zeros(sum(lengths), np.float32), lengths))
+    plan = model.plan(Rows(np.zeros((sum(lengths), 1), np.float32), lengths))
     assert shown(model) == []
     model.compute(plan)
     assert plan.seconds == sum(batch * time for batch, time, _ in shown(model))
@@ -91,7 +94,7 @@ def test_in_domain_is_said_row_by_row() -> None:
 def test_finite_values_whose_squares_overflow_are_an_answer() -> None:
     with np.errstate(over="ignore"):  # of which NumPy warns once
         values, in_domain = fake_model("many_to_many").run(Rows.of([[3e38, -3e38], [0.5]]))
-    assert (values.tolist(), in_domain) == ([np.float32(3e38), np.float32(-3e38), 0.5], [False, True])
+    assert (values.ravel().tolist(), in_domain) == ([np.float32(3e38), np.float32(-3e38), 0.5], [False, True])
 
 
 class Lost(FakeRuntime):
@@ -118,6 +121,70 @@ def test_an_answer_is_split_as_the_requests_came() -> None:
     assert answers == [
         (parts[0].values.tolist(), [True]),
         (RAGGED.values.tolist(), [True, True, True]),
-        ([2.0], [False]),
+        ([[2.0]], [False]),
     ]
     assert Answer(RAGGED.values, [True] * 3).split([RAGGED])[0].values is RAGGED.values
+
+
+def test_an_answer_of_each_row_is_split_by_rows() -> None:
+    parts = [Rows.of([[1, 2], [3]]), Rows.of([[4, 5, 6]]), Rows.of([[7], [8]])]
+    values = np.arange(10, dtype=np.float32).reshape(5, 2)
+    answers = Answer(values, [True, False, True, True, False]).split(parts)
+    assert [(own.tolist(), in_domain) for own, in_domain in answers] == [
+        ([[0, 1], [2, 3]], [True, False]),
+        ([[4, 5]], [True]),
+        ([[6, 7], [8, 9]], [True, False]),
+    ]
+
+
+def test_ragged_rows_with_one_answer_each_run_in_groups_with_their_lengths_and_come_back_in_order() -> None:
+    class Last(FakeRuntime):
+        """Answers with the last real step."""
+
+        def run(self, inputs: Floats, lengths: list[int] | None) -> Floats:
+            super().run(inputs, lengths)
+            last = [inputs.shape[1]] * len(inputs) if lengths is None else lengths
+            answers: Floats = inputs[np.arange(len(inputs)), np.array(last) - 1]
+            return answers
+
+    own = OWN["stocks"]
+    model = LoadedModel(manifest_of("stocks", own), Last("many_to_one"))
+    rows = Rows.of(rows_of(own, 4, 3000, 900, 2900, 900, 2), 2)
+    assert model.run(rows).values.tolist() == [row[-1].tolist() for row in rows.split()]
+    assert shown(model) == [(2, 3000, 2), (2, 900, 2), (2, 4, 2)]
+    assert told(model) == [[3000, 2900], None, [4, 2]]
+
+
+@pytest.mark.parametrize("name", ["walks", "stocks", "sides", "next", "each"])
+def test_rows_of_one_to_three_thousand_steps_answer_as_alone_in_any_company(name: str, tmp_path: Path) -> None:
+    own, rng = OWN[name], np.random.default_rng(2026)
+    model = load(name, tmp_path)
+    lengths = [1, 3000, *np.exp(rng.uniform(0, np.log(3000), 40)).astype(int).tolist(), *[700] * 9]
+    rows = rows_of(own, *lengths)
+    alone = [model.run(Rows.of([row], 2)).values.tobytes() for row in rows]
+    assert len(set(alone)) == len(alone)
+    for _ in range(30):
+        company = rng.choice(len(rows), rng.choice([2, 5, 30]), replace=False)
+        parts = [Rows.of([rows[number]], 2) for number in company]
+        answers = model.run(Rows.end_to_end(parts)).split(parts)
+        assert [answer.values.tobytes() for answer in answers] == [alone[number] for number in company]
+
+
+def test_widths_are_those_of_the_targets_in_the_order_of_the_outputs() -> None:
+    widths = {name: LoadedModel(manifest_of(name, OWN[name]), FakeRuntime("many_to_one")).widths.tolist() for name in OWN}
+    assert widths["stocks"] == [6, 60] * 3
+    assert (widths["windows"], widths["level"]) == ([6] * 3, [1])
+    assert fake_model("many_to_one", 3).widths.tolist() == [1, 1, 1]
+
+
+@pytest.mark.parametrize("items", [1, FEW, FEW + 1])
+@pytest.mark.parametrize("far", [1.0, -1e-9, np.nan, np.inf, -np.inf, 0.3])
+def test_one_item_outside_is_found_among_few_and_among_many(items: int, far: float) -> None:
+    """0.3 is the upper end of the domain, and less as a float32."""
+    model = LoadedModel(make_manifest("one_to_one", features=[quantity("value", high=0.3)]), FakeRuntime("one_to_one"))
+    values = np.full((items, 1), 0.25, np.float32)
+    assert model._in_domain(Rows(values, [items])) == [True]
+    for place in {0, items - 1}:
+        outside = values.copy()
+        outside[place] = far
+        assert model._in_domain(Rows(outside, [items])) == [False]

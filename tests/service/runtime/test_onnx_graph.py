@@ -16,7 +16,7 @@ from contract import translation
 from contract.rows import Floats
 from service.runtime import onnx_graph
 from service.runtime.onnx_graph import OnnxGraph
-from tests.service.runtime.translations import NARROW, WIDE, Network, write
+from tests.service.runtime.translations import NARROW, STACKED, WIDE, WINDOWS, Network, write
 
 
 class Loaded(NamedTuple):
@@ -42,7 +42,9 @@ class Loaded(NamedTuple):
         return each
 
 
-GRAPHS = [(network, translation.FILE) for network in NARROW + WIDE] + [(network, translation.PACKED) for network in NARROW]
+GRAPHS = [(network, translation.FILE) for network in NARROW + WIDE + STACKED] + [
+    (network, translation.PACKED) for network in NARROW
+]
 
 
 @pytest.fixture(scope="module", params=GRAPHS, ids=lambda graph: f"{Path(graph[1]).stem}-{graph[0]}")
@@ -156,7 +158,7 @@ def test_a_poisoned_row_changes_no_other(loaded: Loaded, poison: float) -> None:
 def test_ten_thousand_steps_with_their_state_are_the_whole_to_the_last_bit(loaded: Loaded) -> None:
     inputs = loaded.inputs(1, 10_000)
     whole = loaded.graph.run(inputs, None)[0]
-    h = c = np.zeros((1, loaded.network.units), np.float32)
+    h = c = np.zeros((1, loaded.network.layers * loaded.network.units), np.float32)
     outputs = []
     for time in range(10_000):
         given = {"sequences": inputs[:, time : time + 1], "lengths": np.array([1], np.int32), "h": h, "c": c}
@@ -195,6 +197,31 @@ def test_a_read_only_array_is_accepted(loaded: Loaded) -> None:
 def test_a_call_has_one_thread(loaded: Loaded) -> None:
     options = loaded.graph._session.get_session_options()
     assert (options.intra_op_num_threads, options.inter_op_num_threads) == (1, 1)
+
+
+@pytest.mark.parametrize("network", WINDOWS, ids=str)
+def test_rows_that_are_scaled_by_themselves_are_cut_into_calls_of_rows_and_never_along_time(
+    network: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = write(network, tmp_path) / translation.FILE
+    loaded = Loaded(network, file, OnnxGraph(file))
+    inputs = loaded.inputs(5, 7)
+    whole = loaded.graph.run(inputs)
+    assert whole.shape == (5, 3)
+    calls = Calls(loaded, monkeypatch)
+    for row_steps, shapes in ((14, [(2, 7), (2, 7), (1, 7)]), (3, [(1, 7)] * 5)):
+        del calls.shapes[:]
+        cut(monkeypatch, loaded, row_steps, fewest_rows=2)
+        assert loaded.graph.run(inputs).tobytes() == whole.tobytes()
+        assert calls.shapes == shapes
+
+
+def test_each_layer_takes_its_time_and_has_its_state(tmp_path: Path) -> None:
+    one, two, three = (
+        OnnxGraph(write(Network(3, 12, 4, False, layers), tmp_path / str(layers)) / translation.FILE) for layers in (1, 2, 3)
+    )
+    assert one.seconds(9, 50) < two.seconds(9, 50) < three.seconds(9, 50)
+    assert [graph._zeros.shape[1] for graph in (one, two, three)] == [12, 24, 36]
 
 
 def test_more_rows_more_time_and_more_units_are_expected_to_take_longer(tmp_path: Path) -> None:

@@ -8,18 +8,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contract import translation
-from contract.manifest import Domain
 from contract.rows import Floats
 from service.runtime import onnx_runtime
 from service.runtime.onnx_graph import OnnxGraph
 from service.runtime.onnx_runtime import OnnxRuntime
-from tests.service.runtime.translations import NARROW, WIDE, Network, write
+from tests.service.runtime.translations import NARROW, STACKED, WIDE, WINDOWS, Network, domain_scaling, write
 from training.sequences.scaling import Scaling
 
 ROWS = translation.rows_packed(NARROW[0].units)
 MANY = 5 * ROWS + 3
 """Rows that are packed, the last of them with rows of zeros."""
-SCALINGS = [None, Scaling(Domain(low=-2e-5, high=3e-5), Domain(low=-7.0, high=9.0))]
+SCALINGS = [None, domain_scaling(-2e-5, 3e-5, (-7.0, 9.0))]
 """In units of the second, a float32 may be so large that it is infinite in those of the network."""
 
 
@@ -117,13 +116,15 @@ def test_a_row_however_far_out_changes_no_other(network: Network, tmp_path: Path
     assert poisoned[17].tobytes() == runtime.run(inputs[17:18], None)[0].tobytes()
 
 
-def test_a_wide_network_has_no_packed_graph_and_needs_none(tmp_path: Path) -> None:
-    folder = write(WIDE[0], tmp_path)
+@pytest.mark.parametrize("network", [*WIDE, *STACKED, *WINDOWS], ids=str)
+def test_other_networks_have_no_packed_graph_and_need_none(tmp_path: Path, network: Network) -> None:
+    folder = write(network, tmp_path)
     assert not (folder / translation.PACKED).exists()
-    inputs = np.random.default_rng(1).random((MANY, 9, WIDE[0].features), np.float32)
+    time = network.length or 9
+    inputs = np.random.default_rng(1).random((MANY, time, network.features), np.float32)
     runtime = OnnxRuntime(folder)
     assert runtime.run(inputs, None).tobytes() == OnnxGraph(folder / translation.FILE).run(inputs).tobytes()
-    assert runtime.seconds(MANY, 9) == runtime._plain.seconds(MANY, 9)
+    assert runtime.seconds(MANY, time) == runtime._plain.seconds(MANY, time)
 
 
 def test_a_packed_graph_that_answers_differently_is_not_used_and_logged(

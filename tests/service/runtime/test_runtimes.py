@@ -17,13 +17,15 @@ from service.runtime.runtimes import CannotRun, RuntimeChoice, load
 from service.versions.registry import Registry
 from tests.conftest import ROOT, Publish
 from training.networks import build, export
+from training.plan import Network
 
 
 @pytest.fixture(scope="module")
 def version(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A SavedModel with its translation."""
     folder = tmp_path_factory.mktemp("version") / "saved"
-    export(build(TOPOLOGIES["many_to_many"], 5, 5, seed=1), TOPOLOGIES["many_to_many"], folder)
+    network = Network(TOPOLOGIES["many_to_many"], 5)
+    export(build(network, 5, seed=1), network, folder)
     return folder
 
 

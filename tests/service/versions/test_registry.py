@@ -1,9 +1,11 @@
+import json
+
 import pytest
 
+from contract.manifest import GoldenPair
 from contract.store import ModelStore
-from contract.topologies import TOPOLOGIES
-from service.errors import LengthNotServed, ModelNotServed, UnknownVersion
-from tests.conftest import Publish, close_folder
+from service.errors import LengthNotServed, ModelNotServed, UnknownModel, UnknownVersion
+from tests.conftest import Publish, close_folder, quantity
 from tests.service.registries import loaded, publish_wrong, served
 
 
@@ -63,14 +65,14 @@ def test_a_model_whose_folder_cannot_be_read_is_refused_by_itself(
         registry.refresh()
         assert served(registry) == {"one_to_one": newest, "many_to_one_3": hidden}
         with pytest.raises(UnknownVersion):
-            registry.load_pinned(TOPOLOGIES["many_to_one"], 3, "another")
+            registry.load_pinned("many_to_one_3", "another")
 
 
 def test_what_stands_for_a_version_in_a_refusal_is_an_unknown_version(store: ModelStore, publish: Publish) -> None:
     publish()
     (store.root / "one_to_one" / "aliases.json").write_text("?")
     with pytest.raises(UnknownVersion) as caught:
-        loaded(store).load_pinned(TOPOLOGIES["one_to_one"], 5, "aliases")
+        loaded(store).load_pinned("one_to_one", "aliases")
     assert "refused" not in caught.value.detail
 
 
@@ -87,7 +89,7 @@ def test_a_missing_length_names_those_that_are_served(store: ModelStore, publish
     publish("many_to_one", length=3)
     publish("many_to_one", length=8)
     with pytest.raises(LengthNotServed) as caught:
-        loaded(store).find(TOPOLOGIES["many_to_one"], 5)
+        loaded(store).find("many_to_one_5")
     assert caught.value.extra == {"received_length": 5, "served_lengths": [3, 8]}
     assert "served: 3, 8; received rows of length 5" in caught.value.detail
     assert 'make train ARGS="--topology many_to_one --length 5"' in caught.value.detail
@@ -96,6 +98,47 @@ def test_a_missing_length_names_those_that_are_served(store: ModelStore, publish
 def test_a_missing_topology_says_how_to_train_it(store: ModelStore, publish: Publish) -> None:
     publish()
     registry = loaded(store)
-    for name in ("many_to_one", "many_to_many"):
-        with pytest.raises(ModelNotServed, match=f"python -m training run --topology {name}"):
-            registry.find(next(t for t in TOPOLOGIES.values() if t.name == name), 5)
+    for name, topology in (("many_to_one_5", "many_to_one"), ("many_to_many", "many_to_many")):
+        with pytest.raises(ModelNotServed, match=f"python -m training run --topology {topology}"):
+            registry.find(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("stonks", " Did you mean stocks?"),
+        ("bonds", ""),
+        ("many_to_one", " Did you mean one_to_one?"),
+        ("many_to_one_" + "9" * 5000, ""),
+        ("../x", ""),
+    ],
+)
+def test_a_name_that_is_not_served_names_those_that_are(store: ModelStore, publish: Publish, name: str, hint: str) -> None:
+    publish()
+    publish("many_to_many", name="stocks")
+    registry = loaded(store)
+    with pytest.raises(UnknownModel) as caught:
+        registry.find(name)
+    said = f"expected the name of a served model (one_to_one, stocks); received {name[:100]}.{hint}"
+    assert (caught.value.detail, caught.value.extra) == (said, {"models": ["one_to_one", "stocks"]})
+    with pytest.raises(UnknownModel):
+        registry.look_up(name, "v")
+
+
+def test_a_golden_answer_of_another_shape_is_refused(store: ModelStore, publish: Publish) -> None:
+    publish("many_to_many", golden=[GoldenPair(input=[[0.1], [0.2]], output=[[0.1]])])
+    with pytest.raises(ModelNotServed, match=r"golden pair 0 expected an answer of shape \(1, 1\); received \(2, 1\)"):
+        loaded(store)
+
+
+def test_a_canary_that_cannot_be_compared_is_not_tried(store: ModelStore, publish: Publish) -> None:
+    """The store refuses it; its file may have been edited."""
+    first, other = (
+        publish("many_to_many", name="stocks", features=[quantity(feature)]).version for feature in ("open", "close")
+    )
+    store.promote("stocks", "production", first)
+    trials = {"versions": [first], "canary": {"version": other, "percent": 50.0}}
+    (store.root / "stocks" / "aliases.json").write_text(json.dumps({"production": trials}))
+    registry = loaded(store)
+    assert registry.trials == []
+    assert served(registry) == {"stocks": first}

@@ -100,7 +100,7 @@ def test_a_broken_version_in_production_leaves_the_version_before_it_serving(sto
         assert (default(each), answers(each, "production"), answers(each, wrong)) == (first, first, None)
         assert [(r.version, r.reason) for r in each.refusals] == [(wrong, "golden pair 0 differs by 0.01, allowed 1e-05")]
     with pytest.raises(UnknownVersion, match=f"{wrong}. That version is in the store and is refused: golden pair 0"):
-        registry.load_pinned(ONE, 5, wrong)
+        registry.load_pinned(ONE, wrong)
 
 
 def test_a_broken_candidate_leaves_the_version_before_it_answering_for_the_alias(store: ModelStore, publish: Publish) -> None:
@@ -168,9 +168,9 @@ def test_a_model_whose_last_version_was_deleted_is_no_longer_served(store: Model
     registry.refresh()
     assert served(registry) == {"many_to_one_3": other}
     with pytest.raises(ModelNotServed, match="no one_to_one model is published"):
-        registry.find(ONE, 5)
+        registry.find(ONE)
     with pytest.raises(ModelNotServed, match="no one_to_one model is published"):  # a request that had found it
-        registry.load_pinned(ONE, 5, "another")
+        registry.load_pinned(ONE, "another")
     again = publish().version
     registry.refresh()
     assert served(registry) == {"many_to_one_3": other, "one_to_one": again}

@@ -21,23 +21,23 @@ def test_a_pinned_version_is_loaded_once_and_answers_only_by_its_name(store: Mod
     store.promote("one_to_one", "production", versions[-1])
     registry = loaded(store, counting)
     for version in versions[:-1]:
-        assert registry.find(ONE, 5, version) is None
-        assert registry.load_pinned(ONE, 5, version).model.manifest.version == version
-        assert registry.load_pinned(ONE, 5, version).model is registry.served["one_to_one"].versions[version]
+        assert registry.find(ONE, version) is None
+        assert registry.load_pinned(ONE, version).model.manifest.version == version
+        assert registry.load_pinned(ONE, version).model is registry.served["one_to_one"].versions[version]
         assert default(registry) == versions[-1]
     registry.refresh()
     assert in_memory(registry) == set(versions[-PINNED - 1 :])  # those that were asked for last
     assert sorted(counting.versions) == versions
-    assert registry.load_pinned(ONE, 5, versions[0]).model.manifest.version == versions[0]
+    assert registry.load_pinned(ONE, versions[0]).model.manifest.version == versions[0]
 
 
 def test_a_pinned_version_that_requests_keep_naming_stays(store: ModelStore, publish: Publish) -> None:
     versions = [publish().version for _ in range(PINNED + 2)]
     registry = loaded(store)
     for version in versions[:PINNED]:
-        registry.load_pinned(ONE, 5, version)
+        registry.load_pinned(ONE, version)
     assert answers(registry, versions[0]) == versions[0]
-    registry.load_pinned(ONE, 5, versions[PINNED])
+    registry.load_pinned(ONE, versions[PINNED])
     assert in_memory(registry) == {versions[0], *versions[2:]}
 
 
@@ -46,10 +46,10 @@ def test_a_broken_version_asked_for_costs_no_other_its_place(store: ModelStore, 
     versions = [publish().version for _ in range(PINNED + 1)]
     registry = loaded(store)
     for version in versions[:-1]:
-        registry.load_pinned(ONE, 5, version)
+        registry.load_pinned(ONE, version)
     for missing in (wrong, "never-published", "../one_to_one", "candidate"):
         with pytest.raises(UnknownVersion) as caught:
-            registry.load_pinned(ONE, 5, missing)
+            registry.load_pinned(ONE, missing)
         assert f"received {missing}." in caught.value.detail
     assert in_memory(registry) == set(versions)
 
@@ -68,17 +68,17 @@ def test_misses_are_answered_from_one_listing(store: ModelStore, publish: Publis
     monkeypatch.setattr(store, "versions", counted)
     for number in range(2_000):
         with pytest.raises(UnknownVersion, match=f"received never-{number}"):
-            registry.find(ONE, 5, f"never-{number}")
+            registry.find(ONE, f"never-{number}")
         with pytest.raises(UnknownVersion):
-            registry.look_up(ONE, 5, f"never-{number}")
+            registry.look_up(ONE, f"never-{number}")
     assert listed == []
     late = publish().version
     with pytest.raises(UnknownVersion):
-        registry.look_up(ONE, 5, late)
+        registry.look_up(ONE, late)
     monkeypatch.setattr(registry_module, "LISTED_SECONDS", 0.0)
-    assert registry.find(ONE, 5, late) is None  # it may be there by now
-    registry.look_up(ONE, 5, late)
-    assert registry.load_pinned(ONE, 5, late).model.manifest.version == late
+    assert registry.find(ONE, late) is None  # it may be there by now
+    registry.look_up(ONE, late)
+    assert registry.load_pinned(ONE, late).model.manifest.version == late
 
 
 def test_a_refused_version_is_tried_once_a_listing(
@@ -88,11 +88,11 @@ def test_a_refused_version_is_tried_once_a_listing(
     wrong = publish_wrong(store)
     registry = loaded(store)
     monkeypatch.setattr(registry_module, "LISTED_SECONDS", 60.0)
-    registry.look_up(ONE, 5, wrong)
+    registry.look_up(ONE, wrong)
     with pytest.raises(UnknownVersion, match="is refused"):
-        registry.load_pinned(ONE, 5, wrong)
+        registry.load_pinned(ONE, wrong)
     with pytest.raises(UnknownVersion, match="is refused"):
-        registry.find(ONE, 5, wrong)
+        registry.find(ONE, wrong)
 
 
 def test_neither_look_ups_nor_withdrawals_wait_for_a_version_that_loads(
@@ -113,11 +113,11 @@ def test_neither_look_ups_nor_withdrawals_wait_for_a_version_that_loads(
     registry = loaded(store, slow)
     (canary,) = registry.trials
     late = publish().version
-    load_late = threading.Thread(target=registry.load_pinned, args=(ONE, 5, late))
+    load_late = threading.Thread(target=registry.load_pinned, args=(ONE, late))
     load_late.start()
     assert loading.wait(10)
     with pytest.raises(UnknownVersion):
-        registry.look_up(ONE, 5, "never")
+        registry.look_up(ONE, "never")
     end = threading.Thread(target=registry.end_canary, args=(canary, "it failed"))
     end.start()
     until(lambda: store.aliases("one_to_one")["production"].canary is None)

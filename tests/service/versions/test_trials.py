@@ -3,10 +3,14 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
+from contract.manifest import Manifest
 from contract.rows import Rows
+from service.runtime.loaded_model import LoadedModel
 from service.telemetry import metrics
 from service.versions.trials import EDGES, ENOUGH, ENOUGH_FOR_A_TAIL, Side, Trial, quantile
-from tests.service.conftest import BARS, fake_model
+from tests.conftest import make_manifest, quantity
+from tests.service.conftest import BARS, FakeRuntime, fake_model
+from tests.service.own_models import OWN, manifest_of
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -18,7 +22,7 @@ def canary() -> Trial:
 def compare(trial: Trial, rows: list[list[float]], off: list[float], in_domain: list[bool] | None = None) -> None:
     asked = Rows.of(rows)
     counts = np.array(in_domain or [True] * len(rows))
-    trial.compared(asked, asked.values, asked.values + np.asarray(off, np.float32), counts, 0.05)
+    trial.compared(asked, asked.values, asked.values + np.asarray(off, np.float32)[:, None], counts, 0.05)
 
 
 def test_rows_differ_by_their_worst_item_and_past_the_tolerance() -> None:
@@ -47,8 +51,7 @@ def test_rows_outside_the_domain_are_left_out() -> None:
 
 def test_the_tolerance_is_in_widths_of_the_domain() -> None:
     trial = canary()
-    wide = trial.baseline.manifest.domain.model_copy(update={"low": -100.0, "high": 100.0})
-    object.__setattr__(trial.baseline, "manifest", trial.baseline.manifest.model_copy(update={"domain": wide}))
+    object.__setattr__(trial.baseline, "manifest", make_manifest(features=[quantity("value", -100.0, 100.0)]))
     compare(trial, [[1.0], [2.0]], [9.0, 11.0])
     assert (trial.rows, trial.past) == (2, 1)
 
@@ -58,6 +61,44 @@ def test_a_nan_answer_counts_as_different_and_makes_no_figure_nan() -> None:
     compare(trial, [[0.5], [0.25]], [float("nan"), 0.25])
     compare(trial, [[0.5]], [float("nan")])
     assert (trial.rows, trial.past, trial.largest, trial.total) == (3, 3, 0.25, 0.25)
+
+
+def of(manifest: Manifest) -> Trial:
+    """Of two versions with this manifest."""
+    one, other = (LoadedModel(manifest, FakeRuntime(manifest.topology)) for _ in range(2))
+    return Trial("shadow", "production", one, other, 100.0, NOW)
+
+
+@pytest.mark.parametrize("name", ["stocks", "next"])
+def test_numbers_differ_by_the_tolerance_of_their_own_target(name: str) -> None:
+    """x is 6 wide and y 60, so that 0.05 of them are 0.3 and 3."""
+    own = OWN[name]
+    trial = of(manifest_of(name, own))
+    rows = Rows.of([[[0, 0], [0, 0]], [[0, 0]], [[0, 0]]], 2)
+    one = np.zeros((len(rows.values) if name == "next" else 3, own.network.outputs), np.float32)
+    other = one.copy()
+    other[0, :2] = 0.25, 2.5  # within the tolerance of both
+    other[-1, -2] = 0.5  # not within that of x
+    trial.compared(rows, one, other, np.full(3, True), 0.05)
+    assert (trial.rows, trial.past, trial.largest) == (3, 1, 2.5)
+
+
+@pytest.mark.parametrize(("name", "lines"), [("walks", [0, 1, 2]), ("sides", [0, 2, 3])])
+def test_classes_differ_by_their_labels_however_far_the_probabilities_are_apart(name: str, lines: list[int]) -> None:
+    """`lines`: of the answer, one of each row."""
+    own = OWN[name]
+    trial = of(manifest_of(name, own))
+    rows = Rows.of([[[0, 0], [0, 0]], [[0, 0]], [[0, 0]]], 2)
+    one = np.zeros((3 if name == "walks" else 4, own.network.outputs), np.float32)
+    one[:, 0] = 1.0
+    other = one.copy()
+    other[lines[0], :2] = 0.625, 0.375  # the same label
+    other[lines[1], :2] = 0.25, 0.75
+    trial.compared(rows, one, other, np.full(3, True), 1e-9)
+    assert (trial.rows, trial.past, trial.largest) == (3, 1, 0.75)
+    for _ in range(ENOUGH):
+        trial.compared(rows, one, other, np.full(3, True), 1e-9)
+    assert trial.verdict(BARS) == "6 of 18 rows differ in a label"
 
 
 def test_no_requests_give_no_verdict() -> None:

@@ -16,7 +16,7 @@ from tests.conftest import ROOT
 from training import job
 from training.commands.main import cli
 from training.fit import Adam, Progress, fit
-from training.recipes import Plan
+from training.plan import Plan
 
 
 @pytest.fixture
@@ -61,8 +61,42 @@ def test_data_check_reads_standard_input_and_prints_json() -> None:
     assert result.exit_code == 0, result.output
     report = json.loads(result.stdout)
     assert (report["file"], report["task"], report["items"], report["faults"]) == ("standard input", "echo", 300, [])
-    assert sum(report["inputs"]["histogram"]) == 300
+    assert sum(report["features"]["value"]["histogram"]) == 300
     assert report["facts"]["sequences_held_out"] == 50
+
+
+def test_data_check_shows_task_features_classes_and_all_sides(tmp_path: Path) -> None:
+    values, kinds = np.random.default_rng(1).normal(50, 9, (100, 3)).round(2), ["low", "high"]
+    lines = ["who,day,load,heat,kind"]
+    for who in range(50):
+        lines += [f"{who},2024-01-{day + 1:02},{values[who, day]},{-values[who, day]},{kinds[who % 2]}" for day in range(3)]
+    (tmp_path / "my.csv").write_text("\n".join(lines))
+    columns = ["--sequence-column", "who", "--time-column", "day", "--value-column", "load", "--value-column", "heat"]
+    result = invoke("data", "check", str(tmp_path / "my.csv"), *columns, "--label", "kind", "--topology", "many_to_one")
+    assert result.exit_code == 0, result.output
+    for said in (
+        "my.csv: classify, a step per row",
+        "150 steps in 50 sequences; lengths: shortest 3, median 3, longest 3",
+        "an answer for each row",
+        "input load  from ",
+        "input heat  from ",
+        "class high  25 rows",
+        "class low   25 rows",
+        "to train on         40 sequences           34 rows",
+        "to validate" + 33 * " " + "6 rows",
+        "held out            10 sequences           10 rows",
+    ):
+        assert said in result.output
+
+
+def test_a_wish_that_contradicts_the_data_exits_1_with_what_to_type(tmp_path: Path) -> None:
+    (tmp_path / "my.csv").write_text("\n".join(map(str, range(300))))
+    result = invoke("data", "check", str(tmp_path / "my.csv"), "--horizon", "3", "--length", "9")
+    assert result.exit_code == 1
+    assert "add --task forecast, or leave --horizon out" in " ".join(result.output.split())
+    result = invoke("data", "check", str(tmp_path / "my.csv"), "--horizon", "3", "--length", "9", "--task", "forecast")
+    assert result.exit_code == 0, result.output
+    assert "a forecast of 3 steps for each row" in result.output
 
 
 def test_a_reader_that_is_gone_does_not_change_the_exit_code(tmp_path: Path) -> None:
@@ -92,6 +126,7 @@ def test_faults_exit_1_as_text_and_as_json() -> None:
         "line": 102,
         "column": "input_1",
         "reason": "'x' is not a number",
+        "cells": 1,
     }
     result = invoke("data", "check", "-", "--json", text="")
     assert (result.exit_code, json.loads(result.stdout)["faults_in_all"]) == (1, 1)
@@ -111,6 +146,8 @@ def test_ctrl_c_while_reading_is_130(monkeypatch: pytest.MonkeyPatch, arguments:
     [
         ["data", "check", "not-there.csv"],
         ["data", "check", "-", "--stride", "0"],
+        ["data", "check", "-", "--features", "a,,b"],
+        ["data", "check", "-", "--task", "guess"],
         ["run", "--data", "not-there.csv"],
         ["run", "--data", "-", "--recipe", "tutorial"],
         ["run", "--data", "-", "--held-out", "1"],
@@ -134,15 +171,15 @@ def test_a_model_of_own_data_is_published_as_a_candidate_with_its_data_facts(hom
     arguments = ["--topology", "one_to_one", "--steps", "1500", "--runs", str(tmp_path / "runs")]
     result = invoke("run", "--data", str(tmp_path / "my.csv"), *arguments)
     assert result.exit_code == 0, result.output
-    assert "80 rows to train on, 20 held out, split by sequence" in result.output
+    assert "rows: 80 to train on, 20 held out" in " ".join(result.output.split())
     store = ModelStore(home / "models")
     (version,) = store.versions("one_to_one")
     assert {alias: now.version for alias, now in store.aliases("one_to_one").items()} == {"candidate": version}
     manifest = store.verify("one_to_one", version)
     assert manifest.data is not None
-    assert (manifest.data.file, manifest.data.task, manifest.length) == ("my.csv", "echo", 3)
+    assert (manifest.data.file, manifest.task, manifest.length) == ("my.csv", "echo", 3)
     assert (manifest.data.rows_train, manifest.data.rows_held_out, manifest.data.split_seed) == (80, 20, 26)
-    assert manifest.domain.low < 50 < manifest.domain.high < 100
+    assert manifest.features[0].domain.low < 50 < manifest.features[0].domain.high < 100
     assert 1e-5 < manifest.golden_tolerance < 1e-2
     (record,) = (tmp_path / "runs").iterdir()
     recorded = json.loads((record / "plan.json").read_text())

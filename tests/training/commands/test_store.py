@@ -71,7 +71,7 @@ def test_models_are_listed_as_json(store: ModelStore, versions: list[str]) -> No
     store.set_canary(NAME, "production", versions[2], 12.5)
     third, second, first = json.loads(run("models", NAME, "--json"))["models"]
     assert third["aliases"] == [{"alias": "production", "role": "canary", "percent": 12.5}]
-    assert third["worst"] == {"name": "error, held-out rows", "value": 0.01, "bar": 0.03}
+    assert third["worst"] == {"name": "error, held-out rows", "value": 0.01, "bar": 0.03, "at_least": False}
     assert (second["state"], second["reason"], second["worst"]) == ("broken", "weights is missing", None)
     assert first["aliases"] == [{"alias": "production", "role": "version", "percent": None}]
     assert 0 <= first["age_seconds"] < 600

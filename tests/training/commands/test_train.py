@@ -51,7 +51,7 @@ def test_a_run_leaves_its_record(home: Path) -> None:
     assert lines[-1]["step"] == lines[-1]["steps"] == 1000
     assert {"loss", "learning_rate", "seconds"} <= lines[-1].keys()
     assert list(record.glob("events.out.tfevents.*"))
-    assert {"name", "value", "bar"} == json.loads((record / "gate.json").read_text())[0].keys()
+    assert {"name", "value", "bar", "at_least"} == json.loads((record / "gate.json").read_text())[0].keys()
     log = [line.rstrip() for line in (record / "log.txt").read_text().splitlines()]
     assert {"one_to_one: step 1,000 of 1,000", "gate"} <= {line.split(", loss")[0] for line in log}
     assert "\x1b" not in "".join(log)
@@ -142,7 +142,11 @@ def test_help_names_every_option_and_the_exit_codes() -> None:
         "--length",
         "--units",
         "--seed",
-        "--steps, --epochs",
+        "--steps",
+        "--epochs",
+        "--task",
+        "--name",
+        "--beats",
         "--alias",
         "--runs",
         "Exit code 0",

@@ -4,10 +4,11 @@ from pathlib import Path
 import pytest
 
 from contract.store import new_version
-from training.recipes import GENERAL, TUTORIAL, plan
-from training.runs.plan import NoRun, RunPlan, recipe_values
+from training.plan import Chosen, plan_echo
+from training.recipes import GENERAL, TUTORIAL
+from training.runs.plan import NoRun, RunPlan, recipe_values, settled_values
 
-QUICK = plan(TUTORIAL, "one_to_one", length=5, seed=1)
+QUICK = plan_echo(TUTORIAL, "one_to_one", length=5, seed=1)
 
 
 def written(tmp_path: Path, version: str | None = None) -> RunPlan:
@@ -15,11 +16,11 @@ def written(tmp_path: Path, version: str | None = None) -> RunPlan:
         model="one_to_one",
         version=version or new_version(),
         topology="one_to_one",
+        task="echo",
         length=5,
         recipe="tutorial",
         recipe_values=recipe_values(QUICK),
-        units=5,
-        steps=1_000,
+        chosen=settled_values(QUICK),
         seed=1,
         alias="tutorial",
         checkpoint_seconds=2,
@@ -31,9 +32,10 @@ def written(tmp_path: Path, version: str | None = None) -> RunPlan:
 
 def test_a_plan_comes_back_as_it_was_written(tmp_path: Path) -> None:
     assert written(tmp_path).again(tmp_path) == QUICK
-    general = plan(GENERAL, "many_to_one", length=8, seed=3, units=9, steps=11)
+    general = plan_echo(GENERAL, "many_to_one", length=8, seed=3, chosen=Chosen(units=9, steps=11))
     values = recipe_values(general)
-    assert (values["learning_rate"], values["bars"]) == (0.02, {"random": 0.05, "edges": 0.05, "held_out": 0.0})
+    assert values["bars"] == {"random": 0.05, "edges": 0.05, "held_out": 0.0}
+    assert settled_values(general).learning_rate == 0.02
     assert {"units", "steps", "alias"}.isdisjoint(values)
 
 

@@ -11,7 +11,19 @@ import pytest
 from contract.manifest import Figure
 from tests.training.runs.test_plan import written
 from training.runs.plan import NoRun
-from training.runs.record import FIGURES, begin, find, folders, keep_metrics, last_metrics, read, sentence, take_up
+from training.runs.record import (
+    CURVE,
+    FIGURES,
+    begin,
+    curve,
+    find,
+    folders,
+    keep_metrics,
+    last_metrics,
+    read,
+    sentence,
+    take_up,
+)
 from training.sequences.dataset import Dataset
 
 
@@ -156,3 +168,13 @@ def test_an_error_is_one_line(tmp_path: Path) -> None:
     assert sentence(shutil.Error([("a", "b", "[Errno 28] No space left on device: 'b'"), ("c", "d", "x")])) == (
         "[Errno 28] No space left on device: 'b'"
     )
+
+
+@pytest.mark.parametrize("lines", [1, 2, CURVE, CURVE + 1, 10 * CURVE])
+def test_a_curve_has_few_points_and_ends_with_the_last(tmp_path: Path, lines: int) -> None:
+    written = [{"step": step, "steps": lines, "loss": 1 / step, "seconds": 0.1, "metric": None} for step in range(1, lines + 1)]
+    (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in written))
+    points = curve(tmp_path)
+    assert min(lines, CURVE // 2) <= len(points) <= CURVE
+    assert (points[-1].step, points[-1].loss, points[-1].metric) == (lines, 1 / lines, None)
+    assert [point.step for point in points] == sorted({point.step for point in points})

@@ -16,7 +16,8 @@ from tests.conftest import ROOT
 from tests.training.sequences.test_reader import faults_of, refusal, written
 from training.sequences.check import check
 from training.sequences.columns import layout_of
-from training.sequences.reader import MOST_COLUMNS, read
+from training.sequences.formats.csv_text import MOST_COLUMNS
+from training.sequences.reader import read
 from training.sequences.source import Source
 
 HEAD = "input_0,input_1"
@@ -37,7 +38,7 @@ HEAD = "input_0,input_1"
     ],
 )
 def test_text_is_refused_in_one_line(tmp_path: Path, text: str, reason: str) -> None:
-    said = refusal(Source(written(tmp_path, text), value_column=None))
+    said = refusal(Source(written(tmp_path, text)))
     assert said.startswith(f"my.csv: {reason}")
     assert len(said.splitlines()) == 1
     assert len(said) < 600
@@ -69,7 +70,7 @@ def test_nan_is_no_id_in_parquet(tmp_path: Path) -> None:
         ((-1, 5), "my.npz: cannot be read as NPZ: negative dimensions"),
         (
             (0, 10**12),
-            "my.npz, column inputs: expected numbers of shape (rows, length) or (items,); received float64 of shape (0, 1",
+            "my.npz, column inputs: expected numbers of shape (rows, time), (rows, time, F) or (items,); with lengths",
         ),
     ],
 )

@@ -11,7 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
-from training.sequences.reader import MOST_RAGGED, Read, read
+from training.sequences.formats.csv_text import MOST_RAGGED
+from training.sequences.formats.found import Found
+from training.sequences.reader import read
 from training.sequences.source import DataRefused, Source
 
 
@@ -21,7 +23,7 @@ def written(folder: Path, text: str | bytes, name: str = "my.csv") -> str:
     return str(path)
 
 
-def faults_of(found: Read) -> list[str]:
+def faults_of(found: Found) -> list[str]:
     refused = DataRefused(*found.faults.found)
     return [str(fault) for fault in refused.faults]
 
@@ -49,7 +51,7 @@ def test_every_form_of_text_gives_the_same_two_sequences(tmp_path: Path, text: s
     path = written(tmp_path, text)
     found = read(Source(path))
     assert faults_of(found) == []
-    assert found.values.tolist() == [1, 2, 3, 4, 5, 6]
+    assert found.values.tolist() == [[1], [2], [3], [4], [5], [6]]
     assert found.values.dtype == np.float32
     assert found.targets is None
     assert found.lengths.tolist() == [3, 3]
@@ -64,7 +66,7 @@ def test_every_form_of_text_gives_the_same_two_sequences(tmp_path: Path, text: s
         ("id,value,target\nb,3,30\na,1,10\na,2,20\nb,4,40\n", {}),
         (
             "who,x,y,z\na,1,0,10\na,2,0,20\nb,3,0,30\nb,4,0,40\n",
-            {"sequence_column": "who", "value_column": "x", "target_column": "z"},
+            {"sequence_column": "who", "features": ("x",), "target": ("z",)},
         ),
     ],
 )
@@ -72,14 +74,14 @@ def test_targets_stay_with_their_inputs(tmp_path: Path, text: str, said: dict[st
     found = read(Source(written(tmp_path, text), **said))
     assert found.targets is not None
     assert found.targets.tolist() == (10 * found.values).tolist()
-    assert sorted(found.values.tolist()) == [1, 2, 3, 4]
+    assert sorted(found.values.tolist()) == [[1], [2], [3], [4]]
     assert found.lengths.tolist() == [2, 2]
 
 
 def test_a_table_of_one_column_is_one_series(tmp_path: Path) -> None:
     for text in ("spots\n1\n2\n3\n", "1\n2\n3\n"):
         found = read(Source(written(tmp_path, text)))
-        assert (found.values.tolist(), found.lengths.tolist(), found.names) == ([1, 2, 3], [3], None)
+        assert (found.values.tolist(), found.lengths.tolist(), found.names) == ([[1], [2], [3]], [3], None)
 
 
 def test_parquet_and_npz_give_what_text_gives(tmp_path: Path) -> None:
@@ -94,9 +96,9 @@ def test_parquet_and_npz_give_what_text_gives(tmp_path: Path) -> None:
     for name in ("my.parquet", "my.npz", "long.parquet"):
         found = read(Source(str(tmp_path / name)))
         assert faults_of(found) == []
-        assert found.values.tolist() == [0, 1, 2, 3, 4, 5]
+        assert found.values.tolist() == [[0], [1], [2], [3], [4], [5]]
         assert found.targets is not None
-        assert found.targets.tolist() == [0, 10, 20, 30, 40, 50]
+        assert found.targets.tolist() == [[0], [10], [20], [30], [40], [50]]
         assert found.lengths.tolist() == [2, 2, 2]
         assert found.sha256 == hashlib.sha256((tmp_path / name).read_bytes()).hexdigest()
 
@@ -129,17 +131,24 @@ def test_every_kind_of_bad_cell_is_named_with_its_line_and_column_all_at_once(tm
 
 def test_the_first_twenty_are_described_in_the_files_order_and_all_are_counted(tmp_path: Path) -> None:
     lines = ["1,2"] * 300_000
-    for bad in range(100_000, 300_000, 1_000):
-        lines[bad] = "1,oops" if bad % 2_000 else "oops,2"
+    for place, bad in enumerate(range(100_000, 300_000, 1_000)):
+        lines[bad] = f"1,oops{place}" if bad % 2_000 else f"oops{place},2"
     lines[50_000] = "1"
     found = read(Source(written(tmp_path, "input_0,input_1\n" + "\n".join(lines))))
     messages = faults_of(found)
     assert found.faults.total == 201
     assert len(messages) == 20
     assert messages[0] == "my.csv, line 50002: 1 cell in a table of 2 columns"
-    assert messages[1] == "my.csv, line 100002, column input_0: 'oops' is not a number"
-    assert messages[2] == "my.csv, line 101002, column input_1: 'oops' is not a number"
-    assert messages[19] == "my.csv, line 118002, column input_0: 'oops' is not a number"
+    assert messages[1] == "my.csv, line 100002, column input_0: 'oops0' is not a number"
+    assert messages[2] == "my.csv, line 101002, column input_1: 'oops1' is not a number"
+    assert messages[19] == "my.csv, line 118002, column input_0: 'oops18' is not a number"
+
+
+def test_equal_faults_are_one_line(tmp_path: Path) -> None:
+    lines = ["1,2" if n % 3 else ",2" for n in range(30)]
+    found = read(Source(written(tmp_path, "input_0,input_1\n" + "\n".join(lines))))
+    assert found.faults.total == 10
+    assert faults_of(found) == ["my.csv: the cell is empty: 10 cells in column input_0, first in line 2"]
 
 
 def test_without_a_header_lines_count_from_the_first(tmp_path: Path) -> None:
@@ -150,7 +159,7 @@ def test_another_kind_of_file_is_not_read_to_its_end(tmp_path: Path) -> None:
     with pytest.raises(DataRefused) as caught:
         read(Source(written(tmp_path, "input_0,input_1\n" + "1,2,3\n" * 1_000_000)))
     assert caught.value.total == MOST_RAGGED
-    assert str(caught.value.faults[0]) == "my.csv, line 2: 3 cells in a table of 2 columns"
+    assert str(caught.value.faults[0]) == "my.csv: 3 cells in a table of 2 columns: 10,000 lines, first in line 2"
 
 
 def test_bad_cells_of_parquet_and_npz_are_named_by_row(tmp_path: Path) -> None:
@@ -184,7 +193,8 @@ def test_a_file_that_is_no_npz_of_rows_is_refused(tmp_path: Path) -> None:
     assert refusal(Source(str(path))).startswith("my.npz: cannot be read as NPZ: ")
     np.savez(path, inputs=np.ones((3, 0)))
     assert refusal(Source(str(path))) == (
-        "my.npz, column inputs: expected numbers of shape (rows, length) or (items,); received float64 of shape (3, 0)"
+        "my.npz, column inputs: expected numbers of shape (rows, time), (rows, time, F) or (items,); with lengths "
+        "(items,) or (items, F); received float64 of shape (3, 0)"
     )
     np.savez_compressed(path, inputs=np.arange(1000.0).reshape(10, 100))
     whole = bytearray(path.read_bytes())
@@ -201,7 +211,8 @@ def test_a_file_that_is_no_npz_of_rows_is_refused(tmp_path: Path) -> None:
         ("input_0,input_0\n1,2\n", "my.csv: expected columns of different names; received input_0 more than once"),
         (
             "input_0,input_1,target_0\n1,2,3\n",
-            "my.csv: expected as many target columns as input columns; received 2 and 1",
+            "my.csv: expected as many target columns as input columns; received 2 and 1. If they answer the whole row: "
+            "--topology many_to_one",
         ),
         (
             "input_0,input_1,input_3\n1,2,3\n",
@@ -214,9 +225,9 @@ def test_a_file_that_is_no_npz_of_rows_is_refused(tmp_path: Path) -> None:
         ("input_1,input1\n1,2\n", "my.csv: expected one column of each number; received input_1 and input1"),
         (
             "jan,feb\n1,2\n",
-            "my.csv: expected columns input_0, input_1, ... (and target_0, ...) with a sequence per row, or a value column "
-            "(and a sequence column, and a target column) with an item per row; received jan, feb. Say which they are: "
-            "--value-column NAME --sequence-column NAME --target-column NAME",
+            "my.csv: expected columns input_0, input_1, ... with a sequence per row, or a column value with a step per row; "
+            "received jan, feb. If the columns are features of one step: --features jan,feb; if each column is a series of its "
+            "own: --pivot",
         ),
     ],
 )
@@ -226,19 +237,21 @@ def test_an_unclear_table_is_refused_with_the_expected_columns(tmp_path: Path, t
 
 def test_a_missing_column_is_named(tmp_path: Path) -> None:
     path = written(tmp_path, "a,b\n1,2\n")
-    assert refusal(Source(path, value_column="c")) == "my.csv: expected a column c; received a, b"
-    assert refusal(Source(path, value_column="a", target_column="a")) == (
-        "my.csv: expected different columns for sequence, value and target; received one for two of them"
+    assert refusal(Source(path, features=("c",))) == "my.csv: expected a column c; received a, b"
+    assert refusal(Source(path, features=("a",), target=("a",))) == (
+        "my.csv: column a is named by --target and by --features: leave it out of one of them"
     )
 
 
 def test_arrays_of_another_form_are_refused(tmp_path: Path) -> None:
-    np.savez(tmp_path / "my.npz", inputs=np.zeros((3, 2)), targets=np.zeros((3, 1)))
+    np.savez(tmp_path / "my.npz", inputs=np.zeros((3, 2)), targets=np.zeros((2, 3)))
     assert refusal(Source(str(tmp_path / "my.npz"))) == (
-        "my.npz, column targets: expected numbers of shape (3, 2), that of inputs; received float64 of shape (3, 1)"
+        "my.npz, column targets: expected numbers of shape (3, 2) for steps, or (3,) for rows; received float64 of shape (2, 3)"
     )
     np.savez(tmp_path / "my.npz", x=np.zeros(3))
-    assert refusal(Source(str(tmp_path / "my.npz"))) == "my.npz: expected arrays inputs (and targets); received x"
+    assert refusal(Source(str(tmp_path / "my.npz"))) == (
+        "my.npz: expected arrays inputs (and targets, labels or lengths); received x: save it as inputs=..."
+    )
     np.savez(tmp_path / "my.npz", inputs=np.array(["a"]))
     assert "received <U1 of shape (1,)" in refusal(Source(str(tmp_path / "my.npz")))
 

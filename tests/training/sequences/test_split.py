@@ -18,7 +18,7 @@ def test_two_rows_share_a_fingerprint_exactly_where_they_are_the_same(values: li
     flat = np.array(values, np.float32)
     other = flat[::-1].copy() if targets else None
     starts = np.arange(max(0, len(flat) - length + 1))
-    found = fingerprints(flat, other, starts, np.full(len(starts), length)).tolist()
+    found = fingerprints([flat] if other is None else [flat, other], starts, np.full(len(starts), length)).tolist()
     rows = [
         (tuple(flat[s : s + length].tolist()), () if other is None else tuple(other[s : s + length].tolist())) for s in starts
     ]
@@ -30,16 +30,16 @@ def test_two_rows_share_a_fingerprint_exactly_where_they_are_the_same(values: li
 def test_a_fingerprint_does_not_depend_on_the_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     values = np.random.default_rng(1).random(1000, np.float32)
     starts, lengths = np.arange(0, 990, 3), np.full(330, 10)
-    whole = fingerprints(values, None, starts, lengths)
+    whole = fingerprints([values], starts, lengths)
     monkeypatch.setattr(split, "PIECE", 25)
-    assert (fingerprints(values, None, starts, lengths) == whole).all()
+    assert (fingerprints([values], starts, lengths) == whole).all()
 
 
 def test_rows_longer_than_a_piece_have_fingerprints_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(split, "PIECE", 4)
     values = np.tile(np.arange(10, dtype=np.float32), 3)
     values[25] = 0
-    first, second, third = fingerprints(values, None, np.array([0, 10, 20]), np.full(3, 10)).tolist()
+    first, second, third = fingerprints([values], np.array([0, 10, 20]), np.full(3, 10)).tolist()
     assert first == second != third
 
 
@@ -74,3 +74,32 @@ def test_blocks_of_time_cover_the_series(items: int, length: int, blocks: int) -
     lengths = blocks_of_time(items, length)
     assert (len(lengths), lengths.sum()) == (blocks, items)
     assert lengths.max() - lengths.min() <= 1
+
+
+@pytest.mark.parametrize("items", [64, 1024, 2048, 4096])
+def test_different_sequences_of_two_values_have_different_fingerprints(items: int) -> None:
+    """A polynomial modulo 2^64 gives Thue-Morse's sequence and its complement one fingerprint from 1,024 items on."""
+    morse = np.array([n.bit_count() % 2 for n in range(items)], np.float32)
+    alternating = np.arange(items, dtype=np.float32) % 2
+    rows = [morse, 1 - morse, alternating, 1 - alternating, np.sort(morse), morse]
+    found = fingerprints([np.concatenate(rows)], np.arange(6) * items, np.full(6, items)).tolist()
+    assert len(set(found)) == 5
+    assert found[0] == found[5]
+
+
+def test_every_column_and_answer_counts() -> None:
+    values = np.random.default_rng(1).random((20, 3), np.float32)
+    starts, lengths = np.arange(0, 20, 5), np.full(4, 5)
+    steps, rows = [values], [np.array([0, 0, 1, 1])]
+    first = fingerprints(steps, starts, lengths, rows)
+    swapped = fingerprints([values[:, [1, 0, 2]]], starts, lengths, rows)
+    assert len({*first.tolist(), *swapped.tolist()}) == 8
+    assert (fingerprints(steps, starts, lengths, [np.array([0, 1, 1, 1])]) == first).tolist() == [True, False, True, True]
+    assert (fingerprints([values, np.zeros(20, np.int64)], starts, lengths, rows) != first).all()
+
+
+def test_each_class_is_on_both_sides() -> None:
+    same = np.random.default_rng(1).integers(1 << 63, size=103, dtype=np.uint64)
+    classes = np.array([0] * 80 + [1] * 20 + [2] * 2 + [3])
+    chosen = held_out(same, 0.2, 1, classes)
+    assert np.bincount(classes[chosen], minlength=4).tolist() == [16, 4, 1, 0]
