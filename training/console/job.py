@@ -21,7 +21,9 @@ from training.runs.record import Run
 LINES = 10
 """Lines of progress without a terminal."""
 SHOWN = 12
-"""Steps of a row that are shown."""
+"""Numbers of a row that are shown."""
+SHOWN_STEPS = 2
+"""Steps that are shown of a row with several numbers a step."""
 
 
 class Outcome(NamedTuple):
@@ -139,14 +141,18 @@ def show_answers(row: Floats, answer: Floats, plan: Plan) -> None:
 
 
 def _some(values: npt.NDArray[Any]) -> str:
-    """The first values. Steps of several numbers stand in brackets."""
+    """The first values. Of steps with several numbers only the first steps, in brackets."""
+    if len(values) == 1:  # one answer to a row
+        values = values.reshape(-1)
+    several = values.ndim > 1 and values.shape[1] > 1
+    most = SHOWN_STEPS if several else SHOWN
     shown = [
-        f"[{' '.join(map(_short, each[:SHOWN].tolist()))}]"
-        if each.ndim and len(each) > 1
+        f"[{' '.join(map(_short, each[:SHOWN].tolist()))}{' ...' if len(each) > SHOWN else ''}]"
+        if several
         else _short(each.reshape(-1)[0].item())
-        for each in values[:SHOWN]
+        for each in values[:most]
     ]
-    return escape(" ".join(shown)) + (" ..." if len(values) > SHOWN or values[0].size > SHOWN else "")
+    return escape(" ".join(shown)) + (" ..." if len(values) > most else "")
 
 
 def _short(value: object) -> str:
@@ -165,12 +171,12 @@ def show_score(score: Score) -> None:
 
 def show_outcomes(outcomes: list[Outcome]) -> None:
     table = Table(title="Trained")
-    for column in ("model", "recipe", "units", "parameters", "held-out rows", "time", "result"):
+    for column in ("model", "units", "parameters", "held-out rows", "time", "result"):
         table.add_column(column, no_wrap=column == "model")
     for outcome in outcomes:
         plan = outcome.plan
         figures = (str(plan.units), str(plan.network.parameters.total), outcome.shown, f"{outcome.seconds:.1f} s")
-        table.add_row(plan.name, plan.recipe.name, *figures, "published" if outcome.version else "[bold red]REFUSED[/]")
+        table.add_row(plan.name, *figures, "published" if outcome.version else "[bold red]REFUSED[/]")
     console.print(table)
     for outcome in outcomes:
         for figure in outcome.refused:

@@ -41,8 +41,9 @@ def logged(path: Path) -> Iterator[None]:
 
 
 def show_figure(figure: Figure) -> None:
-    verdict = "[green]ok[/]" if figure.passed else "[bold red]TOO LARGE[/]"
-    console.print(f"  {figure.name:<36} {figure.value:>9.3g}  bar {figure.bar:<6g} {verdict}")
+    verdict = "[green]ok[/]" if figure.passed else f"[bold red]{'TOO SMALL' if figure.at_least else 'TOO LARGE'}[/]"
+    bar = f"{'at least ' if figure.at_least else ''}{figure.bar:.4g}"
+    console.print(f"  {figure.name:<42} {figure.value:>9.3g}  bar {bar:<15} {verdict}", soft_wrap=True)
 
 
 def resume_command(folder: Path) -> str:
