@@ -27,5 +27,4 @@ def described(plan: Plan) -> dict[str, Any]:
         "data": None if data is None else data.facts,
         "recipe": plan.recipe.name,
         "seed": plan.seed,
-        "steps": plan.steps,
     }

@@ -101,7 +101,7 @@ def carry_out(run: Run) -> Outcome:
     model = build(plan.network, plan.length, plan.seed)
     model.summary(print_fn=screen.console.print)
     interrupts.check()
-    _fit(model, plan, run)
+    done = _fit(model, plan, run)
     run.note(weights=hashlib.sha256(b"".join(weight.tobytes() for weight in model.get_weights())).hexdigest())
 
     saved_model = run.folder / "saved_model"
@@ -126,7 +126,7 @@ def carry_out(run: Run) -> Outcome:
         return Outcome(plan, None, run.worked(), gate, scored, advice(plan, gate), str(run.folder))
 
     golden = golden_pairs(plan, exported.answers)
-    manifest = manifest_for(run.plan, plan, gate, golden, scored, record.curve(run.folder))
+    manifest = manifest_for(run.plan, plan, gate, golden, scored, record.curve(run.folder), done)
     if _volume(store) != volume:
         raise OSError(f"{store.root} is another folder than when training began: check whether its volume is mounted")
     publish(store, manifest, saved_model, gate_json)
@@ -164,8 +164,8 @@ def _volume(store: ModelStore, create: bool = False) -> tuple[int, int]:
     return found.st_dev, found.st_ino
 
 
-def _fit(model: keras.Model, plan: Plan, run: Run) -> None:
-    """Train from the last checkpoint, or from the start, up to a checkpoint at the end."""
+def _fit(model: keras.Model, plan: Plan, run: Run) -> int:
+    """Train from the last checkpoint, or from the start, up to a checkpoint at the end. Returns the steps done."""
     kept = run.folder / "checkpoints"
     adam = adam_of(model)
     last = checkpoints.newest(kept, screen.console.print) or Checkpoint(0, 0.0, adam.state())
@@ -173,7 +173,7 @@ def _fit(model: keras.Model, plan: Plan, run: Run) -> None:
     if last.step:
         screen.console.print(f"continues after step {last.step:,}")
     record.keep_metrics(run.folder, last.step)
-    written = time.monotonic()
+    written, saved, seconds = time.monotonic(), last.step, last.seconds
     with (
         (run.folder / "metrics.jsonl").open("a", buffering=1) as metrics,
         tensorboard(run.folder) as board,
@@ -182,12 +182,17 @@ def _fit(model: keras.Model, plan: Plan, run: Run) -> None:
         for since in fit(model, plan, adam):
             interrupts.check()
             progress = since._replace(seconds=last.seconds + since.seconds)
+            seconds = progress.seconds
             metrics.write(json.dumps(progress._asdict()) + "\n")
             board(progress)
             report(progress.step, curve(progress))
-            if progress.step == plan.steps or time.monotonic() - written >= run.plan.checkpoint_seconds:
-                checkpoints.save(kept, Checkpoint(progress.step, progress.seconds, adam.state()))
-                written = time.monotonic()
+            if time.monotonic() - written >= run.plan.checkpoint_seconds:
+                checkpoints.save(kept, Checkpoint(progress.step, seconds, adam.state()))
+                written, saved = time.monotonic(), progress.step
+    done = int(adam.iterations)
+    if done > saved:
+        checkpoints.save(kept, Checkpoint(done, seconds, adam.state()))
+    return done
 
 
 def _export(model: keras.Model, plan: Plan, saved_model: Path) -> None:

@@ -55,7 +55,7 @@ class Chosen:
     scaling: str | None = None
     metric: Metric | None = None
     bar: float | None = None
-    beats: tuple[str, ...] = ()
+    beats: tuple[str, ...] = ()  # beside the recipe's
 
 
 @dataclass(frozen=True)
@@ -202,5 +202,10 @@ def plan_task(data: Dataset, topology: TopologyName, name: str, seed: int, chose
         patience=patience if chosen.patience is None else chosen.patience,
         class_weights=chosen.class_weights,
         scaling=scaling_of(data, kind),
-        goal=Goal(chosen.metric or recipe.metric, chosen.bar, chosen.beats or recipe.beats, recipe.margin),
+        goal=Goal(
+            chosen.metric or recipe.metric,
+            chosen.bar,
+            tuple(dict.fromkeys((*recipe.beats, *chosen.beats))),
+            recipe.margin,
+        ),
     )

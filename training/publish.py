@@ -66,15 +66,23 @@ def first_row(plan: Plan) -> Floats:
 
 
 def manifest_for(
-    run: RunPlan, plan: Plan, gate: list[Figure], golden: list[GoldenPair], score: Score | None, curve: list[Point]
+    run: RunPlan,
+    plan: Plan,
+    gate: list[Figure],
+    golden: list[GoldenPair],
+    score: Score | None,
+    curve: list[Point],
+    steps: int,
 ) -> Manifest:
-    """The commit is that of the run's plan, also where another commit resumed the run. `score`: None for an echo."""
+    """The commit is that of the run's plan, also where another commit resumed the run. `score`: None for an echo. `steps`:
+    those done, which are fewer than planned where training ended early."""
     distributions = packages_distributions()  # the training image has tensorflow as tensorflow-cpu
     return Manifest(
         **described(plan),
         version=run.version,
         score=score,
         curve=curve,
+        steps=steps,
         run_id=run.id,
         created=datetime.now(UTC),
         commit=run.commit,

@@ -10,11 +10,14 @@ import httpx
 import numpy as np
 import pytest
 
+from contract.manifest import Manifest
 from contract.rows import Rows
 from contract.store import ModelStore
 from contract.store_reader import BrokenVersion
 from tests.e2e.conftest import serving
 from tests.training.forked import Training
+from training.runs.checkpoints import newest
+from training.runs.record import folders, read
 from training.sequences.check import check
 from training.sequences.dataset import Dataset
 from training.sequences.source import Source
@@ -81,6 +84,11 @@ def dataset_of(own: Path, name: str) -> Dataset:
     return dataset
 
 
+def manifest_of(own: Path, name: str) -> Manifest:
+    store = ModelStore(own / "models")
+    return store.verify(name, store.aliases(name)["production"].version)
+
+
 def asked(client: httpx.Client, name: str, rows: Rows, **more: Any) -> dict[str, Any]:
     sequences = [(row[:, 0] if rows.features == 1 else row).astype(float).tolist() for row in rows.split()]
     answer = client.post(f"/models/{name}/predict", json={"sequences": sequences, **more})
@@ -120,6 +128,15 @@ def test_each_step_gets_a_label(own: Path, service: httpx.Client) -> None:
     right = [data.classes[number] for number in data.answers(data.held_out)]
     given = [label for row in answer["labels"] for label in row]
     assert np.mean([one == other for one, other in zip(given, right, strict=True)]) > 0.9
+
+
+@pytest.mark.parametrize("name", TRAININGS)
+def test_the_manifest_counts_the_steps_that_were_trained_and_a_checkpoint_ends_them(own: Path, name: str) -> None:
+    manifest = manifest_of(own, name)
+    (folder,) = [folder for folder in folders(own / "runs") if read(folder).version == manifest.version]
+    last = newest(folder / "checkpoints", print)
+    assert last is not None
+    assert manifest.steps == manifest.curve[-1].step == last.step <= read(folder).plan.steps
 
 
 def test_the_echoes_answer_beside_them_and_the_cards_say_what_each_model_is(own: Path, service: httpx.Client) -> None:

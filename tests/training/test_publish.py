@@ -25,7 +25,7 @@ GATE = [Figure(name="error, held-out rows", value=0.01, bar=0.03)]
 
 def manifest_of(trained: Trained, version: str | None = None) -> Manifest:
     golden = golden_pairs(trained.plan, Exported(trained.folder, trained.plan))
-    return manifest_for(written(trained.folder, version), trained.plan, GATE, golden, None, [])
+    return manifest_for(written(trained.folder, version), trained.plan, GATE, golden, None, [], trained.plan.steps)
 
 
 def published(trained: Trained, store: ModelStore) -> Manifest:

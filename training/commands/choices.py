@@ -7,7 +7,7 @@ import click
 
 from contract.manifest import Metric, Scaling, Task
 from contract.topologies import check_own_name
-from training.commands.options import NumberRange
+from training.commands.options import Finite, NumberRange
 from training.plan import Chosen
 
 _OWN: Final = "Own data only. "
@@ -43,7 +43,11 @@ CHOICE_OPTIONS = (
     ),
     click.option("--batch", type=click.IntRange(1, 65_536), help=f"{_OWN}Rows of an optimiser step. Default: 32."),
     click.option("--steps", type=click.IntRange(1), help="Optimiser steps."),
-    click.option("--epochs", type=click.IntRange(1), help="Passes over the training rows; in the tutorial a step is one."),
+    click.option(
+        "--epochs",
+        type=click.IntRange(1),
+        help="Passes over the training rows. An echo's rows are new at each step, so a step is an epoch.",
+    ),
     click.option("--learning-rate", type=NumberRange(0, 1, min_open=True), help="At the start; it decays along half a cosine."),
     click.option(
         "--patience", type=click.IntRange(1), help=f"{_OWN}Epochs without a better validation loss, after which training ends."
@@ -54,12 +58,12 @@ CHOICE_OPTIONS = (
         type=click.Choice(get_args(Metric)),
         help="What the gate measures on held-out rows. Default: forecast mae, regress rmse, classes balanced_accuracy.",
     ),
-    click.option("--bar", type=NumberRange(), help="Value of the metric that the model has to reach. Default: none."),
+    click.option("--bar", type=Finite(), help="Value of the metric that the model has to reach. Default: none."),
     click.option(
         "--beats",
         multiple=True,
         callback=_beats,
-        help="Baseline that the model has to beat; repeatable: naive, seasonal:12, mean, majority. Default: the task's.",
+        help="Another baseline that the model has to beat; repeatable: naive, seasonal:12, mean, majority.",
     ),
 )
 

@@ -25,6 +25,16 @@ class NumberRange(click.FloatRange):
         return number
 
 
+class Finite(click.types.FloatParamType):
+    """A number that is neither NaN nor infinite."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        number: float = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"expected a finite number; received {value}.", param, ctx)
+        return number
+
+
 class DataFile(click.Path):
     """A file that exists, or the address of a remote one, such as s3://bucket/my.csv."""
 

@@ -61,6 +61,8 @@ class Asked(NamedTuple):
             raise click.UsageError(f"--data needs recipe {GENERAL.name}; recipe {recipe.name} has its own sequence")
         if self.name is not None and len(self.topologies) > 1:
             raise click.UsageError("--name needs one --topology: each model has a name of its own")
+        if self.source.task is not None:  # asked before the report of the data is shown
+            check_fits(self.chosen, self.source.task)
         data = load(self.source)
         check_fits(self.chosen, data.task)
         if data.task != "echo":
@@ -101,6 +103,17 @@ _ASKED = (
     click.option("--data", "file", type=FILE, help="Train on your own sequences (`data check --help` lists the formats)."),
     *DATA_OPTIONS,
 )
+
+
+def _check_no_data(how: dict[str, Any]) -> None:
+    """Raise UsageError for an option about data: a forgotten --data would train and publish echoes."""
+    usual = Source("")
+    for field, value in how.items():
+        if value != getattr(usual, field):
+            option = "split-seed" if field == "seed" else field.replace("_", "-")
+            raise click.UsageError(f"--{option} needs --data FILE")
+
+
 checkpoint_seconds = click.option(
     "--checkpoint-seconds",
     type=NumberRange(0),
@@ -118,6 +131,8 @@ def asked(command: Callable[..., Any]) -> Callable[..., Any]:
         file, how, choice = given.pop("file"), source_values(given), chosen(given)
         own = {name: given.pop(name) for name in ("topologies", "name", "recipe")}
         length = given.pop("length")
+        if file is None:
+            _check_no_data(how)
         source = None if file is None else Source(file, length=length, per_step=options.per_step(own["topologies"]), **how)
         return command(asked=Asked(**own, length=length or LENGTH, chosen=choice, source=source), **given)
 

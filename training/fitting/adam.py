@@ -22,7 +22,8 @@ class Best:
         self.weights: list[Floats] = [variable.numpy() for variable in variables]
 
     def note(self, loss: float) -> None:
-        """Note the validation loss of the weights after an epoch."""
+        """Note the validation loss of the weights after an epoch. It is compared as float32, as a checkpoint keeps it."""
+        loss = float(np.float32(loss))
         if loss < self.loss:
             self.loss, self.waited, self.weights = loss, 0, [variable.numpy() for variable in self._variables]
         else:

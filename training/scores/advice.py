@@ -85,7 +85,8 @@ def _behind(plan: Plan, baseline: str) -> str:
 
 def _against_production(figure: Figure) -> str:
     if "with production" in figure.name:
-        return f"The new model {figure.name}. Publish it under another name (--name), or without --against-production."
+        instead = "Train it under another name (--name), or by `run`, which does not compare with production."
+        return f"The new model {figure.name}. {instead}"
     return "The version in production answers the held-out rows better: train longer (--steps), or keep it."
 
 

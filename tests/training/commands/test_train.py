@@ -84,6 +84,21 @@ def test_usage_exits_2_and_trains_nothing(home: Path, arguments: list[str]) -> N
     assert not home.exists()
 
 
+@pytest.mark.parametrize(
+    "arguments", [["--task", "forecast"], ["--horizon", "12"], ["--label", "kind"], ["--pivot"], ["--split-seed", "3"]]
+)
+def test_an_option_about_data_without_data_trains_nothing(home: Path, arguments: list[str]) -> None:
+    result = run(home, "--length", "12", *arguments)
+    assert result.exit_code == 2
+    assert f"{arguments[0]} needs --data FILE" in result.output
+    assert not home.exists()
+
+
+@pytest.mark.parametrize("bar", ["nan", "inf", "high"])
+def test_a_bar_is_a_finite_number(home: Path, bar: str) -> None:
+    assert run(home, "--bar", bar).exit_code == 2
+
+
 def test_if_missing_trains_no_model_that_the_store_has(home: Path) -> None:
     arguments = ["--topology", "one_to_one", "--recipe", "tutorial", "--if-missing"]
     assert run(home, *arguments).exit_code == 0

@@ -48,3 +48,13 @@ def test_a_state_of_other_variables_is_refused(units: int, layers: int) -> None:
     small, other = (build(Network(TOPOLOGIES["one_to_one"], u, layers=n), 5, seed=1) for u, n in ((4, 1), (units, layers)))
     with pytest.raises(ValueError, match="shape"):
         adam_of(other).restore(1, adam_of(small).state())
+
+
+def test_a_restored_state_waits_as_long_as_an_undisturbed_one() -> None:
+    """A loss of float64, kept as float32, would come back as another number, and an equal loss would count as better."""
+    undisturbed, restored = (Adam([tf.Variable([0.0])]) for _ in range(2))
+    undisturbed.best.note(1 / 3)
+    restored.restore(1, undisturbed.state())
+    for adam in (undisturbed, restored):
+        adam.best.note(1 / 3)
+    assert restored.best.waited == undisturbed.best.waited == 1
