@@ -106,7 +106,9 @@ class Settings(BaseSettings):
         0.05, gt=0, description="Two versions differ in a row if an item differs by more than this, in widths of the domain."
     )
     canary_max_errors: float = Field(0.01, gt=0, le=1, description="Share of failed requests beyond which a canary ends.")
-    canary_max_differences: float = Field(0.01, gt=0, le=1, description="Share of differing rows beyond which a canary ends.")
+    canary_max_differences: float | None = Field(
+        None, gt=0, le=1, description="Share of differing rows beyond which a canary ends. Unset: 0.01 for an echo, else none."
+    )
     canary_max_tail: float = Field(
         3.0, gt=0, description="A canary ends when its p99 is more than this many times the p99 of the alias' own version."
     )

@@ -107,11 +107,12 @@ def _serving(served: ServedVersions) -> dict[str, str | None]:
 
 def _merged(states: list[dict[str, Any]]) -> ComparisonInfo:
     """The states of one trial in several workers, added up."""
-    rows = sum(state["rows"] for state in states)
+    rows, answers = (sum(state[field] for state in states) for field in ("rows", "answers"))
     return ComparisonInfo(
         **{field: states[0][field] for field in ("kind", "alias", "baseline", "candidate", "percent", "since")},
         compared_rows=rows,
         differing_rows=sum(state["differing"] for state in states),
+        differing_share=sum(state["answers_differing"] for state in states) / answers if answers else 0.0,
         largest_difference=max(state["largest"] for state in states),
         mean_difference=sum(state["total"] for state in states) / rows if rows else 0.0,
         uncompared_requests=sum(state["uncompared"] for state in states),

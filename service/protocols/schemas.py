@@ -218,6 +218,7 @@ class ComparisonInfo(BaseModel):
     since: datetime
     compared_rows: int = Field(description="Rows in the domain that both versions answered.")
     differing_rows: int = Field(description="Compared rows that differ by more than the tolerance.")
+    differing_share: float = Field(description="Share of the compared rows' answers, one a step or a row, that differ.")
     largest_difference: float
     mean_difference: float
     uncompared_requests: int = Field(description="Requests not compared: too many waited, or no thread could be started.")

@@ -13,7 +13,7 @@ from service.versions.served_versions import Choice, ServedVersions
 from service.versions.trials import Bars, Trial
 from tests.conftest import make_manifest
 
-BARS = Bars(errors=0.01, differences=0.01, tolerance=0.05, tail=3.0, tail_floor=0.05)
+BARS = Bars(errors=0.01, differences=None, tolerance=0.05, tail=3.0, tail_floor=0.05)
 
 
 class FakeRuntime:

@@ -118,6 +118,7 @@ def test_a_comparison_sums_what_all_workers_saw(registry: Registry, store: Model
         "percent": 25.0,
     }
     assert (both["compared_rows"], both["differing_rows"], both["uncompared_requests"]) == (6, 2, 0)
+    assert both["differing_share"] == pytest.approx(1 / 3)
     assert (both["largest_difference"], both["mean_difference"]) == (0.5, pytest.approx(1 / 6))
 
 

@@ -96,9 +96,32 @@ def test_classes_differ_by_their_labels_however_far_the_probabilities_are_apart(
     other[lines[1], :2] = 0.25, 0.75
     trial.compared(rows, one, other, np.full(3, True), 1e-9)
     assert (trial.rows, trial.past, trial.largest) == (3, 1, 0.75)
+    assert (trial.answers, trial.answers_past) == (3 if name == "walks" else 4, 1)
     for _ in range(ENOUGH):
         trial.compared(rows, one, other, np.full(3, True), 1e-9)
-    assert trial.verdict(BARS) == "6 of 18 rows differ in a label"
+    assert trial.verdict(BARS) is None  # two good models of noisy data differ
+    assert trial.verdict(BARS._replace(differences=0.01)) == "6 of 18 rows differ in a label"
+
+
+def test_only_an_operators_bar_ends_a_canary_for_numbers_that_differ() -> None:
+    own = OWN["stocks"]
+    trial = of(manifest_of("stocks", own))
+    rows = Rows.of([[[0, 0]]] * 10, 2)
+    one = np.zeros((10, own.network.outputs), np.float32)
+    trial.compared(rows, one, one + 50, np.full(10, True), 0.05)
+    assert (trial.rows, trial.past, trial.verdict(BARS)) == (10, 10, None)
+    assert str(trial.verdict(BARS._replace(differences=0.5))).startswith("10 of 10 rows differ by more than 0.05")
+
+
+def test_steps_that_differ_are_counted_beside_their_rows_within_the_domain() -> None:
+    trial = of(manifest_of("sides", OWN["sides"]))
+    rows = Rows.of([[[0, 0]] * 8, [[0, 0]] * 2], 2)
+    one = np.zeros((10, OWN["sides"].network.outputs), np.float32)
+    one[:, 0] = 1.0
+    other = one.copy()
+    other[[0, 5, 9]] = one[0, ::-1]
+    trial.compared(rows, one, other, np.array([True, False]), 0.05)
+    assert (trial.rows, trial.past, trial.answers, trial.answers_past) == (1, 1, 8, 2)
 
 
 def test_no_requests_give_no_verdict() -> None:
