@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from contract.manifest import GoldenPair, Quantity, Steps, Task
+from contract.manifest import DataFacts, GoldenPair, Quantity, Steps, Task
 from contract.topologies import TOPOLOGIES, TopologyName, parse_echo_name
 
 Layout = Literal["numbers", "steps", "outputs", "class", "label"]
@@ -24,6 +24,7 @@ class Model(BaseModel):
     length: int
     any_length: bool
     highest_length: int
+    data: DataFacts | None = None
     golden: list[GoldenPair] = Field(min_length=1)
     golden_tolerance: float
     alone: list[Steps] = []  # the answer to each drawn row asked alone: (steps, K) or (1, K); empty for an echo

@@ -54,7 +54,7 @@ def drawn_rows(model: Model, seed: int) -> list[Numbers]:
     """Rows (steps, F) within the model's domain, equal for equal seeds.
 
     First come single rows of many lengths, then batches of one length.
-    Where the model takes any length, rows have 1 to 100 steps, and no more than the gate tried.
+    Where the model takes any length, rows have 1 to 100 steps, but lie in the domain: see `_lengths`.
     """
     rng = _rng(model, seed)
     lengths = _lengths(model)
@@ -134,11 +134,12 @@ def _rng(model: Model, seed: int) -> np.random.Generator:
 
 
 def _lengths(model: Model) -> Sequence[int]:
-    """The lengths of drawn rows."""
+    """The lengths of drawn rows. The domain of a model whose answer is one of a row ends at the shortest row of its data."""
     if not model.any_length:
         return [model.length]
     longest = min(LONGEST_ROW, model.highest_length, MOST_NUMBERS // (MOST_RAGGED_ROWS * _width(model)))
-    return range(1, max(1, longest) + 1)
+    shortest = model.data.shortest if model.data is not None and not model.per_step else 1
+    return range(shortest, max(shortest, longest) + 1)
 
 
 def _batch_rows(model: Model) -> int:

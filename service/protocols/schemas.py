@@ -119,7 +119,7 @@ class NamedPrediction(BaseModel):
     model_input_shape: list[int]
     model_output_shape: list[int]
     in_domain: list[bool] = Field(
-        description="For each row: whether every step lies in the domain, and the gate tried rows as long as this."
+        description="For each row: whether every step lies in the domain, and the row is neither too short nor too long."
     )
 
 

@@ -16,9 +16,11 @@ MOST_STATED: Final = 200
 
 
 class Domains:
-    """The domain of each feature, and the longest row. The length counts unless each step is a sample of its own.
+    """The domain of each feature, and the lengths of rows. A row may not be longer than any that the gate tried.
 
-    It does not count for an echo under an echo's name, whose rows beyond that length always were in the domain.
+    A many_to_one row may not be shorter than any row of the data. A many_to_many model answers each step from those before
+    it, so that every row begins as a short one. Lengths do not count where each step is a sample of its own, nor for an echo
+    under an echo's name, which answers rows of every length that it takes.
     """
 
     def __init__(self, manifest: Manifest) -> None:
@@ -29,6 +31,8 @@ class Domains:
             self._high = np.array([each.high for each in domains], np.float32)
         any_length = manifest.topology == "one_to_one" or parse_echo_name(manifest.name) is not None
         self._longest = inf if any_length else manifest.highest_length
+        whole_rows = manifest.topology == "many_to_one" and not any_length
+        self._shortest = manifest.data.shortest if whole_rows and manifest.data is not None else 1
         # As float32, so that comparing with a float gives the same as comparing with an array.
         self.only = (float(self._low[0]), float(self._high[0]), self._longest) if len(domains) == 1 else None
 
@@ -42,26 +46,34 @@ class Domains:
         return stated if len(stated) <= MOST_STATED else f"{stated[:MOST_STATED]} ..."
 
     def hold(self, rows: Rows) -> npt.NDArray[np.bool_]:
-        """(rows,): whether the domains hold each step of a row, and no row is too long."""
+        """(rows,): whether the domains hold each step of a row, and the row is neither too short nor too long."""
         held: npt.NDArray[np.bool_] = np.logical_and.reduceat(self._inside(rows.values).all(axis=1), rows.starts)
-        return held if self._longest == inf else held & (np.array(rows.lengths) <= self._longest)
+        if self._longest == inf:
+            return held
+        lengths = np.array(rows.lengths)
+        return held & (self._shortest <= lengths) & (lengths <= self._longest)
 
     def hold_all(self, rows: Rows) -> bool:
         """Whether `hold` is true for every row; takes half its time."""
-        return bool(self._inside(rows.values).all()) and rows.longest <= self._longest
+        return bool(self._inside(rows.values).all()) and self.hold_lengths(rows)
+
+    def hold_lengths(self, rows: Rows) -> bool:
+        """Whether no row is too short or too long."""
+        return self._shortest <= min(rows.lengths) and rows.longest <= self._longest
 
     def outside(self, rows: Rows) -> OutOfDomain:
         """The error for rows of which at least one is outside: names the first such row, and what is outside in it."""
         row = int(self.hold(rows).argmin())
         name, first = f"{self._manifest.name}:{self._manifest.version}", int(rows.starts[row])
-        if rows.lengths[row] > self._longest:
-            expected, received = f"rows of at most {self._longest} steps", f"{rows.lengths[row]} steps in row {row}"
+        if not self._shortest <= (steps := rows.lengths[row]) <= self._longest:
+            bound = f"least {self._shortest}" if steps < self._shortest else f"most {self._longest}"
+            expected, received = f"rows of at {bound} steps", f"{steps} steps in row {row}"
         else:
-            steps = rows.values[first : first + rows.lengths[row]]
-            step, feature = (int(place) for place in np.argwhere(~self._inside(steps))[0])
+            values = rows.values[first : first + steps]
+            step, feature = (int(place) for place in np.argwhere(~self._inside(values))[0])
             asked = self._manifest.features[feature]
             expected = f"{asked.name} from {asked.domain.low:g} up to {asked.domain.high:g}"
-            received = f"{steps[step, feature]:g} in row {row}, step {step}"
+            received = f"{values[step, feature]:g} in row {row}, step {step}"
         hint = "A request that is not strict is answered, and in_domain tells its rows apart."
         detail = f"expected {expected}, as {name} was trained and gated; received {received}. {hint}"
         return OutOfDomain(detail, expected=expected, received=received, row=row)

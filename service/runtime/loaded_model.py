@@ -122,8 +122,8 @@ class LoadedModel:
         return Answer(values, self._in_domain(rows))
 
     def in_domain(self, rows: Rows) -> Bools:
-        """(rows,): whether every step lies in the domain, on which the model was trained and gated, and the row is not longer
-        than those that the gate tried."""
+        """(rows,): whether every step lies in the domain, on which the model was trained and gated, and the row is neither
+        shorter nor longer than those."""
         return self.domains.hold(rows)
 
     def by_row(self, how: np.ufunc, values: Any, rows: Rows) -> npt.NDArray[Any]:
@@ -169,7 +169,7 @@ class LoadedModel:
                 inside = low <= min(numbers) and max(numbers) < high and isfinite(sum(numbers))  # only a sum shows NaN
             else:
                 inside = np.minimum.reduce(values) >= low and np.maximum.reduce(values) < high
-            inside = inside and (longest == inf or rows.longest <= longest)
+            inside = inside and (longest == inf or self.domains.hold_lengths(rows))
         if inside:
             return [True] * len(rows.lengths)
         verdicts: list[bool] = self.in_domain(rows).tolist()

@@ -156,12 +156,13 @@ def test_the_echoes_answer_beside_them_and_the_cards_say_what_each_model_is(own:
 
 
 def test_rows_out_of_the_domain_are_marked_and_strict_refuses_them(service: httpx.Client) -> None:
-    far = Rows.of([[[99.0, 0.0]], [[0.5, 0.1]]], 2)
-    assert asked(service, "walks", far)["in_domain"] == [False, True]
-    answer = service.post("/models/walks/predict", json={"sequences": [[[99.0, 0.0]]], "strict": True})
-    assert answer.status_code == 422
-    assert answer.json()["type"] == "urn:unroll:error:out-of-domain"
-    assert "x" in answer.json()["detail"]
+    far, inside, short = [[99.0, 0.0]] * 8, [[0.5, 0.1]] * 8, [[0.5, 0.1]] * 7  # the data has 8 to 29 steps
+    assert asked(service, "walks", Rows.of([far, inside, short], 2))["in_domain"] == [False, True, False]
+    for row, expected in ((far, "expected x from "), (short, "expected rows of at least 8 steps, ")):
+        answer = service.post("/models/walks/predict", json={"sequences": [row], "strict": True})
+        assert answer.status_code == 422
+        assert answer.json()["type"] == "urn:unroll:error:out-of-domain"
+        assert answer.json()["detail"].startswith(expected)
 
 
 def test_promoting_one_model_touches_no_other_and_a_canary_of_another_task_is_refused(own: Path) -> None:

@@ -2,12 +2,14 @@
 
 import json
 from collections import Counter
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
 
 from loadtests.models import Model
 from loadtests.payloads import BATCH_ROWS, MIX, MOST_NUMBERS, drawn_rows, make_pool
+from tests.conftest import data_facts
 from tests.loadtests.fake_models import BY_NAME, card, listed, under_test
 
 
@@ -59,6 +61,17 @@ def test_the_mix_is_as_in_the_table() -> None:
 def test_lengths_go_from_1_to_100_but_no_longer_than_the_gate_tried(name: str, longest: int) -> None:
     pool = make_pool(under_test(name), seed=0, size=2000)
     assert {length for payload in pool for length in payload.lengths} == set(range(1, longest + 1))
+
+
+@pytest.mark.parametrize(
+    ("topology", "shortest", "drawn"),
+    [("many_to_one", 7, range(7, 30)), ("many_to_many", 7, range(1, 30)), ("many_to_one", 29, [29])],
+)
+def test_a_row_with_one_answer_is_not_drawn_shorter_than_those_of_the_data(
+    topology: str, shortest: int, drawn: Sequence[int]
+) -> None:
+    own = model(name="own", topology=topology, highest_length=29, data=data_facts(shortest, 29))
+    assert {len(row) for row in drawn_rows(own, seed=0)} == set(drawn)
 
 
 @pytest.mark.parametrize(("name", "length"), [("many_to_one_5", 5), ("stocks", 7)])

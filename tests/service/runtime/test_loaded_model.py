@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from contract.topologies import TOPOLOGY_NAMES, TopologyName
 from service.errors import NotFinite, TooFarOut
 from service.runtime.grouping import FREE
 from service.runtime.loaded_model import FEW, Answer, LoadedModel
-from tests.conftest import make_manifest, quantity
+from tests.conftest import data_facts, make_manifest, quantity
 from tests.service.conftest import FakeRuntime, fake_model, shown
 from tests.service.own_models import OWN, load, manifest_of, rows_of
 
@@ -188,3 +189,14 @@ def test_one_item_outside_is_found_among_few_and_among_many(items: int, far: flo
         outside = values.copy()
         outside[place] = far
         assert model._in_domain(Rows(outside, [items])) == [False]
+
+
+@pytest.mark.parametrize("features", [1, 2])
+def test_an_answer_to_a_row_shorter_than_those_of_the_data_is_outside_the_domain(features: int) -> None:
+    """One feature takes the short way."""
+    says: dict[str, Any] = {"features": [quantity(f"f{n}") for n in range(features)], "classes": ["a", "b"], "task": "classify"}
+    manifest = make_manifest("many_to_one", name="own", any_length=True, data=data_facts(3, 9), **says)
+    model = LoadedModel(manifest, FakeRuntime("many_to_one"))
+    rows = Rows(np.full((5, features), 0.5, np.float32), [3, 2])
+    assert model.answer(rows, np.zeros((2, 2), np.float32)).in_domain == [True, False]
+    assert model.answer(rows.parts([1, 1])[0], np.zeros((1, 2), np.float32)).in_domain == [True]
