@@ -199,7 +199,11 @@ class ModelStore(StoreReader):
             raise BrokenVersion(f"{name}:{version} is broken: {error}") from error
 
     def _verify_trial(self, name: str, alias: str, version: str, aliases: dict[str, Alias]) -> None:
-        if _known(name, alias, aliases).version == version:
+        if alias not in aliases:
+            now = next((each for each in self.preference(name, aliases) if self.is_whole(name, each)), version)
+            where = "" if alias == PRODUCTION else f" --alias {alias}"
+            raise BrokenVersion(f"{_missing(name, alias, aliases)}; first promote {name}:{now}{where}")
+        if aliases[alias].version == version:
             raise BrokenVersion(f"{alias} of {name} names {version} already: try another version")
         manifest = self._verify_known(name, version)
         baseline = self._whole(name, aliases[alias].version)
@@ -228,8 +232,12 @@ def new_version(now: datetime | None = None) -> str:
 
 def _known(name: str, alias: str, aliases: dict[str, Alias]) -> Alias:
     if alias not in aliases:
-        raise BrokenVersion(f"{name} has no alias {alias}; it has: {', '.join(aliases) or 'none'}")
+        raise BrokenVersion(_missing(name, alias, aliases))
     return aliases[alias]
+
+
+def _missing(name: str, alias: str, aliases: dict[str, Alias]) -> str:
+    return f"{name} has no alias {alias}; it has: {', '.join(aliases) or 'none'}"
 
 
 def _check_unused(name: str, version: str, aliases: dict[str, Alias]) -> None:

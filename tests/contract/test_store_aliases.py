@@ -51,8 +51,13 @@ def test_an_alias_names_only_whole_versions(store: ModelStore, versions: list[st
 
 
 def test_a_trial_needs_an_alias_of_another_version(store: ModelStore, versions: list[str]) -> None:
-    with pytest.raises(BrokenVersion, match="one_to_one has no alias production; it has: none"):
-        store.set_canary(NAME, PRODUCTION, versions[0], 5)
+    store.promote(NAME, "candidate", versions[4])
+    break_(store, versions[3])
+    answering = f"{NAME}:{versions[2]}"
+    with pytest.raises(BrokenVersion, match=f"{NAME} has no alias production; it has: candidate; first promote {answering}$"):
+        store.set_canary(NAME, PRODUCTION, versions[4], 5)
+    with pytest.raises(BrokenVersion, match=f"no alias next; it has: candidate; first promote {answering} --alias next$"):
+        store.set_shadow(NAME, "next", versions[4])
     store.promote(NAME, PRODUCTION, versions[0])
     with pytest.raises(BrokenVersion, match="already: try another version"):
         store.set_shadow(NAME, PRODUCTION, versions[0])
