@@ -106,7 +106,7 @@ def show_versions(listing: Listing) -> None:
     table = _table("model", "version", "age", "aliases", "task", "data", "held-out rows", "gate, worst/bar", "state")
     for entry in listing.models:
         worst = entry.worst
-        gate = f"{worst.value:.3g}/{worst.bar:.3g} = {worst.share:.2f}" if worst else "-"
+        gate = "-" if worst is None else _share(worst)
         state = "whole" if entry.state == "whole" else f"[bold red]broken:[/] {escape(entry.reason or '')}"
         age = "-" if entry.age_seconds is None else duration(round(entry.age_seconds))
         score = "-" if entry.score is None else f"{entry.score.metric} {entry.score.value:.4g}"
@@ -115,6 +115,12 @@ def show_versions(listing: Listing) -> None:
     _print(table)
     for fault in listing.faults:
         _print(f"[bold red]{escape(fault)}[/]")
+
+
+def _share(figure: Figure) -> str:
+    """How near a figure is to its bar: below 1 it passes."""
+    over, under = (figure.bar, figure.value) if figure.at_least else (figure.value, figure.bar)
+    return f"{'at least ' if figure.at_least else ''}{over:.3g}/{under:.3g} = {figure.share:.2f}"
 
 
 def show_history(aliases: dict[str, Alias]) -> None:
