@@ -230,7 +230,7 @@ class Manifest(_Frozen):
             names = re.sub(r"^(.{200}).*", r"\1 ...", ", ".join(feature.name for feature in self.features))
             steps = "plain numbers" if wanted == 1 else f"steps of {wanted} numbers ({names})"
             received = "plain numbers" if rows.features == 1 else f"steps of {rows.features} numbers"
-            raise ShapeError(who, steps, received, "The order of the numbers is that of GET /models.")
+            raise ShapeError(who, steps, received, f"The order of the numbers is that of GET /models/{self.name}.")
         self.shape.check(rows, not self.any_length, who)
         if not self.any_length and rows.uniform != self.length:
             hint = "It was trained for this length only: cut the rows to their last steps."

@@ -132,7 +132,7 @@ class InvalidRequest(UnrollError):
 
 
 class InvalidShape(InvalidRequest):
-    slug, title = "invalid-shape", "The topology cannot take rows of this shape"
+    slug, title = "invalid-shape", "The model cannot take these rows"
 
 
 class OutOfDomain(InvalidRequest):

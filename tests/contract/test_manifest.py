@@ -132,7 +132,7 @@ def test_the_outputs_are_those_of_the_task() -> None:
         (
             Rows.of([[0.1, 0.2]]),
             "stocks expected steps of 2 numbers (open, close); received plain numbers. The order of the numbers is that of "
-            "GET /models.",
+            "GET /models/stocks.",
         ),
         (Rows.of([[[1, 2, 3]]], 3), "stocks expected steps of 2 numbers (open, close); received steps of 3 numbers. The order"),
         (Rows.of([[[1, 2]], []], 2), "stocks expected at least one item in each row; received an empty row at 1."),

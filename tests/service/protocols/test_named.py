@@ -185,6 +185,12 @@ def test_what_is_wrong_is_said_in_the_words_of_the_model(
     assert said in str(caught.value)
 
 
+def test_rows_of_a_wrong_shape_are_refused_by_the_model_and_not_by_its_topology(registry: Registry) -> None:
+    with pytest.raises(InvalidShape, match=r"GET /models/walks\.$") as caught:
+        ask(registry, "walks", {"sequences": [[0.5]]})
+    assert caught.value.title == "The model cannot take these rows"
+
+
 @pytest.mark.parametrize("name", ["walks", "level", "next"])
 def test_bodies_of_every_size_are_read_alike(registry: Registry, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     body = sequences(rows_of(OWN[name], 30, 1, 7)) | {"routing_key": "[[[["}
