@@ -92,7 +92,8 @@ DATA_OPTIONS = (
         type=click.Choice(MISSING),
         default=Source.missing,
         show_default=True,
-        help="Missing numbers: refuse the file, put them on the line between their neighbours, or drop the step or row.",
+        help="Missing numbers: refuse the file, carry the last value forward, or drop the step or row. "
+        "A row whose answer is missing is left out.",
     ),
     click.option("--test", "test", type=FILE, help="File of the same layout whose rows are held out: no others are."),
     click.option(

@@ -1,5 +1,6 @@
 """Cuts the rows of each side of the split, by the rules of the task."""
 
+from collections.abc import Callable, Sequence
 from typing import Final, Literal, NamedTuple
 
 import numpy as np
@@ -59,6 +60,7 @@ def sides_of(found: Found, settled: Settled, official: int, length: int | None, 
     side, apart = _sides_of_sequences(found, settled, official, offsets, lengths, blocks, source)
     stride = source.stride or (1 if settled.task == "echo" else length or 1)
     found_sides = [_rows(offsets, lengths, side == each, length, stride, settled) for each in (TRAIN, VALIDATION, HELD_OUT)]
+    found_sides = _answered(found, found_sides, found.unanswered, lambda rows: (rows.answers, _after(rows, settled)))
     train, validation, judged = _fresh(found, settled, official, found_sides)
     counts = int((side == TRAIN).sum() + (side == VALIDATION).sum()), int((side == HELD_OUT).sum())
     way: Way = "by file" if official else "by blocks of time" if blocks or apart else "by sequence"
@@ -72,6 +74,12 @@ def _forecast(found: Found, settled: Settled, official: int, length: int, source
     tested = np.arange(len(lengths)) >= len(lengths) - official
     stride = source.stride or 1
     sides = by_time(offsets, lengths, where, stride, (VALIDATED, source.held_out), tested)
+    goals = [place for place, name in enumerate(found.features) if name in settled.goals]
+    unknown: Mask | None = None if found.filled is None else np.asarray(found.filled[:, goals].any(axis=1))
+    train, validation, judged = _answered(
+        found, sides, unknown, lambda rows: (rows.starts + where.first, rows.starts + where.span)
+    )
+    sides = train, validation, judged
     series = [len(np.unique(np.searchsorted(offsets, side.starts, "right"))) for side in sides]
     return Sides(*sides, "by file" if official else "by time", (series[0], series[2]), stride)
 
@@ -139,6 +147,25 @@ def _rows(offsets: Ints, lengths: Ints, chosen: Mask, length: int | None, stride
     if settled.per_step:
         return Side(starts, steps, starts)
     return Side(starts, steps, starts + steps - 1 if settled.of_items else which[sequence])
+
+
+def _after(rows: Side, settled: Settled) -> Ints:
+    """(rows,): the place after each row's last answer."""
+    return rows.answers + (rows.lengths if settled.per_step else 1)
+
+
+def _answered(
+    found: Found, sides: Sequence[Side], missing: Mask | None, places: Callable[[Side], tuple[Ints, Ints]]
+) -> list[Side]:
+    """The sides without rows that have a missing answer. `places`: where the answers to each row begin and end."""
+    if missing is None or not missing.any():
+        return list(sides)
+    before = np.concatenate([[0], np.cumsum(missing)])
+    known = [before[begin] == before[end] for begin, end in map(places, sides)]
+    left_out, rows = sum(int((~each).sum()) for each in known), sum(map(len, sides))
+    if left_out:
+        found.warnings.append(f"{left_out:,} of {rows:,} rows are left out: an answer to them is missing")
+    return [Side(*(part[each] for part in side)) for side, each in zip(sides, known, strict=True)]
 
 
 def _fresh(found: Found, settled: Settled, official: int, sides: list[Side]) -> tuple[Side, Side, Side]:

@@ -12,7 +12,7 @@ SHOWN: Final = 20
 ALONE: Final = 3
 """So many equal faults of a column have a line each; more share one line."""
 STDIN: Final = "-"
-Missing = Literal["refuse", "interpolate", "drop"]
+Missing = Literal["refuse", "fill", "drop"]
 MISSING: Final[tuple[Missing, ...]] = get_args(Missing)
 
 
@@ -68,6 +68,11 @@ class DataRefused(Exception):
         self.faults = sorted(faults, key=lambda fault: fault.row or 0)[:SHOWN]
         self.total = len(self.faults) if total is None else total
         super().__init__("\n".join(map(str, self.faults)))
+
+
+def many(number: int, noun: str) -> str:
+    """1 step, 2 steps."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def refuse(source: Source, reason: str) -> NoReturn:

@@ -3,8 +3,13 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from contract.rows import Floats, Ints
 from training.sequences.cells import Faults
+
+Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(eq=False)
@@ -26,6 +31,8 @@ class Found:
     rows: Ints | None = None  # (sequences,): the file's row, from 0, of each first item; None: one row per sequence
     names: Any = None  # (sequences,): Arrow text; None: sequences have no names
     sequence: str | None = None  # the column of the names
+    filled: Mask | None = None  # (items, F): missing numbers that were filled; None: there were none
+    unanswered: Mask | None = None  # (items,) or (sequences,): the targets that were missing; None: there were none
     even: bool = False  # sequences are rows of an array or of a wide table
     ragged: bool = False  # ragged lines were skipped, so lengths are not reliable
     unread: tuple[str, ...] = ()  # columns

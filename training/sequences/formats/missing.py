@@ -1,31 +1,28 @@
-"""Fills missing numbers, or drops the steps or rows that have one."""
+"""Fills missing numbers from the past, or drops the steps or rows that have one."""
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from contract.rows import Floats, Ints
-from training.sequences.formats.found import Found
-from training.sequences.source import Source
-
-Mask = npt.NDArray[np.bool_]
+from training.sequences.formats.found import Found, Mask
+from training.sequences.source import Source, many
 
 
 def fill(found: Found, source: Source) -> None:
     """Leave no NaN in `found`, as `source.missing` says. Adds a fault where a sequence has no number to go by."""
     if source.missing == "refuse":
         return
-    if source.missing == "interpolate":
-        _interpolate(found)
+    if source.missing == "fill":
+        _carry(found)
     else:
         _drop(found)
 
 
-def interpolated(column: Floats, lengths: Ints, times: npt.NDArray[np.float64] | None = None) -> Floats:
-    """(items,): missing numbers on the line between their neighbours in the same sequence; ends are held.
+def carried(column: Floats, lengths: Ints) -> Floats:
+    """(items,): in place of a missing number the last one before it in the same sequence; at its head the first one.
 
-    A sequence without any number stays NaN.
+    Only the past fills a gap, so that no input holds a later value. A sequence without any number stays NaN.
     """
     missing = np.isnan(column)
     if not missing.any():
@@ -35,34 +32,26 @@ def interpolated(column: Floats, lengths: Ints, times: npt.NDArray[np.float64] |
     starts = ends - np.repeat(lengths, lengths)
     before = np.maximum.accumulate(np.where(missing, -1, items))
     after = np.minimum.accumulate(np.where(missing, len(column), items)[::-1])[::-1]
-    before, after = np.where(before < starts, -1, before), np.where(after >= ends, -1, after)
-    low, high = np.where(before < 0, after, before), np.where(after < 0, before, after)
-    place = items.astype(np.float64) if times is None else times
-    width = place[high] - place[low]
-    share = np.divide(place - place[low], width, out=np.zeros(len(column)), where=width != 0)
-    lows, highs = column[low].astype(np.float64), column[high].astype(np.float64)
-    between = lows + share * (highs - lows)
-    filled: Floats = np.where(missing, np.where(low < 0, np.nan, between), column).astype(np.float32)
+    taken = np.where(before >= starts, before, np.where(after < ends, after, items))
+    filled: Floats = column[taken]
     return filled
 
 
-def _interpolate(found: Found) -> None:
-    cells = 0
-    arrays = [(found.features, found.values, found.lengths)]
-    if found.targets is not None and found.per_step:
-        arrays.append((found.goals, found.targets, found.lengths))
-    for names, values, lengths in arrays:
-        for place, name in enumerate(names):
-            cells += int(np.isnan(values[:, place]).sum())
-            values[:, place] = interpolated(values[:, place], lengths, found.times)
-            if gone := int(np.isnan(values[:, place]).sum()):
-                found.faults.add(
-                    None, name, f"a sequence has no number at all ({gone:,} steps): leave it out, or --missing drop"
-                )
-    if found.targets is not None and not found.per_step and (gone := int(np.isnan(found.targets).any(axis=1).sum())):
-        found.faults.add(None, None, f"{gone:,} rows have no target: --missing drop leaves them out")
-    if cells:
-        found.warnings.append(f"{cells:,} missing numbers were interpolated")
+def _carry(found: Found) -> None:
+    missing: Mask = np.asarray(np.isnan(found.values))
+    if missing.any():
+        found.filled = missing
+        found.warnings.append(f"{many(int(missing.sum()), 'missing number')} filled with the value before")
+    for place, name in enumerate(found.features):
+        found.values[:, place] = carried(found.values[:, place], found.lengths)
+        if gone := int(np.isnan(found.values[:, place]).sum()):
+            found.faults.add(None, name, f"a sequence has no number at all ({gone:,} steps): leave it out, or --missing drop")
+    if found.targets is not None and (unanswered := np.asarray(np.isnan(found.targets).any(axis=1))).any():
+        found.unanswered = unanswered
+        for place, goal in enumerate(found.goals):  # never read, but the file's range must not grow
+            found.targets[:, place] = carried(found.targets[:, place], np.array([len(found.targets)]))
+            if np.isnan(found.targets[:, place]).any():
+                found.faults.add(None, goal, "no target is a number")
 
 
 def _drop(found: Found) -> None:

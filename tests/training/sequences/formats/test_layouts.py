@@ -240,8 +240,8 @@ def test_time_stamps_and_missing_numbers_in_ts(tmp_path: Path) -> None:
         f"(2007-01-01 00:00:00,{n}.5),(2007-01-01 00:01:00,?),(2007-01-01 00:02:00,{n + 1}.5):{n % 2 + 1}" for n in range(60)
     ]
     (tmp_path / "my.ts").write_text("\n".join(lines))
-    _, dataset = checked(tmp_path / "my.ts", missing="interpolate")
-    assert dataset.values[:3, 0].tolist() == [0.5, 1, 1.5]
+    _, dataset = checked(tmp_path / "my.ts", missing="fill")
+    assert dataset.values[:3, 0].tolist() == [0.5, 0.5, 1.5]
     assert dataset.classes == ["1", "2"]
 
 
