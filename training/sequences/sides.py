@@ -73,7 +73,7 @@ def _forecast(found: Found, settled: Settled, official: int, length: int, source
     where = Horizon.of(length, source.horizon or 1, settled.per_step)
     tested = np.arange(len(lengths)) >= len(lengths) - official
     stride = source.stride or 1
-    sides = by_time(offsets, lengths, where, stride, (VALIDATED, source.held_out), tested)
+    sides = by_time(offsets, lengths, where, stride, (VALIDATED, source.held_out), tested, found.times)
     goals = [place for place, name in enumerate(found.features) if name in settled.goals]
     unknown: Mask | None = None if found.filled is None else np.asarray(found.filled[:, goals].any(axis=1))
     train, validation, judged = _answered(

@@ -155,6 +155,7 @@ def joined(found: Found, test: Found, source: Source) -> Found:
         found.targets = np.concatenate([found.targets, test.targets])
     if found.labels is not None:
         found.labels = pa.concat_arrays([pc.cast(each.labels, pa.large_string()) for each in (found, test)])
+    found.times = None if found.times is None or test.times is None else np.concatenate([found.times, test.times])
     found.rows, found.names = None, None
     found.even = found.even and test.even
     found.warnings += [f"{test_source.file}: {warning}" for warning in test.warnings]

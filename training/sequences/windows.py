@@ -12,6 +12,7 @@ from contract.rows import Floats, Ints
 from training.sequences.dataset import Side, starts_of_rows
 
 Mask = npt.NDArray[np.bool_]
+Times = npt.NDArray[np.float64]
 PAIRS: Final = 64
 """Neighbouring rows that are compared to find how far one is shifted against the other."""
 PIECE: Final = 1 << 22
@@ -47,18 +48,31 @@ class Horizon(NamedTuple):
 
 
 def by_time(
-    offsets: Ints, lengths: Ints, where: Horizon, stride: int, shares: tuple[float, float], official: Mask
+    offsets: Ints,
+    lengths: Ints,
+    where: Horizon,
+    stride: int,
+    shares: tuple[float, float],
+    official: Mask,
+    times: Times | None = None,
 ) -> tuple[Side, Side, Side]:
-    """Train, validation and held-out rows of a forecast, series by series.
+    """Train, validation and held-out rows of a forecast.
 
-    The latest `shares[1]` of a series is held out, and before it the latest `shares[0]` of the rest is for validation. A row
+    The latest `shares[1]` is held out, and before it the latest `shares[0]` of the rest is for validation. With `times`,
+    (items,), one time cuts all series, since series of a panel move together; otherwise each is cut by its own steps. A row
     belongs to the time of its targets: they lie within one time, and no target of a later time is an input or a target of an
     earlier row. The inputs of a held-out row may reach back into training time, as they do when the model is used. Series that
     are `official`, (series,), are held out whole, and then no others are.
     """
-    later = np.zeros_like(lengths) if official.any() else np.round(shares[1] * lengths).astype(np.int64)
-    held_from = lengths - later
-    validated_from = held_from - np.round(shares[0] * held_from).astype(np.int64)
+    held = 0.0 if official.any() else shares[1]
+    if times is None:
+        held_from = lengths - np.round(held * lengths).astype(np.int64)
+        validated_from = held_from - np.round(shares[0] * held_from).astype(np.int64)
+    else:
+        known = np.sort(times[np.repeat(~official, lengths)])
+        held_from, known = _before(known, held, times, offsets, lengths)
+        validated_from, _ = _before(known, shares[0], times, offsets, lengths)
+    later = lengths - held_from
     train_ends = np.where(official, 0, validated_from)
     first_held = np.where(official, 0, np.maximum(0, held_from - where.first))
     first_held = np.where((later == 0) & ~official, lengths, first_held)
@@ -69,6 +83,16 @@ def by_time(
         return Side(starts, np.full(len(starts), where.length), starts + where.length)
 
     return side(np.zeros_like(lengths), train_ends), side(first_validated, held_from), side(first_held, lengths)
+
+
+def _before(known: Times, share: float, times: Times, offsets: Ints, lengths: Ints) -> tuple[Ints, Times]:
+    """(series,): the steps of each before the time that leaves `share` of the `known` times after it; and the times before."""
+    number = len(known) - round(share * len(known))
+    if number == len(known):
+        return lengths.copy(), known
+    earlier = np.concatenate([[0], np.cumsum(times < known[number])])
+    steps: Ints = earlier[offsets + lengths] - earlier[offsets]
+    return steps, known[known < known[number]]
 
 
 def overlapping(rows: Floats) -> tuple[int, Mask] | None:

@@ -47,6 +47,28 @@ def test_no_target_of_a_later_side_is_seen_earlier(
             assert set(range(offsets[series] + held_from, offsets[series] + of[series])) <= judged
 
 
+def test_one_time_cuts_all_series_of_a_panel(tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    begins = {"old": (0, 150), "young": (100, 200), "whole": (0, 200)}
+    lines = [f"{name},{time},{rng.normal()}" for name, (first, end) in begins.items() for time in range(first, end)]
+    (tmp_path / "my.csv").write_text("series,time,value\n" + "\n".join(lines))
+    path = str(tmp_path / "my.csv")
+    _, dataset = check(Source(path, task="forecast", length=5, horizon=2))
+    assert dataset is not None
+    times = np.concatenate([np.arange(first, end) for first, end in begins.values()])
+    train, validation, judged = (
+        (times[side.starts + 6].max(), times[side.starts + 5].min())
+        for side in (dataset.train, dataset.validation, dataset.held_out)
+    )
+    assert train[0] < validation[1] <= validation[0] < judged[1]  # no target of an earlier side is as late as a later side's
+    assert 0.1 < (times >= judged[1]).mean() < 0.3
+    assert dataset.facts.sequences_held_out == 2  # the old series has ended before
+    (tmp_path / "test.csv").write_text("series,time,value\n" + "\n".join(f"new,{n},{rng.normal()}" for n in range(50)))
+    _, official = check(Source(path, task="forecast", length=5, horizon=2, test=str(tmp_path / "test.csv"), missing="drop"))
+    assert official is not None
+    assert official.held_out.starts.tolist() == list(range(450, 450 + 44))
+
+
 def test_an_official_series_is_held_out_whole() -> None:
     where = Horizon.of(10, 2, per_step=False)
     train, validation, judged = by_time(np.array([0, 100]), np.array([100, 30]), where, 1, (0.15, 0.2), np.array([False, True]))
