@@ -8,7 +8,7 @@ import numpy as np
 from contract.rows import Floats, Ints
 from training.sequences.dataset import NO_ROWS, Side
 from training.sequences.formats.found import Found
-from training.sequences.source import Source
+from training.sequences.source import Source, many
 from training.sequences.split import (
     BLOCKS,
     BLOCKS_OF_TASKS,
@@ -73,12 +73,14 @@ def _forecast(found: Found, settled: Settled, official: int, length: int, source
     where = Horizon.of(length, source.horizon or 1, settled.per_step)
     tested = np.arange(len(lengths)) >= len(lengths) - official
     stride = source.stride or 1
-    sides = by_time(offsets, lengths, where, stride, (VALIDATED, source.held_out), tested, found.times)
+    cut_sides = by_time(offsets, lengths, where, stride, (VALIDATED, source.held_out), tested, found.times)
     goals = [place for place, name in enumerate(found.features) if name in settled.goals]
     unknown: Mask | None = None if found.filled is None else np.asarray(found.filled[:, goals].any(axis=1))
     train, validation, judged = _answered(
-        found, sides, unknown, lambda rows: (rows.starts + where.first, rows.starts + where.span)
+        found, cut_sides, unknown, lambda rows: (rows.starts + where.first, rows.starts + where.span)
     )
+    if official:
+        judged = _untold(found, where, offsets, tested, judged)
     sides = train, validation, judged
     series = [len(np.unique(np.searchsorted(offsets, side.starts, "right"))) for side in sides]
     return Sides(*sides, "by file" if official else "by time", (series[0], series[2]), stride)
@@ -147,6 +149,25 @@ def _rows(offsets: Ints, lengths: Ints, chosen: Mask, length: int | None, stride
     if settled.per_step:
         return Side(starts, steps, starts)
     return Side(starts, steps, starts + steps - 1 if settled.of_items else which[sequence])
+
+
+def _untold(found: Found, where: Horizon, offsets: Ints, tested: Mask, judged: Side) -> Side:
+    """The rows of a test file without those whose targets occur in the other file: there the same steps lead to the same
+    next one, to the first target or to the last."""
+    steps = where.length + 1
+    taught, _, _ = cut(offsets[~tested], found.lengths[~tested], steps, 1)
+
+    def hashed(starts: Ints) -> Fingerprints:
+        return fingerprints([found.values], starts, np.full(len(starts), steps))
+
+    known = hashed(taught)
+    told = np.isin(hashed(judged.starts), known) | np.isin(hashed(judged.starts + where.span - steps), known)
+    if told.any():
+        found.warnings.append(
+            f"the targets of {int(told.sum()):,} of {many(len(judged), 'held-out row')} also occur among the training data: "
+            "they are left out: --test expects steps that --data does not have"
+        )
+    return Side(*(part[~told] for part in judged))
 
 
 def _after(rows: Side, settled: Settled) -> Ints:

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,24 @@ def test_one_time_cuts_all_series_of_a_panel(tmp_path: Path) -> None:
     _, official = check(Source(path, task="forecast", length=5, horizon=2, test=str(tmp_path / "test.csv"), missing="drop"))
     assert official is not None
     assert official.held_out.starts.tolist() == list(range(450, 450 + 44))
+
+
+@pytest.mark.parametrize("stride", [1, 4])
+@pytest.mark.parametrize("first", [0, 150])
+def test_targets_of_a_test_file_that_occur_in_training_are_not_judged(tmp_path: Path, first: int, stride: int) -> None:
+    walk = np.cumsum(np.random.default_rng(1).normal(size=301)).astype(np.float32)
+    for name, part in (("train", walk[:200]), ("test", walk[first + 1 : 301 if first else 201])):
+        (tmp_path / f"{name}.csv").write_text("value\n" + "\n".join(map(str, part)))
+    source = Source(str(tmp_path / "train.csv"), task="forecast", length=5, horizon=3, test=str(tmp_path / "test.csv"))
+    report, dataset = check(replace(source, stride=stride))
+    assert any("also occur among the training data: they are left out" in warning for warning in report.warnings)
+    if not first:
+        assert dataset is None
+        assert "too few rows to hold out" in str(report.faults[0])
+        return
+    assert dataset is not None
+    assert set(dataset.answers(dataset.held_out).reshape(-1).tolist()).isdisjoint(walk[:200].tolist())
+    assert len(dataset.held_out) > 80 / stride
 
 
 def test_an_official_series_is_held_out_whole() -> None:
