@@ -1,11 +1,13 @@
 """Files that nobody meant: each is refused in one line, and nothing takes more than linear time."""
 
+import gzip
 import io
 import subprocess
 import sys
 import time
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -16,6 +18,7 @@ from tests.conftest import ROOT
 from tests.training.sequences.test_reader import faults_of, refusal, written
 from training.sequences.check import check
 from training.sequences.columns import layout_of
+from training.sequences.formats import opened
 from training.sequences.formats.csv_text import MOST_COLUMNS
 from training.sequences.reader import read
 from training.sequences.source import Source
@@ -110,3 +113,58 @@ def test_a_pipe_without_an_end_is_refused(tmp_path: Path) -> None:
         "standard input: cannot be read: expected at most 256 MiB from a pipe; received more: save it to a file" in done.stdout
     )
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "reason"),
+    [
+        ("my.jsonl", '{"inputs": ' + "[" * 100_000 + "]" * 100_000 + "}\n", ", line 1: its lists are too deep"),
+        ("my.jsonl", '{"value": ' + "[" * 100_000 + "]" * 100_000 + "}\n", ", line 1: its lists are too deep"),
+        (
+            "my.jsonl",
+            '{"inputs": [' + "9" * 400 + ', 1]}\n{"inputs": [1, 2]}\n',
+            ": expected inputs of numbers up to 3.403e+38",
+        ),
+        ("my.jsonl", '{"inputs": [1, 2], "target": ' + "9" * 400 + "}\n", ": expected targets of numbers up to 3.403e+38"),
+        ("my.jsonl", '{"inputs": [[1, 2], 3]}\n', ": expected inputs with as many numbers in each step; received steps that"),
+        ("my.jsonl", '{"inputs": [' + "1," * 3_000_000 + "1]}\n", ": expected lines of at most 4 MiB; received a longer one"),
+        (
+            "my.ts",
+            "@classLabel false\n@data\n" + "1," * 3_000_000 + "1\n",
+            ": expected lines of at most 4 MiB; received a longer",
+        ),
+    ],
+)
+def test_lines_of_json_and_ts_are_refused_in_one_line(tmp_path: Path, name: str, text: str, reason: str) -> None:
+    (tmp_path / name).write_text(text)
+    said = refusal(Source(str(tmp_path / name)))
+    assert said.startswith(f"{name}{reason}")
+    assert len(said.splitlines()) == 1
+    assert len(said) < 300
+
+
+@pytest.mark.parametrize("suffix", [".csv.gz", ".jsonl.gz", ".npz.gz"])
+def test_a_compressed_file_ends_after_as_many_bytes_as_a_pipe(
+    tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opened, "MOST_PIPED", 8 << 20)
+    (tmp_path / f"my{suffix}").write_bytes(gzip.compress(b'{"value": 1}\n' * 1_000_000))
+    assert refusal(Source(str(tmp_path / f"my{suffix}"))) == (
+        f"my{suffix}: cannot be read: expected at most 8 MiB after decompression; received more: "
+        "decompress it, and name the file"
+    )
+
+
+@pytest.mark.parametrize(
+    ("said", "options"),
+    [
+        ({"label": "kind"}, "--label"),
+        ({"sequence_column": "a", "time_column": "b"}, "--sequence-column and --time-column"),
+        ({"pivot": True}, "--pivot"),
+    ],
+)
+def test_ts_has_no_columns_to_name(tmp_path: Path, said: dict[str, Any], options: str) -> None:
+    (tmp_path / "my.ts").write_text("@classLabel false\n@data\n1,2\n")
+    assert refusal(Source(str(tmp_path / "my.ts"), **said)) == (
+        f"my.ts: a .ts file has no columns: its header says what a line holds: leave out {options}"
+    )

@@ -15,14 +15,12 @@ import pyarrow.csv
 
 from training.sequences.cells import Faults
 from training.sequences.columns import NUMBER, Kind
-from training.sequences.formats.opened import BLOCK, Opened
+from training.sequences.formats.opened import BLOCK, INSTEAD, TOO_LONG, Opened
 from training.sequences.formats.tables import Table, kind_of
 from training.sequences.source import DataRefused, Source, refuse
 
 MOST_COLUMNS: Final = 100_000
 """Each column is read by itself, which takes 40 microseconds a block."""
-INSTEAD: Final = "write long sequences with an item per line, or as NPZ"
-TOO_LONG: Final = f"expected lines of at most {BLOCK >> 20} MiB; received a longer one: {INSTEAD}"
 MOST_RAGGED: Final = 10_000
 """Reading stops after so many ragged lines: the file is of another kind."""
 SAMPLE: Final = 1 << 16

@@ -1,6 +1,5 @@
 """Reads JSON lines: a sequence per line, {"inputs": [...], "target": ...}, or a step per line, {"time": ..., "value": ...}."""
 
-import io
 import json
 from collections.abc import Iterable, Iterator
 from itertools import chain, islice
@@ -8,10 +7,10 @@ from typing import Any, Final
 
 import numpy as np
 
-from training.sequences.cells import Faults
+from training.sequences.cells import HIGHEST, Faults
 from training.sequences.formats.arrays import Arrays, found_in
 from training.sequences.formats.found import Found
-from training.sequences.formats.opened import Opened
+from training.sequences.formats.opened import Opened, lines_of
 from training.sequences.formats.tables import Table, kind_of, read_table, text_blocks
 from training.sequences.source import DataRefused, Source, refuse
 
@@ -27,7 +26,7 @@ Record = dict[str, Any]
 def read_json_lines(opened: Opened, source: Source) -> Found:
     """Read JSON lines. Raises DataRefused where a line is none."""
     faults = Faults(source.file, 0)
-    records = _records(io.TextIOWrapper(opened.stream(), encoding="utf-8", errors="replace"), faults)
+    records = _records(lines_of(opened.stream(), source), faults)
     first = list(islice(records, SAMPLED))
     if faults.total:
         raise DataRefused(*faults.found)
@@ -54,6 +53,9 @@ def _records(lines: Iterable[str], faults: Faults) -> Iterator[Record]:
         except ValueError as error:
             slip = ": write a record per line, not one list" if row == 1 and line.lstrip().startswith("[") else ""
             faults.add(row, None, f"is no JSON: {error}{slip}")
+            return
+        except RecursionError:
+            faults.add(row, None, "its lists are too deep: expected numbers, or a list of steps, each a list of numbers")
             return
         if not isinstance(record, dict):
             faults.add(row, None, 'expected a record, such as {"inputs": [1, 2, 3], "label": "a"}: write one per line')
@@ -116,5 +118,7 @@ def _array(values: list[Any], name: str, source: Source) -> Any:
             [[np.nan if each is None else each for each in value] if isinstance(value, list) else value for value in values]
         )
         return array.astype(np.float64) if array.dtype.kind in "iufO" else array
-    except (ValueError, TypeError) as error:
-        refuse(source, f"expected {name} with as many numbers in each step: {error}")
+    except OverflowError:
+        refuse(source, f"expected {name} of numbers up to {HIGHEST:.4g}, the largest float32; received a larger one")
+    except (ValueError, TypeError):
+        refuse(source, f"expected {name} with as many numbers in each step; received steps that differ, or no numbers")

@@ -25,29 +25,45 @@ from training.sequences.source import STDIN, Source, refuse
 BLOCK: Final = 1 << 22
 """Bytes that are read at once."""
 MOST_PIPED: Final = 256 << 20
-"""Bytes that are read from a pipe, which may have no end. Files have no limit."""
+"""Bytes that are read from a pipe, which may have no end, or out of a compressed file. Plain files have no limit."""
+INSTEAD: Final = "write long sequences with an item per line, or as NPZ"
+TOO_LONG: Final = f"expected lines of at most {BLOCK >> 20} MiB; received a longer one: {INSTEAD}"
 COMPRESSED: Final = (".gz", ".bz2", ".xz", ".zst", ".zip")
 BROKEN: Final = (EOFError, lzma.LZMAError, zipfile.BadZipFile, zlib.error)
 """What damaged compressed files raise, beside OSError."""
 
 
-class Hashed(io.RawIOBase):
-    """A stream that hashes what is read from it."""
+class Bounded(io.RawIOBase):
+    """A stream that may not go on for ever. Arrow's streams read, but know no lines: this one gives them some."""
 
-    def __init__(self, stream: BinaryIO, most: int) -> None:
-        self._stream, self._hash, self._left = stream, hashlib.sha256(), most
+    def __init__(self, stream: Any, most: int, what: str) -> None:
+        self._stream, self._left, self._what = stream, most, what
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
-        taken = self._stream.read(len(buffer))
+        taken: bytes = self._stream.read(len(buffer))
         buffer[: len(taken)] = taken
         self._left -= len(taken)
         if self._left < 0:
-            raise OSError(errno.EFBIG, f"expected at most {MOST_PIPED >> 20} MiB from a pipe; received more: save it to a file")
-        self._hash.update(taken)
+            raise OSError(errno.EFBIG, f"expected at most {MOST_PIPED >> 20} MiB {self._what}")
+        self._took(taken)
         return len(taken)
+
+    def _took(self, taken: bytes) -> None:
+        pass
+
+
+class Hashed(Bounded):
+    """A stream that hashes what is read from it."""
+
+    def __init__(self, stream: BinaryIO, most: int) -> None:
+        super().__init__(stream, most, "from a pipe; received more: save it to a file")
+        self._hash = hashlib.sha256()
+
+    def _took(self, taken: bytes) -> None:
+        self._hash.update(taken)
 
     def hexdigest(self) -> str:
         while self.read(BLOCK):  # to the end, since a reader may stop early
@@ -55,19 +71,12 @@ class Hashed(io.RawIOBase):
         return self._hash.hexdigest()
 
 
-class _Arrows(io.RawIOBase):
-    """Arrow's stream, which reads but knows no lines."""
-
-    def __init__(self, stream: Any) -> None:
-        self._stream = stream
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        taken = self._stream.read(len(buffer))
-        buffer[: len(taken)] = taken
-        return len(taken)
+def lines_of(stream: BinaryIO, source: Source) -> Iterator[str]:
+    """Lines of text. Raises DataRefused where one is too long to be held."""
+    while line := stream.readline(BLOCK + 1):
+        if len(line) > BLOCK:
+            refuse(source, TOO_LONG)
+        yield line.decode("utf-8", "replace")
 
 
 class Opened:
@@ -86,27 +95,29 @@ class Opened:
     def stream(self) -> BinaryIO:
         """The content, from its start to its end."""
         raw = io.BufferedReader(self._hashed, BLOCK)
+        if not self._codec:
+            return cast(BinaryIO, raw)
+        what = "after decompression; received more: decompress it, and name the file"
+        return cast(BinaryIO, io.BufferedReader(Bounded(self._decompressed(raw), MOST_PIPED, what), BLOCK))
+
+    def _decompressed(self, raw: "io.BufferedReader[Hashed]") -> Any:
         match self._codec:
             case ".gz":
-                return cast(BinaryIO, gzip.GzipFile(fileobj=raw))
+                return gzip.GzipFile(fileobj=raw)
             case ".bz2":
-                return cast(BinaryIO, bz2.BZ2File(raw))
+                return bz2.BZ2File(raw)
             case ".xz":
-                return cast(BinaryIO, lzma.LZMAFile(raw))
+                return lzma.LZMAFile(raw)
             case ".zst":
-                return cast(
-                    BinaryIO, io.BufferedReader(_Arrows(pa.CompressedInputStream(pa.PythonFile(raw, "r"), "zstd")), BLOCK)
-                )
-            case ".zip":
-                archive = self._stack.enter_context(zipfile.ZipFile(self._copied(raw)))
+                return pa.CompressedInputStream(pa.PythonFile(raw, "r"), "zstd")
+            case _:
+                archive = self._stack.enter_context(zipfile.ZipFile(self._copied(cast(BinaryIO, raw))))
                 files = [name for name in archive.namelist() if not name.endswith("/")]
                 if len(files) != 1:
                     refuse(
                         self._source, f"expected one file in the archive; received {len(files)}: unpack it, and name one file"
                     )
-                return cast(BinaryIO, self._stack.enter_context(archive.open(files[0])))
-            case _:
-                return cast(BinaryIO, raw)
+                return self._stack.enter_context(archive.open(files[0]))
 
     def seekable(self) -> BinaryIO:
         """The content, for readers that jump."""

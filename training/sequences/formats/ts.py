@@ -5,8 +5,8 @@ stamps a step is `(time,value)`. Missing numbers are `?` or NaN. The package aeo
 versions of NumPy and pandas than training, so this room has a reader of its own.
 """
 
-import io
 import re
+from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -15,7 +15,7 @@ from contract.rows import Floats
 from training.sequences.cells import Faults
 from training.sequences.formats.arrays import Arrays, found_in
 from training.sequences.formats.found import Found
-from training.sequences.formats.opened import Opened
+from training.sequences.formats.opened import Opened, lines_of
 from training.sequences.source import DataRefused, Source, refuse
 
 _STAMPED: Final = re.compile(r"\([^()]*,\s*([^(),]*)\)")
@@ -29,7 +29,8 @@ class _Header(NamedTuple):
 
 def read_ts(opened: Opened, source: Source) -> Found:
     """Read `.ts`. Raises DataRefused where a line is none."""
-    text = io.TextIOWrapper(opened.stream(), encoding="utf-8", errors="replace")
+    _check_said(source)
+    text = lines_of(opened.stream(), source)
     header = _header(text, source)
     faults = Faults(source.file, header.lines)
     steps: list[np.ndarray] = []
@@ -57,7 +58,19 @@ def read_ts(opened: Opened, source: Source) -> Found:
     return found_in(Arrays(np.concatenate(steps), lengths, targets, labels), source, faults, opened)
 
 
-def _header(text: io.TextIOWrapper, source: Source) -> _Header:
+def _check_said(source: Source) -> None:
+    """Raise DataRefused where the user names columns, which `.ts` does not have."""
+    said = {
+        "--label": source.label,
+        "--sequence-column": source.sequence_column,
+        "--time-column": source.time_column,
+        "--pivot": source.pivot,
+    }
+    if options := [option for option, value in said.items() if value]:
+        refuse(source, f"a .ts file has no columns: its header says what a line holds: leave out {' and '.join(options)}")
+
+
+def _header(text: Iterable[str], source: Source) -> _Header:
     stamped, answer, number = False, None, 0
     for number, line in enumerate(text, 1):
         words = line.split()
