@@ -22,6 +22,7 @@ from training.sequences.columns import listed
 from training.sequences.dataset import Dataset, domain_of
 from training.sequences.formats.found import Found
 from training.sequences.formats.missing import fill
+from training.sequences.formats.times import uneven
 from training.sequences.reader import read
 from training.sequences.report import Report, Spread, spreads
 from training.sequences.sides import Sides, sides_of
@@ -44,15 +45,7 @@ FINEST: Final = 2**12
 def check(source: Source) -> tuple[Report, Dataset | None]:
     """The report, and the Dataset if there is no fault. Raises DataRefused as `read`."""
     check_wishes(source)
-    found, official = read(source), 0
-    if source.test is not None:
-        test = read(replace(source, path=source.test, test=None))
-        official = len(test.lengths)
-        for fault_of in (found, test):
-            if fault_of.faults.total:
-                raise DataRefused(*fault_of.faults.found)
-        found = joined(found, test, source)
-    fill(found, source)
+    found, official = _read(source)
     settled = settle(found, official, source)
     report = _counted(source, found, settled)
     length = _row_length(source, found, settled, official)
@@ -75,6 +68,22 @@ def check(source: Source) -> tuple[Report, Dataset | None]:
     refused = DataRefused(*found.faults.found)
     report.faults, report.faults_in_all = refused.faults, refused.total
     return report, None if refused.total else dataset
+
+
+def _read(source: Source) -> tuple[Found, int]:
+    """What both files hold, without missing numbers; and the sequences of the test file, which are the last."""
+    found, official = read(source), 0
+    if source.test is not None:
+        test = read(replace(source, path=source.test, test=None))
+        official = len(test.lengths)
+        for fault_of in (found, test):
+            if fault_of.faults.total:
+                raise DataRefused(*fault_of.faults.found)
+        found = joined(found, test, source)
+    fill(found, source)
+    if found.times is not None and (said := uneven(found.times, found.lengths, found.dated)):
+        found.warnings.append(said)
+    return found, official
 
 
 def _counted(source: Source, found: Found, settled: Settled) -> Report:

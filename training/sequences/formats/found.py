@@ -28,6 +28,7 @@ class Found:
     labels: Any = None  # (items,) or (sequences,): Arrow text; null where missing
     label: str | None = None  # its column
     times: Any = None  # (items,) float64; None: the file has no time column
+    dated: bool = False  # whether times are seconds, from dates
     rows: Ints | None = None  # (sequences,): the file's row, from 0, of each first item; None: one row per sequence
     names: Any = None  # (sequences,): Arrow text; None: sequences have no names
     sequence: str | None = None  # the column of the names

@@ -147,7 +147,9 @@ def _joined(parts: list[Floats], columns: tuple[str, ...]) -> Floats:
 
 def _times(parts: list[Any], layout: Layout, source: Source, found: Found) -> Any:
     """(rows,) float64; None where the column was found by its name alone, and holds no times."""
-    times, reason = numbers_of(pa.concat_arrays(parts) if parts else pa.array([], pa.string()))
+    cells = pa.concat_arrays(parts) if parts else pa.array([], pa.string())
+    times, reason = numbers_of(cells)
+    found.dated = pa.types.is_temporal(cells.type) or (len(cells) > 0 and not NUMBER.fullmatch(str(cells[0]).strip()))
     if times is None and source.time_column is None:
         found.warnings.append(f"column {layout.time} is not read: {reason}")
     elif times is None:

@@ -38,7 +38,7 @@ def test_a_file_with_missing_numbers_is_refused_filled_or_cut(tmp_path: Path) ->
     report, dataset = check(Source(path, length=5, missing="drop"))
     assert dataset is not None
     assert len(dataset.values) == 97
-    assert report.warnings[-1] == "3 steps with missing cells are left out"
+    assert report.warnings[0] == "3 steps with missing cells are left out"
 
 
 def test_rows_of_an_array_are_dropped_whole(tmp_path: Path) -> None:
