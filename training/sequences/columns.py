@@ -1,6 +1,7 @@
 """Which columns of a table hold features, targets, labels, times and sequence ids: as the user says, else by their names."""
 
 import re
+import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -13,7 +14,7 @@ from training.sequences.source import Source, refuse
 SEQUENCE_NAMES = ("sequence", "sequence_id", "id", "series", "series_id")
 TIME_NAMES = ("time", "timestamp", "datetime", "date", "ds")
 CALENDAR_NAMES = ("month", "week", "day", "quarter", "year", "period")
-"""Names of times where the cells look like dates: the months 1 to 12 are no times."""
+"""Names of times where the cells look like dates, or rise: the months 1 to 12 are no times. None is a feature unasked."""
 VALUE_NAMES = ("value", "values", "input")
 TARGET_NAMES = ("target", "targets")
 LABEL_NAMES = ("label", "labels", "class")
@@ -21,7 +22,10 @@ _NUMBER = r"[+-]?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|(?i:nan|inf
 NUMBER = re.compile(_NUMBER)
 WATCHED = 16
 """So many columns that are not read are watched for values that repeat: they may name the series."""
-Kind = Literal["number", "text", "other"]
+SUGGESTED = 200
+"""Characters of the features that a message suggests."""
+Kind = Literal["number", "rising", "text", "other"]
+"""What the first cells of a column look like: numbers, numbers each above the one before, words, or such as dates."""
 
 
 class Layout(NamedTuple):
@@ -158,7 +162,7 @@ def _long(columns: list[str], kinds: Mapping[str, Kind], source: Source) -> Layo
         features = target
     if not features and time is not None and columns == [time] != [source.time_column]:  # its only column is named `date`
         features, time = (time,), None
-    features = features or _features(columns, {sequence, time, label, *target}, kinds, source)
+    features = features or _features(columns, {sequence, time, label, *target}, bool(label or target), kinds, source)
     if source.task == "forecast":
         features, target = (*features, *(name for name in target if name not in features)), ()
     for column in source.features:
@@ -167,31 +171,38 @@ def _long(columns: list[str], kinds: Mapping[str, Kind], source: Source) -> Layo
     return Layout("long", features, features, target, (label,) if label else (), sequence, time)
 
 
-def _features(columns: list[str], taken: set[str | None], kinds: Mapping[str, Kind], source: Source) -> tuple[str, ...]:
-    """The only column that is left, or the only one of numbers. Raises DataRefused where the user has to choose."""
+def _features(
+    columns: list[str], taken: set[str | None], answered: bool, kinds: Mapping[str, Kind], source: Source
+) -> tuple[str, ...]:
+    """The only column that is left, or those of numbers: one, or all where another column has the answers.
+
+    Raises DataRefused where the user has to choose."""
     left = [column for column in columns if column not in taken]
-    numeric = [column for column in left if kinds.get(column, "number") == "number"]
+    numeric = [column for column in left if kinds.get(column, "number") in ("number", "rising")]
+    numeric = [column for column in numeric if column.strip().lower() not in (*TIME_NAMES, *CALENDAR_NAMES)] or numeric
     for choice in (left, numeric):
         if len(choice) == 1:
             return tuple(choice)
+    if numeric and answered:
+        return tuple(numeric)
     return _ask_for_features(columns, numeric, source)
 
 
 def _ask_for_features(columns: list[str], numeric: list[str], source: Source) -> NoReturn:
-    names = ",".join(name[:100] for name in numeric[:8]) + (",..." if len(numeric) > 8 else "")
+    names = shlex.quote(",".join(numeric[:8] if len(",".join(numeric[:8])) <= SUGGESTED else [numeric[0][:100]]))
     received = f"received {listed([column[:30] for column in columns])}"
     if not numeric:
         refuse(source, f"expected a column of numbers; {received}")
     refuse(
         source,
         "expected columns input_0, input_1, ... with a sequence per row, or a column value with a step per row; "
-        f"{received}. If the columns are features of one step: --features {names[:120]}"
+        f"{received}. If the columns are features of one step: --features {names}"
         + ("; if each column is a series of its own: --pivot" if len(numeric) > 1 else ""),
     )
 
 
 def _time(columns: list[str], kinds: Mapping[str, Kind], without: AbstractSet[str | None]) -> str | None:
-    dated = [column for column in columns if kinds.get(column) == "other"]
+    dated = [column for column in columns if kinds.get(column) in ("other", "rising")]
     return _first(TIME_NAMES, columns, without) or _first(CALENDAR_NAMES, dated, without)
 
 

@@ -16,7 +16,7 @@ import pyarrow.csv
 from training.sequences.cells import Faults
 from training.sequences.columns import NUMBER, Kind
 from training.sequences.formats.opened import BLOCK, INSTEAD, TOO_LONG, Opened
-from training.sequences.formats.tables import Table, kind_of
+from training.sequences.formats.tables import SAMPLED_ROWS, Table, kind_of
 from training.sequences.source import DataRefused, Source, refuse
 
 MOST_COLUMNS: Final = 100_000
@@ -25,7 +25,6 @@ MOST_RAGGED: Final = 10_000
 """Reading stops after so many ragged lines: the file is of another kind."""
 SAMPLE: Final = 1 << 16
 """Bytes after the first line that tell numbers from text."""
-SAMPLED_ROWS: Final = 200
 
 
 class _Begun(io.RawIOBase):

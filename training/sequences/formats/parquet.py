@@ -7,9 +7,9 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from training.sequences.cells import Faults
-from training.sequences.columns import Kind
+from training.sequences.columns import CALENDAR_NAMES, Kind
 from training.sequences.formats.opened import Opened
-from training.sequences.formats.tables import Table
+from training.sequences.formats.tables import SAMPLED_ROWS, Table, kind_of
 from training.sequences.source import Source
 
 
@@ -26,7 +26,12 @@ def table_of(opened: Opened, source: Source) -> Table:
 
     kinds = {name: schema.field(name).type for name in columns}
     types = {name: str(kind) for name, kind in kinds.items() if not is_number(kind)}
-    return Table(columns, {name: _kind(kind) for name, kind in kinds.items()}, blocks, Faults(source.file, None), [], types)
+    looks = {name: _kind(kind) for name, kind in kinds.items()}
+    for name in [name for name in columns if name.strip().lower() in CALENDAR_NAMES and looks[name] == "number"]:
+        for batch in file.iter_batches(batch_size=SAMPLED_ROWS, columns=[name]):
+            looks[name] = kind_of([str(cell) for cell in batch.column(0).to_pylist()])
+            break
+    return Table(columns, looks, blocks, Faults(source.file, None), [], types)
 
 
 def is_number(kind: Any) -> bool:

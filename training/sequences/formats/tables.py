@@ -18,6 +18,8 @@ from training.sequences.source import DataRefused, Source, refuse
 
 FEW: Final = 1_000
 """A column of text with at most so many different values may name the series of a panel."""
+SAMPLED_ROWS: Final = 200
+"""Rows that tell what a column holds."""
 FORMS: Final = {"wide": "a sequence per row", "pivot": "a series per column"}
 
 
@@ -31,10 +33,11 @@ class Table(NamedTuple):
 
 
 def kind_of(cells: Sequence[str]) -> Kind:
-    """What the first cells of a column look like: numbers, or words, or neither, such as dates."""
+    """What the first cells of a column look like."""
     filled = [cell.strip() for cell in cells if cell.strip()]
     if all(NUMBER.fullmatch(cell) for cell in filled):
-        return "number"
+        numbers = np.array([float(cell) for cell in filled])
+        return "rising" if len(numbers) > 2 and (np.diff(numbers) > 0).all() else "number"
     return "other" if any(cell[0] in "+-.0123456789" for cell in filled) else "text"
 
 
@@ -75,6 +78,8 @@ def read_table(table: Table, source: Source, sha256: Callable[[], str]) -> Found
         ragged=bool(table.ragged),
         unread=layout.unread,
     )
+    if layout.form == "long" and (layout.labels or layout.targets) and len(layout.features) > 1 and not source.features:
+        found.warnings.append(f"features are all {len(layout.features)} other columns of numbers: --features names fewer")
     if layout.time is not None:
         found.times = _times(parts.times, layout, source, found)
     if layout.form == "wide":
