@@ -120,7 +120,8 @@ def _row_length(source: Source, found: Found, settled: Settled, official: int) -
         return source.length
     unit = "items" if settled.task == "echo" else "steps"
     if len(found.lengths) - official == 1:
-        return f"is one series: choose how many {unit} a row has, for instance --length 5"
+        ahead = "; to forecast it: --task forecast --length 36 --horizon 12" if settled.task == "echo" else ""
+        return f"is one series: choose how many {unit} a row has, for instance --length 5{ahead}"
     shortest, longest = (int(found.lengths.min()), int(found.lengths.max())) if len(found.lengths) else (1, 1)
     if settled.task != "echo" and longest <= LONGEST_OF_TASKS:
         return None

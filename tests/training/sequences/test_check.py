@@ -174,7 +174,8 @@ def test_sequences_shorter_than_a_row_are_named_beside_bad_cells(tmp_path: Path)
 
 def test_an_unknown_length_is_asked_for(tmp_path: Path) -> None:
     assert faults(saved(tmp_path, np.arange(100.0))) == [
-        "my.npz: is one series: choose how many items a row has, for instance --length 5"
+        "my.npz: is one series: choose how many items a row has, for instance --length 5; to forecast it: --task forecast "
+        "--length 36 --horizon 12"
     ]
     path = tmp_path / "my.csv"
     path.write_text("id,value\n" + "\n".join(f"{n % 3},{n}" for n in range(100)))
