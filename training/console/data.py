@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 
 from training.console.screen import console
-from training.sequences.source import Fault
+from training.sequences.source import Fault, many
 
 if TYPE_CHECKING:  # importing Arrow would slow `--help` down
     from training.sequences.report import Report, Spread
@@ -18,11 +18,11 @@ MOST_LINES = 20
 
 def show_report(report: "Report") -> None:
     console.rule(escape(f"{report.file}: {report.task}, {report.layout}"))
-    unit = "items" if report.task == "echo" else "steps"
+    unit = "item" if report.task == "echo" else "step"
     lengths = ", ".join(f"{which} {length:,}" for which, length in report.lengths.items())
-    console.print(f"{report.items:,} {unit} in {report.sequences:,} sequences; lengths: {lengths or 'none'}")
+    console.print(f"{many(report.items, unit)} in {many(report.sequences, 'sequence')}; lengths: {lengths or 'none'}")
     if report.task != "echo":
-        answer = f"a forecast of {report.horizon} steps" if report.horizon else "an answer"
+        answer = f"a forecast of {many(report.horizon, 'step')}" if report.horizon else "an answer"
         console.print("an answer for each step" if report.per_step else f"{answer} for each row")
     for word, spreads in (("inputs", report.features), ("targets", report.targets)):
         if len(spreads) == 1 and word == "inputs":
@@ -33,12 +33,18 @@ def show_report(report: "Report") -> None:
     if (facts := report.facts) is not None:
         which = "blocks of time" if facts.split == "by blocks of time" and not facts.test_file else "sequences"
         rows = f"{facts.length}" if facts.shortest == facts.length else f"{facts.shortest} to {facts.length}"
+        units = unit if rows == "1" else f"{unit}s"
+        stride = f", stride {facts.stride}" if report.windows or report.task == "echo" else ""
         beside = f": held out is {escape(facts.test_file)}" if facts.test_file else ""
-        console.print(f"split {facts.split}{beside}, seed {facts.split_seed}; rows of {rows} {unit}, stride {facts.stride}")
-        console.print(f"  to train on {facts.sequences_train:>10,} {which} {facts.rows_train:>12,} rows")
+        console.print(f"split {facts.split}{beside}, seed {facts.split_seed}; rows of {rows} {units}{stride}")
+        taught, judged = (
+            f"{which[:-1] if number == 1 and which == 'sequences' else which:<{len(which)}}"
+            for number in (facts.sequences_train, facts.sequences_held_out)
+        )
+        console.print(f"  to train on {facts.sequences_train:>10,} {taught} {facts.rows_train:>12,} rows")
         if facts.rows_validation:
             console.print(f"  to validate {'':>10} {'':{len(which)}} {facts.rows_validation:>12,} rows")
-        console.print(f"  held out    {facts.sequences_held_out:>10,} {which} {facts.rows_held_out:>12,} rows")
+        console.print(f"  held out    {facts.sequences_held_out:>10,} {judged} {facts.rows_held_out:>12,} rows")
         console.print(f"sha256 {facts.sha256}")
     for warning in report.warnings:
         console.print(f"[yellow]warning:[/] {escape(warning)}", soft_wrap=True)
@@ -73,9 +79,10 @@ def _show_spreads(word: str, spreads: "dict[str, Spread]") -> None:
 
 
 def _show_classes(report: "Report") -> None:
-    unit = "steps" if report.per_step else "rows"
+    unit = "step" if report.per_step else "row"
     width = max((len(name[:40]) for name in report.classes), default=0)
     for name, count in list(report.classes.items())[:MOST_LINES]:
-        console.print(f"class {escape(f'{name[:40]:<{width}}')}  {count:,} {unit}")
+        tested = f", {report.test_classes[name]:,} in the test file" if report.test_classes else ""
+        console.print(f"class {escape(f'{name[:40]:<{width}}')}  {many(count, unit)}{tested}")
     if len(report.classes) > MOST_LINES:
         console.print(f"... {len(report.classes) - MOST_LINES} classes more")

@@ -26,7 +26,7 @@ from training.sequences.formats.times import uneven
 from training.sequences.reader import read
 from training.sequences.report import Report, Spread, spreads
 from training.sequences.sides import Sides, sides_of
-from training.sequences.source import SHOWN, DataRefused, Source
+from training.sequences.source import SHOWN, DataRefused, Source, many
 from training.sequences.tasks import Settled, check_wishes, joined, settle
 
 LONGEST: Final = 1000
@@ -47,7 +47,7 @@ def check(source: Source) -> tuple[Report, Dataset | None]:
     check_wishes(source)
     found, official = _read(source)
     settled = settle(found, official, source)
-    report = _counted(source, found, settled)
+    report = _counted(source, found, settled, official)
     length = _row_length(source, found, settled, official)
     if not len(found.values):
         found.faults.add(None, None, "has no rows")
@@ -86,11 +86,12 @@ def _read(source: Source) -> tuple[Found, int]:
     return found, official
 
 
-def _counted(source: Source, found: Found, settled: Settled) -> Report:
+def _counted(source: Source, found: Found, settled: Settled, official: int) -> Report:
     lengths = found.lengths
     of_lengths = {"shortest": lengths.min(), "median": np.median(lengths), "longest": lengths.max()} if len(lengths) else {}
-    codes = np.empty(0, np.int64) if settled.codes is None else settled.codes[settled.codes >= 0]
-    counts = np.bincount(codes, minlength=len(settled.classes))[: len(settled.classes)]
+    codes = np.empty(0, np.int64) if settled.codes is None else settled.codes
+    tested = int(lengths[len(lengths) - official :].sum()) if settled.of_items else official
+    own, test = (_by_class(part, settled.classes) for part in np.split(codes, [max(0, len(codes) - tested)]))
     return Report(
         file=source.file,
         layout=found.layout,
@@ -98,11 +99,18 @@ def _counted(source: Source, found: Found, settled: Settled) -> Report:
         sequences=len(lengths),
         items=int(lengths.sum()),
         lengths={name: int(value) for name, value in of_lengths.items()},
-        classes={name: int(count) for name, count in zip(settled.classes, counts, strict=True)},
+        classes=own,
+        test_classes=test if official else {},
+        windows=source.length is not None,
         per_step=settled.per_step,
         horizon=(source.horizon or 1) if settled.task == "forecast" else None,
         warnings=_of_columns(found.unread, "is not read", "are not read"),
     )
+
+
+def _by_class(codes: Ints, classes: Sequence[str]) -> dict[str, int]:
+    counts = np.bincount(codes[codes >= 0], minlength=len(classes))[: len(classes)]
+    return {name: int(count) for name, count in zip(classes, counts, strict=True)}
 
 
 def _of_columns(columns: Sequence[str], one: str, many: str) -> list[str]:
@@ -138,7 +146,7 @@ def _short_sequences(found: Found, settled: Settled, length: int, source: Source
     if not len(short):
         return
     if settled.task != "echo":
-        what = f"{length} steps" if span == length else f"{length} + {span - length} steps of a row and its future"
+        what = many(length, "step") if span == length else f"{length} + {span - length} steps of a row and its future"
         if len(short) == len(found.lengths):
             longest = int(found.lengths.max())
             found.faults.add(None, None, f"no sequence has {what}, the longest has {longest}: choose a smaller --length")
@@ -244,7 +252,7 @@ def _quantities(names: Sequence[str], values: Floats) -> list[Quantity]:
 
 def _enough(found: Found, settled: Settled, sides: Sides, length: int | None, source: Source) -> None:
     """Faults where a side has too few rows, or lacks a class."""
-    steps = "" if length is None else f"; a row has {length} items" if settled.task == "echo" else f"; a row has {length} steps"
+    steps = "" if length is None else f"; a row has {many(length, 'item' if settled.task == 'echo' else 'step')}"
     fewest = FEWEST_TRAIN if settled.task == "echo" else FEWEST_OF_TASKS
     few = False
     for side, number, least in (("train on", len(sides.train), fewest), ("hold out", len(sides.held_out), FEWEST_HELD_OUT)):

@@ -103,6 +103,8 @@ def _missing(name: str, option: str, columns: list[str], source: Source) -> NoRe
         slip = f". Did you mean {option} {meant}?"
     elif columns[0] in ("input_0", "value") and (len(columns) == 1 or columns[-1] == f"input_{len(columns) - 1}"):
         slip = ". If the first line holds numbers, the file has no header: write the columns' names into its first line"
+    elif option == "--sequence-column":
+        slip = ". If the table is one series, leave --sequence-column out"
     refuse(source, f"expected a column {name}; received {listed(columns)}{slip}")
 
 
@@ -162,7 +164,8 @@ def _long(columns: list[str], kinds: Mapping[str, Kind], source: Source) -> Layo
         features = target
     if not features and time is not None and columns == [time] != [source.time_column]:  # its only column is named `date`
         features, time = (time,), None
-    features = features or _features(columns, {sequence, time, label, *target}, bool(label or target), kinds, source)
+    used: dict[str | None, str] = {**dict.fromkeys(target, "target"), label: "class", time: "time", sequence: "sequence"}
+    features = features or _features(columns, used, kinds, source)
     if source.task == "forecast":
         features, target = (*features, *(name for name in target if name not in features)), ()
     for column in source.features:
@@ -172,7 +175,7 @@ def _long(columns: list[str], kinds: Mapping[str, Kind], source: Source) -> Layo
 
 
 def _features(
-    columns: list[str], taken: set[str | None], answered: bool, kinds: Mapping[str, Kind], source: Source
+    columns: list[str], taken: Mapping[str | None, str], kinds: Mapping[str, Kind], source: Source
 ) -> tuple[str, ...]:
     """The only column that is left, or those of numbers: one, or all where another column has the answers.
 
@@ -183,14 +186,17 @@ def _features(
     for choice in (left, numeric):
         if len(choice) == 1:
             return tuple(choice)
-    if numeric and answered:
+    if numeric and any(taken[column] in ("target", "class") for column in taken if column is not None):
         return tuple(numeric)
-    return _ask_for_features(columns, numeric, source)
+    return _ask_for_features(columns, numeric, taken, source)
 
 
-def _ask_for_features(columns: list[str], numeric: list[str], source: Source) -> NoReturn:
+def _ask_for_features(columns: list[str], numeric: list[str], taken: Mapping[str | None, str], source: Source) -> NoReturn:
     names = shlex.quote(",".join(numeric[:8] if len(",".join(numeric[:8])) <= SUGGESTED else [numeric[0][:100]]))
     received = f"received {listed([column[:30] for column in columns])}"
+    if not numeric and (used := [f"{column[:30]} is the {taken[column]}" for column in columns if column in taken]):
+        ahead = f"; to forecast {source.target[0]}: --task forecast --length 36 --horizon 12" if source.target else ""
+        refuse(source, f"no column of numbers is left as a feature: {listed(used)}; {received}: add one{ahead}")
     if not numeric:
         refuse(source, f"expected a column of numbers; {received}")
     refuse(

@@ -37,7 +37,9 @@ class Report:
     lengths: dict[str, int]  # shortest, median, longest
     features: dict[str, Spread] = field(default_factory=dict)
     targets: dict[str, Spread] = field(default_factory=dict)
-    classes: dict[str, int] = field(default_factory=dict)  # class -> rows or steps
+    classes: dict[str, int] = field(default_factory=dict)  # class -> rows or steps; those of the test file are apart
+    test_classes: dict[str, int] = field(default_factory=dict)
+    windows: bool = False  # whether rows are cut out of sequences
     per_step: bool = True
     horizon: int | None = None
     facts: DataFacts | None = None

@@ -89,6 +89,33 @@ def test_data_check_shows_task_features_classes_and_all_sides(tmp_path: Path) ->
         assert said in result.output
 
 
+def test_data_check_counts_one_as_one_and_classes_of_the_test_file_apart(tmp_path: Path) -> None:
+    lines = [f"{n * 7 % 121},{'up' if n % 3 else 'down'}" for n in range(120)]
+    (tmp_path / "my.csv").write_text("value,label\n" + "\n".join(lines))
+    (tmp_path / "test.csv").write_text("value,label\n" + "\n".join(f"{n}.5,up" for n in range(20)))
+    result = invoke("data", "check", str(tmp_path / "my.csv"), "--length", "1")
+    assert result.exit_code == 0, result.output
+    for said in (
+        "120 steps in 1 sequence; lengths",
+        "class down  40 steps\n",
+        "class up    80 steps\n",
+        "rows of 1 step, stride 1",
+    ):
+        assert said in result.output
+    result = invoke("data", "check", str(tmp_path / "my.csv"), "--length", "1", "--test", str(tmp_path / "test.csv"))
+    assert result.exit_code == 0, result.output
+    assert "class down  40 steps, 0 in the test file\n" in result.output
+    assert "class up    80 steps, 20 in the test file\n" in result.output
+
+
+def test_whole_sequences_have_no_stride(tmp_path: Path) -> None:
+    np.savez(tmp_path / "my.npz", inputs=np.random.default_rng(1).normal(size=(60, 5, 2)), labels=np.arange(60) % 2)
+    result = invoke("data", "check", str(tmp_path / "my.npz"))
+    assert result.exit_code == 0, result.output
+    assert "rows of 5 steps\n" in result.output
+    assert "stride" not in result.output
+
+
 def test_a_wish_that_contradicts_the_data_exits_1_with_what_to_type(tmp_path: Path) -> None:
     (tmp_path / "my.csv").write_text("\n".join(map(str, range(300))))
     result = invoke("data", "check", str(tmp_path / "my.csv"), "--horizon", "3", "--length", "9")

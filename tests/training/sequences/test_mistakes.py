@@ -60,6 +60,14 @@ def pickled(folder: Path) -> Path:
     return folder / "my.pkl"
 
 
+def noise(name: str) -> Write:
+    def write(folder: Path) -> Path:
+        (folder / name).write_bytes(b"\xff" + np.random.default_rng(1).bytes(5_000))
+        return folder / name
+
+    return write
+
+
 FORECAST = {"task": "forecast", "length": 10, "horizon": 2}
 OBJECTS = np.array([np.zeros(2), np.zeros(3)], dtype=object)
 CASES: list[tuple[str, Write, dict[str, Any], str]] = [
@@ -113,7 +121,7 @@ CASES: list[tuple[str, Write, dict[str, Any], str]] = [
         "times repeat in a sequence",
         csv(PANEL + "\nsouth,2024-01-03,1,1"),
         FORECAST | {"features": ("sales",), "sequence_column": "shop"},
-        "1 times repeat within a sequence: leave one row of each time",
+        "1 time repeats within a sequence: leave one row of each time",
     ),
     (
         "times of two meanings",
@@ -192,6 +200,24 @@ CASES: list[tuple[str, Write, dict[str, Any], str]] = [
         {"task": "forecast", "length": 3},
         "no feature ever changes: there is nothing to learn",
     ),
+    ("random bytes as NPZ", noise("my.npz"), {}, "is no NPZ: its first bytes are those of another kind of file"),
+    ("random bytes as .npy", noise("my.npy"), {}, "is no .npy: its first bytes are those of another kind of file"),
+    ("random bytes as CSV", noise("my.csv"), {}, "is no text in UTF-8: save it as CSV in UTF-8; if it is of another format"),
+    ("zero bytes in CSV", csv("a\0,b\n1,2\n"), {}, "is no text in UTF-8"),
+    (
+        "a target alone",
+        csv("Date,Passengers\n" + "\n".join(f"{n // 12 + 1949}-{n % 12 + 1:02},{n}" for n in range(60))),
+        {"task": "regress", "target": ("Passengers",)},
+        "no column of numbers is left as a feature: Date is the time, Passengers is the target; received Date, Passengers: "
+        "add one; to forecast Passengers: --task forecast --length 36 --horizon 12",
+    ),
+    (
+        "no such sequence column",
+        csv(SERIES),
+        {"features": ("sales",), "sequence_column": "nosuch"},
+        "expected a column nosuch; received date, sales, price, kind. If the table is one series, leave --sequence-column out",
+    ),
+    ("another case", csv(SERIES), {"features": ("SALES",)}, "Did you mean --features sales?"),
     ("no such protocol", lambda _: Path("nowhere://my.csv"), {}, "cannot be opened: Protocol not known: nowhere"),
 ]
 

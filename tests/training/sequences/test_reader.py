@@ -257,9 +257,9 @@ def test_arrays_of_another_form_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_not_what_its_name_says_is_refused(tmp_path: Path) -> None:
-    assert refusal(Source(written(tmp_path, "no zip", "my.npz"))).startswith("my.npz: cannot be read as NPZ: ")
+    assert refusal(Source(written(tmp_path, "no zip", "my.npz"))).startswith("my.npz: is no NPZ: ")
     assert refusal(Source(written(tmp_path, "no magic", "my.parquet"))).startswith("my.parquet: cannot be read as Parquet: ")
-    assert refusal(Source(written(tmp_path, b"\xff\xfe\x00bin\n1\n"))).startswith("my.csv: cannot be read as CSV: ")
+    assert refusal(Source(written(tmp_path, b"\xff\xfe\x00bin\n1\n"))).startswith("my.csv: is no text in UTF-8: ")
     pyarrow.parquet.write_table(pa.table({"value": np.arange(5000.0)}), tmp_path / "my.parquet", compression="none")
     whole = (tmp_path / "my.parquet").read_bytes()
     (tmp_path / "my.parquet").write_bytes(whole[:4] + b"\xff" * 100 + whole[104:])  # the first page's header

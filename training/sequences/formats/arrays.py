@@ -1,7 +1,7 @@
 """Sequences from arrays: NPZ and .npy, and what other readers bring as arrays with lengths."""
 
 from collections.abc import Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, BinaryIO, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -33,7 +33,7 @@ class Arrays(NamedTuple):
 def read_npz(opened: Opened, source: Source) -> Found:
     """Read NPZ. Raises OSError or MemoryError, or DataRefused."""
     try:
-        with np.load(opened.seekable(), allow_pickle=False) as arrays:
+        with np.load(_begun(opened, source, "NPZ"), allow_pickle=False) as arrays:
             if not isinstance(arrays, np.lib.npyio.NpzFile):
                 refuse(source, "cannot be read as NPZ: it is one array: name it .npy")
             loaded = {name: arrays[name] for name in KNOWN if name in arrays}
@@ -53,12 +53,23 @@ def read_npz(opened: Opened, source: Source) -> Found:
 def read_npy(opened: Opened, source: Source) -> Found:
     """Read one array of inputs. Raises as `read_npz`."""
     try:
-        array = np.load(opened.seekable(), allow_pickle=False)
-    except (OSError, MemoryError):
+        array = np.load(_begun(opened, source, ".npy"), allow_pickle=False)
+    except (OSError, MemoryError, DataRefused):
         raise
     except Exception as error:
         _unreadable(source, ".npy", error)
     return found_in(Arrays(array), source, Faults(source.file, None), opened)
+
+
+def _begun(opened: Opened, source: Source, form: str) -> BinaryIO:
+    """The file, from its start. Raises DataRefused where it begins as no file of NumPy does: NumPy takes it for a pickle."""
+    file = opened.seekable()
+    head = file.read(6)
+    file.seek(0)
+    pickled = head[:1] == b"\x80" and head[1:2] <= b"\x05"
+    if head and not pickled and not head.startswith((b"PK", b"\x93NUMPY")):
+        refuse(source, f"is no {form}: its first bytes are those of another kind of file: name it by its format, such as .csv")
+    return file
 
 
 def _unreadable(source: Source, form: str, error: Exception) -> None:

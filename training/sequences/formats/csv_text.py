@@ -21,6 +21,9 @@ from training.sequences.source import DataRefused, Source, refuse
 
 MOST_COLUMNS: Final = 100_000
 """Each column is read by itself, which takes 40 microseconds a block."""
+NO_TEXT: Final = (
+    "is no text in UTF-8: save it as CSV in UTF-8; if it is of another format, give it that suffix, such as .npz or .parquet"
+)
 MOST_RAGGED: Final = 10_000
 """Reading stops after so many ragged lines: the file is of another kind."""
 SAMPLE: Final = 1 << 16
@@ -70,6 +73,8 @@ def table_of(opened: Opened, source: Source) -> Table:
         except pa.ArrowInvalid as error:
             if "straddling" in str(error):
                 refuse(source, TOO_LONG)
+            if "UTF8" in str(error):
+                refuse(source, NO_TEXT)
             if len(ragged) < MOST_RAGGED:
                 refuse(source, f"cannot be read as CSV: {error}")
             raise DataRefused(*faults.found) from error
@@ -83,8 +88,10 @@ def _columns(line: bytes, source: Source) -> tuple[list[str], str, int]:
         refuse(source, TOO_LONG)
     try:
         first = line.decode("utf-8-sig").strip("\r\n")
-    except UnicodeDecodeError as error:
-        refuse(source, f"cannot be read as CSV: {error}")
+    except UnicodeDecodeError:
+        refuse(source, NO_TEXT)
+    if "\0" in first:
+        refuse(source, NO_TEXT)
     if not first.strip():
         refuse(source, "is empty, or its first line is empty")
     if "\r" in first:

@@ -14,7 +14,7 @@ from training.sequences.columns import NUMBER, Kind, Layout, layout_of
 from training.sequences.formats.found import Found
 from training.sequences.formats.long_tables import Runs
 from training.sequences.formats.times import in_order, numbers_of
-from training.sequences.source import DataRefused, Source, refuse
+from training.sequences.source import DataRefused, Source, many, refuse
 
 FEW: Final = 1_000
 """A column of text with at most so many different values may name the series of a panel."""
@@ -220,7 +220,11 @@ def _sorted(found: Found, lengths: Ints, sequence: str | None, layout: Layout, s
             "--sequence-column NAME; otherwise leave one row of each time",
         )
     if twice:
-        found.faults.add(None, layout.time, f"{twice:,} times repeat within a sequence: leave one row of each time")
+        found.faults.add(
+            None,
+            layout.time,
+            f"{many(twice, 'time')} {'repeats' if twice == 1 else 'repeat'} within a sequence: leave one row of each time",
+        )
     return order
 
 
