@@ -59,11 +59,14 @@ def own(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("named")
     shutil.copytree(home / "models", folder / "models")
     write_files(folder)
-    for name, arguments in TRAININGS.items():
+    trainings = []
+    for name, arguments in TRAININGS.items():  # all at once, each as a process of its own
         files = ("--runs", str(folder / "runs"), "--data", str(folder / f"{name}.csv"))
-        with Training(folder, "run", *files, *arguments.split(), "--alias", "production") as process:
+        trainings.append(Training(folder, "run", *files, *arguments.split(), "--alias", "production"))
+    for training in trainings:
+        with training as process:
             code, shown = process.finish()
-        assert code == 0, shown
+            assert code == 0, shown
     return folder
 
 
