@@ -63,12 +63,12 @@ def show_plan(plan: Plan) -> None:
             ("held out", facts.rows_held_out),
         )
         rows = ", ".join(f"{rows:,} {side}" for side, rows in sides if rows)
-        console.print(f"rows: {rows}; split {facts.split}")
-    console.print(f"learns {_learns(plan)}; length {plan.length}, {plan.steps:,} steps of {plan.batch} rows")
-    console.print(plan.topology.drawn(network.units, network.features, network.outputs, network.layers))
-    console.print(f"LSTM   4 * ((inputs + 1) * units + units^2) = {counted.lstm_worked} = {counted.lstm}")
-    console.print(f"Dense  inputs * outputs + outputs           = {counted.dense_worked} = {counted.dense}")
-    console.print(f"total  {counted.lstm} + {counted.dense} = {counted.total} parameters")
+        console.print(f"rows: {rows}; split {facts.split}", soft_wrap=True)
+    console.print(f"learns {_learns(plan)}; length {plan.length}, {plan.steps:,} steps of {plan.batch} rows", soft_wrap=True)
+    console.print(plan.topology.drawn(network.units, network.features, network.outputs, network.layers), soft_wrap=True)
+    console.print(f"LSTM   4 * ((inputs + 1) * units + units^2) = {counted.lstm_worked} = {counted.lstm}", soft_wrap=True)
+    console.print(f"Dense  inputs * outputs + outputs           = {counted.dense_worked} = {counted.dense}", soft_wrap=True)
+    console.print(f"total  {counted.lstm} + {counted.dense} = {counted.total} parameters", soft_wrap=True)
 
 
 def _learns(plan: Plan) -> str:
