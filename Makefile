@@ -63,7 +63,7 @@ lint: $(DEV_READY)  ## ruff, mypy and bandit, changing nothing
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/bandit -q -c pyproject.toml -r contract training service loadtests
+	$(BIN)/bandit -q -c pyproject.toml -r contract training service loadtests unroll
 
 # --strict: where the service of advisories knows nothing, or cannot be reached, that is a failure and no clean bill.
 audit: $(DEV_READY)  ## known vulnerabilities of everything pinned; asks pypi.org

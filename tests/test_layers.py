@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("contract", "training", "service", "loadtests", "benchmarks")
+PACKAGES = ("contract", "training", "service", "loadtests", "benchmarks", "unroll")
 FILES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
 MODULES = {".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path for path in FILES}
@@ -42,6 +42,7 @@ MAY_IMPORT = {
     "training.commands": ["contract", "training"],
     "training": ["contract", "training"],
     "loadtests": ["contract"],
+    "unroll": ["contract", "loadtests", "service", "training"],
     "benchmarks.peers": [],
     "benchmarks.servers": ["benchmarks.peers", "contract", "loadtests", "training"],
     "benchmarks.engines": ["benchmarks.peers", "benchmarks.servers", "contract", "loadtests", "service", "training"],

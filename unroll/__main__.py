@@ -1,0 +1,5 @@
+"""`python -m unroll`: the same as the `unroll` command."""
+
+from unroll.commands.main import main
+
+main()
