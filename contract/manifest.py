@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 from contract.rows import Rows
 from contract.topologies import NAME, TOPOLOGIES, ParameterCount, ShapeError, Topology, TopologyName, parse_echo_name
@@ -138,6 +138,9 @@ class DataFacts(_Frozen):
     rows_train: Count
     rows_validation: Count = Field(description="Rows that choose the best weights; they are not trained on.")
     rows_held_out: Count = Field(description="Held-out rows that do not occur among the training rows.")
+    read_as: dict[Name, JsonValue] = Field(
+        default={}, max_length=100, description="The options by which the user had the file read, such as horizon: 12."
+    )
 
 
 class Manifest(_Frozen):

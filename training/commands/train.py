@@ -1,5 +1,6 @@
 """The commands that train: `run`, `retrain`, `resume`. TensorFlow is loaded only when there is something to train."""
 
+import contextlib
 import os
 import signal
 import time
@@ -18,6 +19,7 @@ from contract.topologies import TOPOLOGY_NAMES, TopologyName
 from training.commands import options
 from training.commands.choices import CHOICE_OPTIONS, check_fits, chosen, own_name
 from training.commands.data import load
+from training.commands.from_production import manifest_in_production, read_as, trained_as
 from training.commands.names import check_free, name_of
 from training.commands.options import DATA_OPTIONS, FILE, NumberRange, source_values
 from training.commands.runs import no_run_in_one_line
@@ -48,6 +50,21 @@ class Asked(NamedTuple):
     length: int  # of generated sequences
     chosen: Chosen
     source: Source | None
+
+    def as_production(self, store: ModelStore) -> "Asked":
+        """What the user left open is that of the version in production, where it was trained on data of the user's own."""
+        if self.source is None:
+            return self
+        with contextlib.suppress(click.UsageError):  # standard input gives no name; `plans` says so where one is needed
+            manifest = manifest_in_production(store, self.name or name_of(self.source))
+            if manifest is None or self.source.task not in (None, manifest.task):
+                return self
+            return self._replace(
+                topologies=self.topologies or (manifest.topology,),
+                chosen=trained_as(manifest, self.chosen),
+                source=read_as(manifest, self.source),
+            )
+        return self
 
     def plans(self, seed: int) -> list[Plan]:
         """The plans. Where data is refused, prints its faults and exits with 1."""
@@ -188,8 +205,12 @@ def retrain(asked: Asked, seed: int | None, runs: Path, checkpoint_seconds: floa
 
     The gate's figure `..., against production` is the new version's worst error on its held-out rows. Its bar is the
     worst error of the version in production on the same rows, plus a tenth of the recipe's bar.
+
+    With --data, options that are left out are those of the version in production: its task and columns, its network, and
+    what its gate compared.
     """
-    store, plans = options.store(), asked.plans(int(time.time()) % 2**31 if seed is None else seed)
+    store = options.store()
+    plans = asked.as_production(store).plans(int(time.time()) % 2**31 if seed is None else seed)
     for wanted in plans:
         check_free(store, wanted, PRODUCTION if promote else CANDIDATE, named=asked.name is not None)
     with heavy_imports():

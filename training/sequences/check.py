@@ -222,6 +222,7 @@ def _split(source: Source, found: Found, settled: Settled, official: int, length
         rows_train=len(sides.train),
         rows_validation=len(sides.validation),
         rows_held_out=len(sides.held_out),
+        read_as=source.said,
     )
     features = _quantities(found.features, found.values)
     places = {name: place for place, name in enumerate(found.features)}

@@ -1,9 +1,9 @@
 """A file of the user's own sequences: how to read it, and why it was refused."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Final, Literal, NamedTuple, NoReturn, get_args
+from typing import Any, Final, Literal, NamedTuple, NoReturn, get_args
 
 from contract.manifest import Task
 
@@ -40,6 +40,17 @@ class Source:
     @property
     def file(self) -> str:
         return "standard input" if self.path == STDIN else Path(self.path).name
+
+    @property
+    def said(self) -> dict[str, Any]:
+        """What the user said of the file's columns and rows, by which another file of the same layout is read alike."""
+        elsewhere = ("path", "test", "held_out", "seed", "per_step")  # a manifest has them under names of their own
+        said = {field.name: (getattr(self, field.name), field.default) for field in fields(self)}
+        return {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, (value, default) in said.items()
+            if value != default and name not in elsewhere
+        }
 
 
 class Fault(NamedTuple):
