@@ -36,6 +36,7 @@ from service.protocols.models import ModelPages
 from service.protocols.native import Native
 from service.protocols.problem import render_error
 from service.protocols.schemas import IsStrict, Prediction, PredictionRequest, RoutingKey, Sequences, Wanted
+from service.protocols.schemas import Limits as RequestLimits
 from service.runtime.runtimes import load
 from service.security.cors import cross_origin
 from service.security.key_check import Guard
@@ -154,7 +155,8 @@ class Unroll:
         registry.load_all()
         self._native = Native(Engine(registry, bars, admission.aside), settings.max_rows, settings.max_items)
         workers = WorkerStates()
-        pages = ModelPages(registry, workers)
+        request_limits = RequestLimits(rows=settings.max_rows, items=settings.max_items, bytes=settings.max_body_bytes)
+        pages = ModelPages(registry, workers, request_limits)
         # By then the decorator has made it a Service, whose document takes some milliseconds.
         documentation = Documentation(partial(getattr, Unroll, "openapi_spec"), lambda: registry.served)
         protocols = self._native, pages, documentation, Admin(store, guard, admission.aside)

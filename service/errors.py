@@ -54,6 +54,11 @@ class UnrollError(Exception):
         """Stable identifier of this kind of error (RFC 9457, section 3.1.1)."""
         return f"urn:unroll:error:{self.slug}"
 
+    @property
+    def row(self) -> int | None:
+        """The first row at fault, from 0, where the error is one of a row."""
+        return self.extra.get("row")
+
 
 class NotFinite(UnrollError):
     slug, title = "not-finite", "The model's answer is not a finite number"

@@ -16,6 +16,7 @@ from service.protocols.schemas import (
     Card,
     Comparison,
     ComparisonInfo,
+    Limits,
     ModelInfo,
     Models,
     RefusedVersion,
@@ -31,8 +32,8 @@ from service.versions.worker_states import WorkerStates
 
 
 class ModelPages:
-    def __init__(self, registry: Registry, workers: WorkerStates) -> None:
-        self._registry, self._workers = registry, workers
+    def __init__(self, registry: Registry, workers: WorkerStates, limits: Limits) -> None:
+        self._registry, self._workers, self._limits = registry, workers, limits
 
     @property
     def routes(self) -> list[Route]:
@@ -57,6 +58,7 @@ class ModelPages:
         workers = await asyncio.to_thread(self._told)
         served = [*self._registry.served.values()]
         models = Models(
+            limits=self._limits,
             models=[_info(each, version) for each in served for version in sorted(each.versions)],
             refused=[RefusedVersion(name=r.name, version=r.version, reason=r.reason) for r in self._registry.refusals],
             workers=[Worker.model_validate(state) for state in workers],

@@ -45,7 +45,6 @@ RoutingKey = Annotated[
     ),
 ]
 
-
 IsStrict = Annotated[
     bool, Strict(), Field(description="Refuse a request with a row outside of the model's domain, instead of answering it.")
 ]
@@ -194,7 +193,14 @@ class Worker(BaseModel):
     )
 
 
+class Limits(BaseModel):
+    rows: int
+    items: int = Field(description="Numbers, over all rows and features.")
+    bytes: int
+
+
 class Models(BaseModel):
+    limits: Limits = Field(description="Of one request. A client sends what is more as several requests.")
     models: list[ModelInfo]
     refused: list[RefusedVersion]
     workers: list[Worker]

@@ -136,9 +136,10 @@ class LoadedModel:
         lost = self.by_row(np.logical_or, ~np.isfinite(values).all(axis=1), rows)  # (rows,)
         if (lost & self.in_domain(rows)).any():
             return NotFinite(f"{name} answered NaN or infinity.")
-        expected, received = self.domains.stated, f"row {int(lost.argmax())}"
+        row = int(lost.argmax())
+        expected, received = self.domains.stated, f"row {row}"
         detail = f"expected {expected}, as {name} was trained; received {received}, so far out that there is no finite answer."
-        return TooFarOut(detail, expected=expected, received=received)
+        return TooFarOut(detail, expected=expected, received=received, row=row)
 
     def _call(self, rows: Rows) -> Floats:
         """One call for rows of similar length."""

@@ -10,6 +10,8 @@ from service.protocols.problem import render_error
 def tree(root: type[errors.UnrollError]) -> Iterator[type[errors.UnrollError]]:
     yield root
     for child in root.__subclasses__():
+        if child.__module__ != errors.__name__:  # a client's own
+            continue
         yield from tree(child)
 
 

@@ -1,0 +1,66 @@
+"""The errors of `load` and of the clients: those of the service, as one tree in `service/errors.py`, and two of a client's own.
+
+Each has `type`, `status`, `detail`, and in `extra` the other members of the problem. `row` is the first row at fault.
+"""
+
+import re
+from typing import Any, Final
+
+import orjson
+
+from service import errors
+from service.errors import UnrollError
+
+
+class NotReached(UnrollError):
+    """No answer came: the connection was refused or broke, or time ran out. `again`: asking again may help."""
+
+    status, slug, title = 0, "not-reached", "The service did not answer"
+
+    def __init__(self, detail: str, *, again: bool) -> None:
+        super().__init__(detail)
+        self.again = again
+
+
+class OtherAnswer(UnrollError):
+    """The answer is not one of an unroll service of this release: a proxy's, another program's."""
+
+    slug, title = "other-answer", "The answer is not one of an unroll service"
+
+    def __init__(self, status: int, detail: str, headers: dict[str, str]) -> None:
+        super().__init__(detail, headers=headers)
+        self.status = status  # type: ignore[misc]  # that of the answer
+
+
+def _tree(kind: type[UnrollError]) -> list[type[UnrollError]]:
+    return [kind, *(below for child in kind.__subclasses__() for below in _tree(child))]
+
+
+KINDS: Final = {kind.slug: kind for kind in _tree(UnrollError) if kind.__module__ == errors.__name__}
+_ROW: Final = re.compile(r"\b(row |sequences\[)(\d+)")
+SHOWN: Final = 200
+"""Characters of a foreign answer in a message."""
+
+
+def of_problem(status: int, headers: dict[str, str], content: bytes) -> UnrollError:
+    """The error that an answer says."""
+    try:
+        problem: dict[str, Any] = orjson.loads(content)
+        kind = KINDS[str(problem.pop("type")).rpartition(":")[2]]
+        detail = str(problem.pop("detail"))
+    except (ValueError, KeyError, AttributeError, TypeError):
+        shown = content[:SHOWN].decode(errors="replace").strip()
+        return OtherAnswer(status, f"expected an answer of an unroll service; received status {status}: {shown}", headers)
+    extra = {name: value for name, value in problem.items() if name not in ("title", "status")}
+    return kind(detail, headers=headers, **extra)
+
+
+def moved(error: UnrollError, rows: int) -> UnrollError:
+    """The error with its row counted from the first of all rows, where `rows` are before those that were asked."""
+    if "row" not in error.extra and (found := _ROW.search(str(error.extra.get("received", "")))) is not None:
+        error.extra["row"] = int(found[2])
+    if rows and "row" in error.extra:
+        error.extra["row"] += rows
+        error.detail = _ROW.sub(lambda found: f"{found[1]}{int(found[2]) + rows}", error.detail)
+        error.args = (error.detail,)
+    return error

@@ -1,0 +1,85 @@
+"""Finds a model in the store by its name, and a version or an alias, as the service does."""
+
+from pathlib import Path
+
+from contract.aliases import PRODUCTION
+from contract.store import ModelStore
+from contract.store_reader import BrokenVersion
+from service.errors import InvalidRequest, ModelNotServed, UnknownModel, UnknownVersion
+from service.runtime import runtimes
+from service.runtime.loaded_model import LoadedModel
+from service.versions.golden_check import check_golden
+from service.versions.not_served import nothing_for
+from service.versions.serving_plan import Found, plan_serving
+from training import environment
+
+
+def store_at(folder: str | Path | None = None) -> ModelStore:
+    """The store in a project's or a BENTOML_HOME's `folder`; without one, that of the commands."""
+    home = environment.bentoml_home() or Path.home() / "bentoml" if folder is None else Path(folder).expanduser()
+    return ModelStore(home / "models")
+
+
+def parsed(model: str) -> tuple[str, str | None]:
+    """`name`, `name@version` or `name@alias` -> the name, and the version or alias. Raises InvalidRequest."""
+    name, at, wanted = model.partition("@")
+    if ":" in name:
+        there, _, word = name.partition(":")
+        raise _wrong(model, f"Type {there}@{word}.")
+    if not name or (at and not wanted):
+        raise _wrong(model)
+    return name, wanted or None
+
+
+def _wrong(model: str, hint: str = "") -> InvalidRequest:
+    expected = "a name such as many_to_many, or many_to_many@candidate"
+    return InvalidRequest(f"expected {expected}; received {model[:100]}. {hint}".rstrip(), expected=expected, received=model)
+
+
+def load_version(store: ModelStore, name: str, wanted: str | None) -> LoadedModel:
+    """Without `wanted`, and for `production`, the version that a service answers with.
+
+    Raises UnknownModel, LengthNotServed, UnknownVersion, or ModelNotServed where no version can be loaded.
+    """
+    names = store.names()
+    if name not in names:
+        raise _nothing(store, name, names)
+    versions, aliases = store.versions(name), store.aliases(name)
+    if wanted is not None and wanted in versions:
+        try:
+            return _loaded(store, name, wanted)
+        except Exception as error:  # a broken file can make a library raise anything
+            raise UnknownVersion(f"{name}@{wanted} is in {store.root} and cannot be loaded: {error}", model=name) from error
+    if wanted not in (None, PRODUCTION, *aliases):
+        known = f"aliases: {', '.join(sorted(aliases)) or 'none'}; versions: {', '.join(versions[-3:]) or 'none'}"
+        detail = f"expected a version or an alias of {name} in {store.root} ({known}); received {str(wanted)[:100]}."
+        raise UnknownVersion(detail, model=name, aliases=sorted(aliases), versions=versions)
+    found = Found(versions, aliases, store.preference(name, aliases), {})
+    failed: dict[str, str] = {}
+    while True:  # a version that cannot be loaded changes the plan, as in a service
+        plan = plan_serving(found, 0, failed)
+        version = plan.default if wanted in (None, PRODUCTION) else plan.answers.get(str(wanted))
+        if version is None or version in failed:
+            reasons = "; ".join(f"{failing}: {reason}" for failing, reason in failed.items()) or "there is none"
+            raise ModelNotServed(f"no version of {name} in {store.root} can be loaded: {reasons}")
+        try:
+            return _loaded(store, name, version)
+        except Exception as error:
+            failed[version] = str(error) or type(error).__name__
+
+
+def _nothing(store: ModelStore, name: str, names: list[str]) -> Exception:
+    if not names:
+        return UnknownModel(f"no model is in {store.root}: train one, or name another store with store=.", models=[])
+    return nothing_for(name, names)
+
+
+def _loaded(store: ModelStore, name: str, version: str) -> LoadedModel:
+    """Raises what is wrong with the files."""
+    manifest = store.verify(name, version)
+    try:
+        model = LoadedModel(manifest, runtimes.load(store.path(name, version)))
+    except ImportError as error:
+        raise BrokenVersion(f"a package is missing ({error.name}): pip install 'unroll[serve]'") from error
+    check_golden(model)
+    return model
