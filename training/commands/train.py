@@ -15,6 +15,7 @@ import click
 from contract.aliases import PRODUCTION
 from contract.store import ModelStore
 from contract.topologies import TOPOLOGY_NAMES, TopologyName
+from training import environment
 from training.commands import options
 from training.commands.choices import CHOICE_OPTIONS, check_fits, chosen, own_name
 from training.commands.data import load
@@ -157,7 +158,13 @@ def run(asked: Asked, seed: int, alias: str | None, runs: Path, checkpoint_secon
 
     Exit code 0: all published; 1: the gate refused a model, or writing failed; 2: wrong usage; 130: Ctrl-C.
 
-    The store is $BENTOML_HOME/models (default ~/bentoml/models).
+    The store is .bentoml of the project, unless BENTOML_HOME or UNROLL_MODELS_DIR names another.
+
+    \b
+    Examples:
+      unroll train
+      unroll train --topology many_to_one --length 8
+      unroll train --data sales.csv --task forecast --length 36 --horizon 12
     """
     store, plans = options.store(), asked.plans(seed)
     for wanted in plans:
@@ -165,6 +172,7 @@ def run(asked: Asked, seed: int, alias: str | None, runs: Path, checkpoint_secon
     if if_missing:
         plans = [wanted for wanted in plans if not _there(store, wanted.name, alias or wanted.alias)]
     if plans:
+        options.say_store()
         with heavy_imports():
             from training.job import Wish, train_all  # noqa: PLC0415
         raise SystemExit(train_all(plans, store, Wish(alias, runs, checkpoint_seconds=checkpoint_seconds)))
@@ -188,12 +196,18 @@ def retrain(asked: Asked, seed: int | None, runs: Path, checkpoint_seconds: floa
 
     The gate's figure `..., against production` is the new version's worst error on its held-out rows. Its bar is the
     worst error of the version in production on the same rows, plus a tenth of the recipe's bar.
+
+    \b
+    Examples:
+      unroll retrain
+      unroll retrain --topology many_to_many --promote
     """
     store, plans = options.store(), asked.plans(int(time.time()) % 2**31 if seed is None else seed)
     for wanted in plans:
         check_free(store, wanted, PRODUCTION if promote else CANDIDATE, named=asked.name is not None)
     with heavy_imports():
         from training.job import Wish, train_all  # noqa: PLC0415
+    options.say_store()
     wish = Wish(PRODUCTION if promote else CANDIDATE, runs, against_production=True, checkpoint_seconds=checkpoint_seconds)
     raise SystemExit(train_all(plans, store, wish))
 
@@ -204,7 +218,11 @@ def retrain(asked: Asked, seed: int | None, runs: Path, checkpoint_seconds: floa
 def resume(run_id: str, runs: Path) -> None:
     """Continue a run that was interrupted, failed or died, to the same weights.
 
-    ID may be the beginning of an id, or `last`. Exit codes are those of `run`, also for a run that has ended.
+    ID may be the beginning of an id, or `last`. Exit codes are those of `train`, also for a run that has ended.
+
+    \b
+    Example:
+      unroll resume last
     """
     with no_run_in_one_line():
         found = read(find(runs, run_id))
@@ -212,6 +230,7 @@ def resume(run_id: str, runs: Path) -> None:
             screen.console.print(f"{found.folder.name} has ended: {found.shown}. There is nothing to resume.", soft_wrap=True)
             raise SystemExit(0 if found.shown == "published" else 1)
         found.plan.again(found.folder)
+        options.say_store(found.plan.store)
         with heavy_imports():
             from training.job import resume as resume_run  # noqa: PLC0415
         raise SystemExit(resume_run(found.folder))
@@ -226,6 +245,7 @@ def heavy_imports() -> Iterator[None]:
         os._exit(130)
 
     before = signal.signal(signal.SIGINT, leave)
+    environment.settle()
     try:
         yield
     finally:
