@@ -1,4 +1,4 @@
-"""Lets a command go on when the reader of its output is gone, as in `python -m training data check FILE | head`."""
+"""Lets a command go on when the reader of its output is gone, as in `unroll data check FILE | head`."""
 
 import io
 import os

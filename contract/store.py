@@ -21,6 +21,7 @@ from typing import Final
 
 from contract.aliases import PRODUCTION, Alias, Canary, check_name, uses_of
 from contract.atomic_files import hash_files, locked, staging_folder, sync, sync_tree, write_atomically
+from contract.hints import did_you_mean
 from contract.manifest import Manifest
 from contract.store_reader import ALIASES, ALIASES_FILE, MANIFEST, BrokenVersion, StoreReader
 
@@ -183,13 +184,16 @@ class ModelStore(StoreReader):
     @contextlib.contextmanager
     def _locked(self, name: str) -> Iterator[None]:
         if not (self.root / name).is_dir() or not self.is_model(name):
-            raise BrokenVersion(f"the store has no model {name}; it has: {', '.join(self.names()) or f'none, in {self.root}'}")
+            known = f"{', '.join(self.names()) or f'none, in {self.root}'}{did_you_mean(name, self.names())}"
+            raise BrokenVersion(f"the store has no model {name}; it has: {known}")
         with locked(self.root / name):
             yield
 
     def _check_known(self, name: str, version: str) -> None:
         if version not in (versions := self.versions(name)):
-            raise BrokenVersion(f"{name} has no version {version}; its newest: {', '.join(versions[-3:]) or 'none'}")
+            aliases = self.readable_aliases(name)
+            known = f"its newest: {', '.join(versions[-3:]) or 'none'}; its aliases: {', '.join(aliases) or 'none'}"
+            raise BrokenVersion(f"{name} has no version {version}; {known}{did_you_mean(version, [*versions, *aliases])}")
 
     def _verify_known(self, name: str, version: str) -> Manifest:
         self._check_known(name, version)
@@ -237,7 +241,7 @@ def _known(name: str, alias: str, aliases: dict[str, Alias]) -> Alias:
 
 
 def _missing(name: str, alias: str, aliases: dict[str, Alias]) -> str:
-    return f"{name} has no alias {alias}; it has: {', '.join(aliases) or 'none'}"
+    return f"{name} has no alias {alias}; it has: {', '.join(aliases) or 'none'}{did_you_mean(alias, aliases)}"
 
 
 def _check_unused(name: str, version: str, aliases: dict[str, Alias]) -> None:

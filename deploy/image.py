@@ -19,6 +19,7 @@ from typing import Final
 
 import yaml
 
+from contract.hints import typed
 from training.environment import checkout_commit
 
 ROOT: Final = Path(__file__).parent.parent
@@ -82,7 +83,7 @@ def build_bento(variant: str, base: str, models: str) -> str:
     tag = said.strip().splitlines()[-1].removeprefix("__tag__:")
     listed = yaml.safe_load((home / "bentos" / tag.replace(":", "/") / "bento.yaml").read_text())
     if models == "baked" and not any(service["models"] for service in listed["services"]):
-        raise ImageError(f"expected models to bake in at {store}; the store has none. Run make train, or pass MODELS=mounted")
+        raise ImageError(f"expected models to bake in at {store}; it has none. Run {typed('train')}, or pass MODELS=mounted")
     return tag
 
 

@@ -1,21 +1,22 @@
 """The load test's command line: find or start a service, run Locust on it, print the results.
 
-    python -m loadtests --shape smoke
+    unroll load --shape smoke
 
 Locust runs in a process of its own, since its import patches sockets, threads and more.
 Exit codes: 0 every answer was right, 1 an answer was wrong or failed, 2 no service to test, 130 after Ctrl-C.
 """
 
-import argparse
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
+import click
 from rich.console import Console
 
 from contract.closed_pipe import outlive_reader
@@ -30,16 +31,59 @@ INTERRUPTED = 130  # as in a shell: 128 plus the number of SIGINT
 OVERTIME = 60.0  # seconds that Locust may take beyond the shape before it is stopped
 MODELS = "models.json"  # the models with their right answers, for Locust's process
 
-WHAT = """\
-Load a service and check every answer, of every model that it serves.
-Golden rows must give their golden outputs. An echo must give back rows that are drawn within its domain.
-Every other model is asked for each drawn row alone first. In any company the row must give the same answer, to the last bit.
-"""
+
+class Options(NamedTuple):
+    shape: str
+    url: str | None
+    users: int
+    duration: int
+    seed: int
+    ui: bool
+    ui_port: int
+    reports: Path
+    port: int
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def _url(_context: click.Context, _parameter: click.Parameter, given: str | None) -> str | None:
+    parts = urlsplit(given or "http://127.0.0.1")
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise click.BadParameter(f"expected an address like http://127.0.0.1:3000; received {given!r}")
+    return given and given.rstrip("/")
+
+
+_SHAPES: Final = "\n".join(
+    f"  {name:6} {shape.seconds:5g} s, up to {shape.peak:3} users  {shape.why}" for name, shape in SHAPES.items()
+)
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]}, epilog=f"\b\nShapes:\n{_SHAPES}")
+@click.option("--shape", type=click.Choice(list(SHAPES)), default="smoke", show_default=True, help="Load shape, see above.")
+@click.option("--url", callback=_url, help="A running service. Default: the one on --port of this machine, or start one.")
+@click.option("--port", type=click.IntRange(1, 65_535), envvar="PORT", default=3000, show_default=True, help="Where to look.")
+@click.option("--users", type=click.IntRange(1), help="Scale the shape's peak; each model keeps one user.")
+@click.option("--duration", type=click.IntRange(1), metavar="SECONDS", help="Scale the shape to this length.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the payloads.")
+@click.option("--ui", is_flag=True, help="Serve Locust's page; the load starts from there.")
+@click.option("--ui-port", type=click.IntRange(1, 65_535), default=8089, show_default=True, help="Port of that page.")
+@click.option("--reports", type=click.Path(path_type=Path), default=Path("reports"), show_default=True, help="Folder.")
+def load(users: int | None, duration: int | None, **others: Any) -> None:
+    """Load a service and check every answer, of every model that it serves.
+
+    Golden rows must give their golden outputs. An echo must give back rows that are drawn within its domain. Every other model
+    is asked for each drawn row alone first. In any company the row must give the same answer, to the last bit.
+
+    Exit code 0: every answer was right; 1: an answer was wrong or failed; 2: no service to test; 130: Ctrl-C.
+
+    \b
+    Examples:
+      unroll load
+      unroll load --shape ramp --url http://127.0.0.1:3000
+    """
+    sys.exit(run(Options(users=users or 0, duration=duration or 0, **others)))
+
+
+def run(options: Options) -> int:
     """Run a load test; the exit code."""
-    options = _parse(arguments)
     console = Console()
     # `make` and CI end programs with SIGTERM; shells start background programs with SIGINT ignored
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -67,11 +111,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return INTERRUPTED
 
 
-def _shape(options: argparse.Namespace, models: Sequence[Model]) -> Shape:
+def _shape(options: Options, models: Sequence[Model]) -> Shape:
     return SHAPES[options.shape].scaled(options.users, options.duration, len(models))
 
 
-def _announce(options: argparse.Namespace, url: str, models: Sequence[Model], console: Console) -> None:
+def _announce(options: Options, url: str, models: Sequence[Model], console: Console) -> None:
     if options.ui:
         console.print(f"open http://127.0.0.1:{options.ui_port}, Locust's page for {url}; Ctrl-C ends it", soft_wrap=True)
         return
@@ -84,7 +128,7 @@ def _announce(options: argparse.Namespace, url: str, models: Sequence[Model], co
     console.print(shape.why, style="dim", soft_wrap=True)
 
 
-def _run_locust(options: argparse.Namespace, url: str, models: Sequence[Model], folder: Path) -> int:
+def _run_locust(options: Options, url: str, models: Sequence[Model], folder: Path) -> int:
     """Locust's exit code; 130 when Ctrl-C or SIGTERM ended the shape early. The figures until then are kept."""
     command = [sys.executable, "-m", "locust", "-f", "loadtests/locustfile.py", "--host", url]
     command += ["--html", str(folder / "report.html"), "--csv", str(folder / "report")]
@@ -124,46 +168,6 @@ def _tell(folder: Path, code: int, ui: bool, console: Console) -> int:
     return code or int(not summary.passed)
 
 
-def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    shapes = "\n".join(
-        f"  {name:6} {shape.seconds:5g} s, up to {shape.peak:3} users  {shape.why}" for name, shape in SHAPES.items()
-    )
-    parser = argparse.ArgumentParser(
-        prog="python -m loadtests",
-        description=WHAT,
-        epilog=f"shapes:\n{shapes}\n\nexit code: 0 all right, 1 wrong answers or failures, 2 no service to test, 130 Ctrl-C",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    port = int(os.environ.get("PORT", "3000"))
-    parser.add_argument("--shape", choices=list(SHAPES), default="smoke", help="load shape, see below; default: %(default)s")
-    parser.add_argument("--url", type=_url, help=f"a running service; default: the one on port {port} ($PORT), or start one")
-    parser.add_argument("--users", type=_at_least(1), default=0, help="scale the shape's peak; each model keeps one user")
-    parser.add_argument("--duration", type=_at_least(1), default=0, metavar="SECONDS", help="scale the shape to this length")
-    parser.add_argument("--seed", type=_at_least(0), default=0, help="seed of the payloads; default: %(default)s")
-    parser.add_argument("--ui", action="store_true", help="serve Locust's page; the load starts from there")
-    parser.add_argument("--ui-port", type=_at_least(1), default=8089, metavar="PORT", help="its port; default: %(default)s")
-    parser.add_argument("--reports", type=Path, default=ROOT / "reports", metavar="DIR", help="folder; default: reports/")
-    parser.set_defaults(port=port)
-    return parser.parse_args(arguments)
-
-
-def _at_least(least: int) -> Callable[[str], int]:
-    def parse(text: str) -> int:
-        number = int(text)
-        if number < least:
-            raise argparse.ArgumentTypeError(f"expected at least {least}; received {number}")
-        return number
-
-    return parse
-
-
-def _url(text: str) -> str:
-    parts = urlsplit(text)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise argparse.ArgumentTypeError(f"expected an address like http://127.0.0.1:3000; received {text!r}")
-    return text.rstrip("/")
-
-
 if __name__ == "__main__":
     outlive_reader()
-    sys.exit(main())
+    load(prog_name="python -m loadtests")

@@ -1,13 +1,17 @@
 """The service under test: already running, or started here and ended again."""
 
 import http.client
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
+import click
 from pydantic import BaseModel, ValidationError
 
+from contract.hints import typed
+from contract.store_place import for_libraries, store_place
 from loadtests.client import ask, why_not_ready
 from loadtests.models import Model
 from loadtests.processes import NotServing, bentoml_serve, free_port, started
@@ -36,6 +40,8 @@ def target(url: str | None, port: int, log: Path) -> Iterator[str]:
         yield local
     else:
         free = free_port()
+        click.echo(f"store: {store_place(os.environ, Path.cwd())}", err=True)
+        os.environ.update(for_libraries(os.environ, Path.cwd()))
         with started(bentoml_serve(free), f"http://127.0.0.1:{free}", log) as own:
             yield own
 
@@ -44,7 +50,7 @@ def served(url: str) -> list[Model]:
     """The default version of every served model, by name. Raises NotServing when no model is listed, or a page is not ours."""
     names = {version.name for version in _get(url, "/models", _List).models}
     if not names:
-        raise NotServing(f"{url} serves no model; publish some with: make train")
+        raise NotServing(f"{url} serves no model; publish some with: {typed('train')}")
     return [_get(url, f"/models/{name}", Model) for name in sorted(names)]
 
 

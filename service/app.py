@@ -12,6 +12,7 @@ from bentoml._internal.configuration.containers import BentoMLContainer
 from bentoml.images import Image
 from bentoml.models import BentoModel
 
+from contract.hints import typed
 from contract.store import ModelStore
 from contract.topologies import TopologyName
 from service.connection.limits import ConnectionLimits, raise_open_files
@@ -126,7 +127,7 @@ class Unroll:
     def check_store() -> None:
         """Once, before any worker starts."""
         if not store.names():
-            raise SystemExit(f"No models in {store.root}. Train them with: make train  (or: python -m training run)")
+            raise SystemExit(f"No models in {store.root}. Train them with: {typed('train')}")
         from service.hosting import seams, supervisor  # noqa: PLC0415 - a worker needs none of what they import
 
         sweep()

@@ -9,17 +9,23 @@ from pydantic import AliasChoices, Field, ValidationError, field_validator, mode
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from contract.store_place import StorePlace, store_place
+
 
 def _models_dir() -> Path:
     # In an image the models lie beside bento.yaml, two folders above this package.
     bento = Path(__file__).resolve().parents[2]
     if (bento / "bento.yaml").exists() and (bento / "models").is_dir():
         return bento / "models"
-    return _bentomls_models_dir()
+    return place().models
 
 
 def _bentomls_models_dir() -> Path:
     return Path(os.environ.get("BENTOML_HOME") or Path.home() / "bentoml") / "models"
+
+
+def place() -> StorePlace:
+    return store_place(os.environ, Path.cwd())
 
 
 def metrics_folder() -> Path | None:
@@ -42,7 +48,7 @@ class Settings(BaseSettings):
 
     models_dir: Path = Field(
         default_factory=_models_dir,
-        description="The model store. Default: the bento's own models folder if it has one, else `$BENTOML_HOME/models`.",
+        description="The model store. Default: the bento's own, else `$BENTOML_HOME/models`, else the project's.",
     )
     host: str = Field(
         default_factory=_host,

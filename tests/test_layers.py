@@ -29,6 +29,7 @@ MAY_IMPORT = {
     "service.runtime": ["contract", "service.errors"],
     "service.telemetry": ["service.settings", "service.token_bucket"],
     "service.request_context": ["service.telemetry"],
+    "service.settings": ["contract.hints", "contract.store_place"],
     "service": [],
     "training.sequences": ["contract"],
     "training.runs": ["contract", "training.sequences", "training.recipes", "training.plan"],

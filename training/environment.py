@@ -4,11 +4,17 @@ import os
 import subprocess
 from pathlib import Path
 
+from contract.store_place import StorePlace, for_libraries, store_place
 
-def bentoml_home() -> Path | None:
-    """The folder of the model store, where the user set BENTOML_HOME."""
-    stated = os.environ.get("BENTOML_HOME")
-    return Path(stated) if stated else None
+
+def place() -> StorePlace:
+    """Where the model store is."""
+    return store_place(os.environ, Path.cwd())
+
+
+def settle() -> None:
+    """Call it before TensorFlow and BentoML are imported."""
+    os.environ.update(for_libraries(os.environ, Path.cwd()))
 
 
 def key() -> str | None:

@@ -1,7 +1,7 @@
 """One training job from plan to published version, recorded under `runs/<run id>/` (training/runs/record.py).
 
-    train_all(plans, store, Wish(...))      python -m training run, retrain
-    resume(folder)                          python -m training resume ID
+    train_all(plans, store, Wish(...))      unroll train, unroll retrain
+    resume(folder)                          unroll resume ID
 
 After any end `carry_out` can be called again. It continues from the last checkpoint to the same weights, and publishes a
 version only once.

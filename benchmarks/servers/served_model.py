@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from benchmarks.servers.targets import models_folder
+from contract.hints import typed
 from contract.store import ModelStore
 
 MODEL = "many_to_many"
@@ -17,5 +18,5 @@ def model_folder() -> Path:
     store = ModelStore(models_folder())
     tag = next((tag for tag in store.tags() if tag.startswith(f"{MODEL}:")), None)
     if tag is None:
-        raise Unavailable(f"no {MODEL} model in {store.root}; publish one with: make train")
+        raise Unavailable(f"no {MODEL} model in {store.root}; publish one with: {typed('train')}")
     return store.path(MODEL, tag.removeprefix(f"{MODEL}:")).resolve()

@@ -38,7 +38,7 @@ def check_exposure(host: str, keys: bool, allow_open: bool) -> None:
         return
     raise SystemExit(
         f"{host or 'An unknown address'} can be reached from other machines, and there are no keys. Name a file of keys with "
-        "UNROLL_KEYS_FILE (make one: python -m service.security.keys new NAME), or let everybody in with "
+        "UNROLL_KEYS_FILE (make one: unroll keys new NAME >> keys.jsonl), or let everybody in with "
         "UNROLL_ALLOW_OPEN=true, or listen on 127.0.0.1."
     )
 

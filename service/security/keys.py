@@ -1,6 +1,6 @@
 """API keys: reads the file of keys, and makes a new key for it.
 
-    python -m service.security.keys new alice --scope predict --days 90 --rate 100 >> keys.jsonl
+    unroll keys new alice --scope predict --days 90 --rate 100 >> keys.jsonl
 
 prints the key once, to standard error, and the line for the file to standard output. Each line is a JSON object:
 
@@ -10,17 +10,16 @@ prints the key once, to standard error, and the line for the file to standard ou
 key is rotated. The file holds no key, only SHA-256 digests. No salt is needed, because a key is 256 random bits.
 """
 
-import argparse
 import hashlib
 import json
 import math
 import secrets
-import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Annotated, Final, Literal, get_args
 
+import click
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 Scope = Literal["predict", "admin", "metrics"]
@@ -71,9 +70,7 @@ def parse(text: str) -> dict[bytes, Key]:
         if not line.strip() or line.lstrip().startswith("#"):
             continue
         if line.lstrip().startswith(PREFIX):
-            raise KeysUnreadable(
-                f"line {number} is a key itself: store the line that `python -m service.security.keys new` prints"
-            )
+            raise KeysUnreadable(f"line {number} is a key itself: store the line that `unroll keys new` prints")
         try:
             key = Key.model_validate_json(line)
         except ValidationError as error:
@@ -100,28 +97,43 @@ def line(key: Key) -> str:
     return json.dumps(fields, separators=(",", ":"))
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m service.security.keys", description="API keys of the service.")
-    commands = parser.add_subparsers(required=True)
-    command = commands.add_parser(
-        "new", help="print a new key to standard error and its line for UNROLL_KEYS_FILE to standard output"
-    )
-    command.add_argument("name", help="the owner of the key; it appears in logs")
-    command.add_argument("--scope", action="append", choices=SCOPES, help="repeat it for several scopes; default: predict")
-    command.add_argument("--days", type=float, help="days until it expires; default: never")
-    command.add_argument("--rate", type=float, help="requests a second; default: no limit")
-    command.add_argument("--burst", type=int, help="requests at once; default: the requests of one second")
-    asked = parser.parse_args(arguments)
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def keys() -> None:
+    """Make API keys for the clients of a service.
+
+    \b
+    Example:
+      unroll keys new alice --days 90 --rate 100 >> keys.jsonl
+    """
+
+
+@keys.command("new")
+@click.argument("name")
+@click.option("--scope", "scopes", type=click.Choice(SCOPES), multiple=True, help="Repeatable. Default: predict.")
+@click.option("--days", type=float, help="Days until it expires. Default: never.")
+@click.option("--rate", type=float, help="Requests a second. Default: no limit.")
+@click.option("--burst", type=int, help="Requests at once. Default: the requests of one second.")
+def new_command(name: str, scopes: tuple[Scope, ...], days: float | None, rate: float | None, burst: int | None) -> None:
+    """Print a new key to standard error, and its line for the file of keys to standard output.
+
+    NAME is the owner of the key, which appears in logs. UNROLL_KEYS_FILE names the file; a service rereads it by itself.
+
+    \b
+    Examples:
+      unroll keys new alice --days 90 --rate 100 >> keys.jsonl
+      unroll keys new operator --scope admin --scope metrics >> keys.jsonl
+    """
     try:
-        key, kept = new(asked.name, asked.scope or ("predict",), asked.days, asked.rate, asked.burst)
+        key, kept = new(name, scopes or ("predict",), days, rate, burst)
     except ValidationError as error:
         fault = error.errors(include_url=False)[0]
-        parser.error(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}; received {fault['input']!r}")
+        where = ".".join(map(str, fault["loc"]))
+        raise click.UsageError(f"{where}: {fault['msg']}; received {fault['input']!r}") from None
     except (OverflowError, ValueError):  # the date is out of range
-        parser.error(f"days: expected a number of days before the year 10000; received {asked.days}")
-    sys.stderr.write(f"The key, shown only once: {key}\n")
-    sys.stdout.write(line(kept) + "\n")
+        raise click.UsageError(f"days: expected a number of days before the year 10000; received {days}") from None
+    click.echo(f"The key, shown only once: {key}", err=True)
+    click.echo(line(kept))
 
 
 if __name__ == "__main__":
-    main()
+    keys(prog_name="python -m service.security.keys")

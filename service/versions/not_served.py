@@ -1,9 +1,9 @@
 """The errors for what is not in memory. Each names what is, and the command that trains what is missing."""
 
 from collections.abc import Collection
-from difflib import get_close_matches
 from typing import Final
 
+from contract.hints import did_you_mean, typed
 from contract.topologies import Topology, parse_echo_name
 from service.errors import LengthNotServed, ModelNotServed, UnknownModel, UnknownVersion
 from service.versions.served_versions import ServedVersions
@@ -22,9 +22,9 @@ def unknown_version(name: str, wanted: str, served: ServedVersions, refused: str
 def unknown_model(name: str, served: Collection[str]) -> UnknownModel:
     """`served`: the names of all models in memory."""
     known = sorted(served)
-    close = get_close_matches(name[:LONGEST_NAME], known, n=1)
-    hint = f" Did you mean {close[0]}?" if close else ""
-    detail = f"expected the name of a served model ({', '.join(known)}); received {name[:100]}.{hint}"
+    detail = (
+        f"expected the name of a served model ({', '.join(known)}); received {name[:100]}{did_you_mean(name, known) or '.'}"
+    )
     return UnknownModel(detail, models=known)
 
 
@@ -49,5 +49,4 @@ def _no_echo(topology: Topology, length: int | None, served: Collection[str]) ->
 
 
 def _train(options: str) -> str:
-    """The command with the Makefile, whose store is the project's own, and the command without it."""
-    return f'make train ARGS="{options}"  (or: python -m training run {options})'
+    return typed(f"train {options}")

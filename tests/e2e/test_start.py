@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from contract.hints import typed
 from contract.store import ModelStore
 from tests.asking import get, post, until
 from tests.conftest import ROOT, environment
@@ -22,7 +23,7 @@ def test_an_empty_store_says_in_one_line_what_to_type(tmp_path: Path) -> None:
         ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
     assert ended.returncode == 1
     assert (ended.stdout + ended.stderr).splitlines() == [
-        f"No models in {tmp_path / 'models'}. Train them with: make train  (or: python -m training run)"
+        f"No models in {tmp_path / 'models'}. Train them with: {typed('train')}"
     ]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from loadtests.__main__ import main
+from loadtests.__main__ import load
 from loadtests.processes import ROOT, free_port
 from loadtests.report import Summary
 from tests.loadtests import fake_models
@@ -128,14 +128,14 @@ def test_an_address_without_a_service_exits_with_2(tmp_path: Path) -> None:
 @pytest.mark.parametrize("options", [["--url", "localhost:3000"], ["--users", "0"], ["--duration", "0"], ["--shape", "flat"]])
 def test_invalid_options_exit_with_2_and_their_name(options: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as exit_:
-        main(options)
+        load(options)
     assert exit_.value.code == 2
     assert options[0] in capsys.readouterr().err
 
 
 def test_help_tells_the_shapes(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
-        main(["--help"])
+        load(["--help"])
     assert "Half an hour of steady traffic" in capsys.readouterr().out
 
 

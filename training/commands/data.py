@@ -1,4 +1,4 @@
-"""The command about the user's own sequences: `python -m training data check FILE`."""
+"""The command about the user's own sequences: `unroll data check FILE`."""
 
 import dataclasses
 import json
@@ -16,7 +16,12 @@ from training.sequences.source import DataRefused, Source
 
 @click.group()
 def data() -> None:
-    """Check your own sequences."""
+    """Check your own sequences.
+
+    \b
+    Example:
+      unroll data check sales.csv --task forecast --length 36 --horizon 12
+    """
 
 
 @data.command("check")
@@ -37,6 +42,11 @@ def check_command(file: str, length: int | None, topologies: tuple[str, ...], as
     FILE is CSV, JSON lines, Parquet, NPZ, .npy or .ts, also compressed or remote; - means CSV on stdin.
 
     Exit code 0: fit to train on; 1: faults; 2: wrong usage; 130: Ctrl-C.
+
+    \b
+    Examples:
+      unroll data check sales.csv --task forecast --length 36 --horizon 12
+      unroll data check flowers.parquet --json
     """
     source = Source(file, length=length, per_step=per_step(topologies), **source_values(how))
     try:

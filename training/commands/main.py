@@ -1,4 +1,4 @@
-"""The command line of training: `python -m training run`."""
+"""`python -m training`: the commands of training without the face, as in the image of training."""
 
 import click
 

@@ -146,5 +146,13 @@ def alias(given: str | None) -> str | None:
 
 
 def store() -> ModelStore:
-    """The store in $BENTOML_HOME/models, or in ~/bentoml/models."""
-    return ModelStore((environment.bentoml_home() or Path.home() / "bentoml") / "models")
+    return ModelStore(environment.place().models)
+
+
+def say_store(used: Path | None = None) -> None:
+    """Say which store a command works on; on standard error, since the output may be data. `used`: another than usual."""
+    place = environment.place()
+    if used is None or used.absolute() == place.models:
+        click.echo(f"store: {place}", err=True)
+    else:
+        click.echo(f"store: {used} (of the run; not {place})", err=True)

@@ -18,7 +18,13 @@ from training.runs.record import Record, find, folders, read
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON array.")
 @click.pass_context
 def runs(context: click.Context, runs: Path, as_json: bool) -> None:
-    """List the runs, newest first."""
+    """List the runs, newest first.
+
+    \b
+    Examples:
+      unroll runs
+      unroll runs show last
+    """
     context.obj = runs
     if context.invoked_subcommand is not None:
         return
@@ -42,7 +48,12 @@ def runs(context: click.Context, runs: Path, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
 def show(runs: Path, run_id: str, as_json: bool) -> None:
-    """Show everything about one run. ID may be the beginning of an id, or `last`."""
+    """Show everything about one run. ID may be the beginning of an id, or `last`.
+
+    \b
+    Example:
+      unroll runs show last
+    """
     with no_run_in_one_line():
         record = read(find(runs, run_id))
     if as_json:

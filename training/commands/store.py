@@ -9,6 +9,7 @@ import httpx
 from pydantic import TypeAdapter
 
 from contract.aliases import PRODUCTION, Alias
+from contract.hints import did_you_mean, typed
 from contract.store import ModelStore
 from contract.store_reader import BrokenVersion
 from training import environment
@@ -23,6 +24,7 @@ def on_store(command: Callable[..., None]) -> Callable[..., None]:
 
     @wraps(command)
     def told(*arguments: Any, **given: Any) -> None:
+        options.say_store()
         try:
             command(options.store(), *arguments, **given)
         except (BrokenVersion, NotServed, OSError) as error:
@@ -74,8 +76,8 @@ def models(store: ModelStore, name: str | None, as_json: bool) -> None:
 
     \b
     Examples:
-      python -m training models
-      python -m training models many_to_many --json
+      unroll models
+      unroll models many_to_many --json
     """
     if name is not None:
         _check_name(store, name)
@@ -83,7 +85,7 @@ def models(store: ModelStore, name: str | None, as_json: bool) -> None:
     if as_json:
         click.echo(listing.model_dump_json(indent=2))
     elif not listing.models:
-        click.echo(f"No models in {_place(store)}. Train them with: make train  (or: python -m training run)")
+        click.echo(f"No models in {store.root}. Train them with: {typed('train')}")
     else:
         show_versions(listing)
 
@@ -112,10 +114,10 @@ def promote(
 
     \b
     Examples:
-      python -m training promote many_to_many:candidate
-      python -m training promote many_to_many:candidate --canary 5
-      python -m training promote many_to_many:candidate --shadow
-      python -m training promote many_to_many:latest --wait http://127.0.0.1:3000
+      unroll promote many_to_many:candidate
+      unroll promote many_to_many:candidate --canary 5
+      unroll promote many_to_many:candidate --shadow
+      unroll promote many_to_many:latest --wait http://127.0.0.1:3000
     """
     if wait and alias != PRODUCTION and (shadow or canary is not None):
         raise click.UsageError(TRIALS_SEEN)
@@ -152,7 +154,7 @@ def withdraw(store: ModelStore, model: str, alias: str, canary: bool, shadow: bo
 
     \b
     Example:
-      python -m training withdraw many_to_many --canary
+      unroll withdraw many_to_many --canary
     """
     if wait and alias != PRODUCTION:
         raise click.UsageError(TRIALS_SEEN)
@@ -172,7 +174,7 @@ def unalias(store: ModelStore, model: str, alias: str, yes: bool) -> None:
 
     \b
     Example:
-      python -m training unalias many_to_many --alias candidate
+      unroll unalias many_to_many --alias candidate
     """
     _check_name(store, model)
     store.check_alias(model, alias)
@@ -191,7 +193,7 @@ def rollback(store: ModelStore, model: str, alias: str, wait: str | None, timeou
 
     \b
     Example:
-      python -m training rollback many_to_many --wait http://127.0.0.1:3000
+      unroll rollback many_to_many --wait http://127.0.0.1:3000
     """
     version = store.rollback(model, alias)
     click.echo(f"{model}: {alias} names {version} again")
@@ -207,7 +209,7 @@ def delete(store: ModelStore, tag: tuple[str, str], yes: bool) -> None:
 
     \b
     Example:
-      python -m training delete many_to_many:20261124-102713-195442-60bc --yes
+      unroll delete many_to_many:20261124-102713-195442-60bc --yes
     """
     name, word = tag
     version = _resolve(store, name, word)
@@ -228,8 +230,8 @@ def prune(store: ModelStore, model: str | None, keep: int, dry_run: bool) -> Non
 
     \b
     Examples:
-      python -m training prune --keep 5 --dry-run
-      python -m training prune many_to_many --keep 5
+      unroll prune --keep 5 --dry-run
+      unroll prune many_to_many --keep 5
     """
     if model is not None:
         _check_name(store, model)
@@ -248,7 +250,7 @@ def history(store: ModelStore, model: str, as_json: bool) -> None:
 
     \b
     Example:
-      python -m training history many_to_many
+      unroll history many_to_many
     """
     _check_name(store, model)
     aliases = store.aliases(model)
@@ -257,7 +259,7 @@ def history(store: ModelStore, model: str, as_json: bool) -> None:
     elif aliases:
         show_history(aliases)
     else:
-        click.echo(f"{model} has no alias. Give it one with: python -m training promote {model}:latest")
+        click.echo(f"{model} has no alias. Give it one with: {typed(f'promote {model}:latest')}")
 
 
 COMMANDS = (models, promote, withdraw, unalias, rollback, delete, prune, history)
@@ -265,12 +267,7 @@ COMMANDS = (models, promote, withdraw, unalias, rollback, delete, prune, history
 
 def _check_name(store: ModelStore, name: str) -> None:
     if name not in (names := store.names()):
-        raise BrokenVersion(f"the store has no model {name}; it has: {', '.join(names) or f'none, in {_place(store)}'}")
-
-
-def _place(store: ModelStore) -> str:
-    """The store's folder, with the reason where BENTOML_HOME is not set."""
-    return str(store.root) if environment.bentoml_home() else f"{store.root}, since BENTOML_HOME is not set"
+        raise BrokenVersion(f"the store has no model {name}; it has: {', '.join(names) or 'none'}{did_you_mean(name, names)}")
 
 
 def _resolve(store: ModelStore, name: str, word: str) -> str:

@@ -16,6 +16,7 @@ import click
 from contract.aliases import PRODUCTION
 from contract.store import ModelStore
 from contract.topologies import TOPOLOGY_NAMES, TopologyName
+from training import environment
 from training.commands import options
 from training.commands.choices import CHOICE_OPTIONS, check_fits, chosen, own_name
 from training.commands.data import load
@@ -174,7 +175,13 @@ def run(asked: Asked, seed: int, alias: str | None, runs: Path, checkpoint_secon
 
     Exit code 0: all published; 1: the gate refused a model, or writing failed; 2: wrong usage; 130: Ctrl-C.
 
-    The store is $BENTOML_HOME/models (default ~/bentoml/models).
+    The store is .bentoml of the project, unless BENTOML_HOME or UNROLL_MODELS_DIR names another.
+
+    \b
+    Examples:
+      unroll train
+      unroll train --topology many_to_one --length 8
+      unroll train --data sales.csv --task forecast --length 36 --horizon 12
     """
     store, plans = options.store(), asked.plans(seed)
     for wanted in plans:
@@ -182,6 +189,7 @@ def run(asked: Asked, seed: int, alias: str | None, runs: Path, checkpoint_secon
     if if_missing:
         plans = [wanted for wanted in plans if not _there(store, wanted.name, alias or wanted.alias)]
     if plans:
+        options.say_store()
         with heavy_imports():
             from training.job import Wish, train_all  # noqa: PLC0415
         raise SystemExit(train_all(plans, store, Wish(alias, runs, checkpoint_seconds=checkpoint_seconds)))
@@ -208,6 +216,11 @@ def retrain(asked: Asked, seed: int | None, runs: Path, checkpoint_seconds: floa
 
     With --data, options that are left out are those of the version in production: its task and columns, its network, and
     what its gate compared.
+
+    \b
+    Examples:
+      unroll retrain
+      unroll retrain --topology many_to_many --promote
     """
     store = options.store()
     plans = asked.as_production(store).plans(int(time.time()) % 2**31 if seed is None else seed)
@@ -215,6 +228,7 @@ def retrain(asked: Asked, seed: int | None, runs: Path, checkpoint_seconds: floa
         check_free(store, wanted, PRODUCTION if promote else CANDIDATE, named=asked.name is not None)
     with heavy_imports():
         from training.job import Wish, train_all  # noqa: PLC0415
+    options.say_store()
     wish = Wish(PRODUCTION if promote else CANDIDATE, runs, against_production=True, checkpoint_seconds=checkpoint_seconds)
     raise SystemExit(train_all(plans, store, wish))
 
@@ -225,7 +239,11 @@ def retrain(asked: Asked, seed: int | None, runs: Path, checkpoint_seconds: floa
 def resume(run_id: str, runs: Path) -> None:
     """Continue a run that was interrupted, failed or died, to the same weights.
 
-    ID may be the beginning of an id, or `last`. Exit codes are those of `run`, also for a run that has ended.
+    ID may be the beginning of an id, or `last`. Exit codes are those of `train`, also for a run that has ended.
+
+    \b
+    Example:
+      unroll resume last
     """
     with no_run_in_one_line():
         found = read(find(runs, run_id))
@@ -233,6 +251,7 @@ def resume(run_id: str, runs: Path) -> None:
             screen.console.print(f"{found.folder.name} has ended: {found.shown}. There is nothing to resume.", soft_wrap=True)
             raise SystemExit(0 if found.shown == "published" else 1)
         found.plan.again(found.folder)
+        options.say_store(found.plan.store)
         with heavy_imports():
             from training.job import resume as resume_run  # noqa: PLC0415
         raise SystemExit(resume_run(found.folder))
@@ -247,6 +266,7 @@ def heavy_imports() -> Iterator[None]:
         os._exit(130)
 
     before = signal.signal(signal.SIGINT, leave)
+    environment.settle()
     try:
         yield
     finally:

@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from contract.hints import typed
 from contract.manifest import Figure, Score
 from contract.rows import Floats
 from training.console.screen import console, resume_command
@@ -195,7 +196,7 @@ def show_stopped(why: str, run: Run | None) -> None:
     """Show what stopped a job, what became of the current run, and how to continue."""
     console.print(f"\n[bold red]{escape(why)}.[/]", soft_wrap=True)
     if run is None:
-        console.print("No run was in progress. `python -m training runs` lists all runs.", soft_wrap=True)
+        console.print(f"No run was in progress. `{typed('runs')}` lists all runs.", soft_wrap=True)
         return
     name = f"{run.plan.model}:{run.plan.version}"
     what = f"{name} is published, but {run.plan.alias} may not name it yet" if run.published() else "Nothing was published"

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from contract.hints import typed
 from contract.manifest import Figure
 from training.console import screen
 from training.runs.record import Record
@@ -43,7 +44,7 @@ def as_json(record: Record) -> dict[str, Any]:
 def table(records: list[Record], runs: Path) -> None:
     """A narrow terminal hides model and version, since the id contains both."""
     if not records:
-        screen.console.print(f"No runs in {runs} yet: `make train` (or `python -m training run`) makes one.", soft_wrap=True)
+        screen.console.print(f"No runs in {runs} yet: `{typed('train')}` makes one.", soft_wrap=True)
         return
     shown_on = screen.console if screen.console.is_terminal else Console(width=_WIDE, highlight=False)
     wide = shown_on.width >= _WIDE

@@ -1,8 +1,6 @@
 """The console of every command, with a copy of each line in the log of a run."""
 
 import shlex
-import shutil
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +8,7 @@ from typing import Any
 
 from rich.console import Console
 
+from contract.hints import typed
 from contract.manifest import Figure
 from training.runs.record import RUNS
 
@@ -48,7 +47,7 @@ def show_figure(figure: Figure) -> None:
 
 def resume_command(folder: Path) -> str:
     where = "" if folder.parent == RUNS else f" --runs {shlex.quote(str(folder.parent))}"
-    return f"{_python()} -m training resume {folder.name}{where}"
+    return typed(f"resume {folder.name}{where}")
 
 
 def duration(seconds: float) -> str:
@@ -57,11 +56,3 @@ def duration(seconds: float) -> str:
         if seconds >= 2 * length:
             return f"{seconds / length:.0f} {unit}"
     return f"{round(seconds, 1):g} s" if seconds < 10 else f"{seconds:.0f} s"
-
-
-def _python() -> str:
-    """The command for this interpreter: its name where the shell finds it, else its path, relative where possible."""
-    if shutil.which("python") == sys.executable:
-        return "python"
-    path = Path(sys.executable)
-    return shlex.quote(str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path))

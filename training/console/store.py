@@ -1,4 +1,4 @@
-"""Shows the store: `python -m training models` and `history`."""
+"""Shows the store: `unroll models` and `unroll history`."""
 
 from datetime import UTC, datetime
 

@@ -27,6 +27,7 @@ from typing import IO, Any, Literal, NamedTuple, Self
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from contract.atomic_files import write_atomically
+from contract.hints import typed
 from contract.manifest import Figure, Point, worst_figure
 from contract.store import ModelStore
 from training.runs.lock import held, take
@@ -165,7 +166,7 @@ def find(runs: Path, wanted: str) -> Path:
     """The only record whose id begins with `wanted`, or the newest for `last`. Raises NoRun otherwise."""
     found = [path for path in folders(runs) if wanted == "last" or path.name.startswith(wanted)]
     if not found:
-        raise NoRun(f"{runs} has no run {wanted}: `python -m training runs` lists what there is")
+        raise NoRun(f"{runs} has no run {wanted}: `{typed('runs')}` lists what there is")
     if wanted != "last" and len(found) > 1:
         raise NoRun(f"{len(found)} runs begin with {wanted}: {', '.join(path.name for path in found)}")
     return found[-1]

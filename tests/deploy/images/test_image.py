@@ -175,7 +175,7 @@ def test_images_and_tests_have_the_same_pins() -> None:
 
 
 def test_an_empty_store_is_an_error_that_says_what_to_type(tmp_path: Path) -> None:
-    with environment(tmp_path), pytest.raises(image.ImageError, match="make train, or pass MODELS=mounted"):
+    with environment(tmp_path), pytest.raises(image.ImageError, match="train, or pass MODELS=mounted"):
         image.build_bento("cpu", "python:3.11-slim", "baked")
 
 

@@ -163,7 +163,7 @@ EXPECTED = "expected rows of steps of 2 numbers (x, y), [[[...], ...], ...]; rec
         ),
         ("windows", FIVE, InvalidShape, "windows expected rows of 7 steps; received rows of 5 steps."),
         ("walk", FIVE, UnknownModel, "received walk. Did you mean walks?"),
-        ("many_to_many", FIVE, Exception, "no many_to_many model is published. Train one with: make train"),
+        ("many_to_many", FIVE, Exception, "no many_to_many model is published. Train one with: "),
     ],
 )
 def test_what_is_wrong_is_said_in_the_words_of_the_model(

@@ -85,9 +85,9 @@ def test_the_command_prints_the_line_to_store_and_shows_the_key_apart() -> None:
 
 def test_the_command_explains_a_wrong_option(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
-        keys.main(["new", "not a name"])
+        keys.keys(["new", "not a name"])
     assert "name: String should match pattern" in capsys.readouterr().err
     for days in ("4000000", "nan"):
         with pytest.raises(SystemExit):
-            keys.main(["new", "bob", "--days", days])
+            keys.keys(["new", "bob", "--days", days])
         assert "days: expected a number of days before the year 10000; received" in capsys.readouterr().err

@@ -92,14 +92,14 @@ def test_a_missing_length_names_those_that_are_served(store: ModelStore, publish
         loaded(store).find("many_to_one_5")
     assert caught.value.extra == {"received_length": 5, "served_lengths": [3, 8]}
     assert "served: 3, 8; received rows of length 5" in caught.value.detail
-    assert 'make train ARGS="--topology many_to_one --length 5"' in caught.value.detail
+    assert "train --topology many_to_one --length 5" in caught.value.detail
 
 
 def test_a_missing_topology_says_how_to_train_it(store: ModelStore, publish: Publish) -> None:
     publish()
     registry = loaded(store)
     for name, topology in (("many_to_one_5", "many_to_one"), ("many_to_many", "many_to_many")):
-        with pytest.raises(ModelNotServed, match=f"python -m training run --topology {topology}"):
+        with pytest.raises(ModelNotServed, match=f"train --topology {topology}"):
             registry.find(name)
 
 

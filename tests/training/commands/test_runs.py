@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from contract.hints import typed
 from contract.manifest import Figure
 from tests.conftest import ROOT
 from tests.training.runs.test_plan import written
@@ -23,7 +24,7 @@ def call(*arguments: str) -> Result:
 def test_without_runs_the_list_says_how_to_make_one(tmp_path: Path) -> None:
     result = call("runs", "--runs", str(tmp_path))
     assert result.exit_code == 0
-    assert result.output == f"No runs in {tmp_path} yet: `make train` (or `python -m training run`) makes one.\n"
+    assert result.output == f"No runs in {tmp_path} yet: `{typed('train')}` makes one.\n"
     assert json.loads(call("runs", "--runs", str(tmp_path), "--json").output) == []
 
 
@@ -61,7 +62,7 @@ def test_the_resume_command_names_the_running_interpreter(tmp_path: Path, monkey
     monkeypatch.setattr(sys, "executable", str(tmp_path.resolve() / ".venv/bin/python"))
     monkeypatch.chdir(tmp_path)
     shown = call("runs", "--runs", str(tmp_path), "show", "last").output
-    assert f"continue with: .venv/bin/python -m training resume {run.folder.name} --runs {tmp_path}\n" in shown
+    assert f"continue with: {typed('resume')} {run.folder.name} --runs {tmp_path}\n" in shown
 
 
 def test_the_list_needs_no_tensorflow(tmp_path: Path) -> None:
