@@ -3,6 +3,7 @@
 UnrollError                         500  internal
 ├── NotFinite                       500  not-finite             the model answered NaN or infinity
 ├── NotJSON                         400  not-json
+├── NotDecodable                    400  not-decodable          the body is not of the encoding that its header names
 ├── InvalidTimeout                  400  invalid-timeout        the header x-request-timeout-ms is not a number
 ├── NotHTTP                         400  not-http               the connection carries another protocol
 ├── WrongHost                       400  wrong-host             the header host is missing, doubled or malformed
@@ -18,6 +19,7 @@ UnrollError                         500  internal
 ├── Unchangeable                    409  unchangeable           the store refuses an admin's change
 ├── BodyTooLarge                    413  body-too-large
 ├── WrongContentType                415  wrong-content-type
+├── WrongContentEncoding            415  wrong-content-encoding
 ├── Misdirected                     421  misdirected            the host is not one that the service answers for
 ├── InvalidRequest                  422  invalid-request        the body is JSON, but not a valid request
 │   ├── InvalidShape                422  invalid-shape          rows that the model cannot take
@@ -39,11 +41,15 @@ from typing import Any, ClassVar
 
 
 class UnrollError(Exception):
-    """`detail` is for the user: expected, received, the likely slip. `extra` holds machine-readable facts."""
+    """`detail` is for the user: expected, received, the likely slip. `extra` holds machine-readable facts.
+
+    `example_helps`: the answer also has the body of a request that works, in `example`.
+    """
 
     status: ClassVar[int] = 500
     slug: ClassVar[str] = "internal"
     title: ClassVar[str] = "The service failed"
+    example_helps: ClassVar[bool] = False
 
     def __init__(self, detail: str, *, headers: dict[str, str] | None = None, **extra: Any) -> None:
         super().__init__(detail)
@@ -66,6 +72,11 @@ class NotFinite(UnrollError):
 
 class NotJSON(UnrollError):
     status, slug, title = 400, "not-json", "The body is not JSON"
+    example_helps = True
+
+
+class NotDecodable(UnrollError):
+    status, slug, title = 400, "not-decodable", "The body cannot be decompressed"
 
 
 class InvalidTimeout(UnrollError):
@@ -114,6 +125,7 @@ class UnknownVersion(UnrollError):
 
 class WrongMethod(UnrollError):
     status, slug, title = 405, "wrong-method", "This path takes another method"
+    example_helps = True
 
 
 class Unchangeable(UnrollError):
@@ -126,6 +138,11 @@ class BodyTooLarge(UnrollError):
 
 class WrongContentType(UnrollError):
     status, slug, title = 415, "wrong-content-type", "This path takes application/json"
+    example_helps = True
+
+
+class WrongContentEncoding(UnrollError):
+    status, slug, title = 415, "wrong-content-encoding", "This service decompresses gzip and zstd"
 
 
 class Misdirected(UnrollError):
@@ -134,6 +151,7 @@ class Misdirected(UnrollError):
 
 class InvalidRequest(UnrollError):
     status, slug, title = 422, "invalid-request", "The request does not follow its schema"
+    example_helps = True
 
 
 class InvalidShape(InvalidRequest):
@@ -150,6 +168,7 @@ class TooFarOut(InvalidRequest):
 
 class TooManyValues(InvalidRequest):
     slug, title = "too-many-values", "The request has more values than one request may have"
+    example_helps = False
 
 
 class LengthNotServed(InvalidRequest):

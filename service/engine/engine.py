@@ -11,7 +11,7 @@ from math import isfinite
 from typing import Final, Protocol
 
 from contract.rows import Floats, Rows
-from contract.topologies import ShapeError, Topology
+from contract.topologies import ShapeError, Topology, parse_echo_name
 from service.engine.batching import Batcher
 from service.engine.comparing import Comparer
 from service.engine.switch_interval import SwitchInterval
@@ -117,6 +117,11 @@ class Engine:
         if (choice := self._models.find(name)) is None:
             raise UnknownModel(f"{name[:100]} is being replaced; ask again.")
         return choice.model
+
+    def echoes(self, topology: Topology) -> list[str]:
+        """The names of the served echoes of a topology."""
+        found = ((name, parse_echo_name(name)) for name in self._models.served)
+        return sorted(name for name, echo in found if echo is not None and echo[0] is topology)
 
     async def predict(
         self, name: str, rows: Rows, caller: Caller, wanted: str | None = None, key: str | None = None

@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from service.errors import Overloaded, UnrollError
-from service.http.headers import RequestIds, announced_bytes, check_content_type, timeout
+from service.http.headers import RequestIds, announced_bytes, check_content, timeout
 from service.http.messages import Headers, Response, response_bytes
 from service.http.routes import Route, Routes
 from service.overload.admission import Admission
@@ -105,7 +105,7 @@ class EarlyRefusal:
             return None
         try:
             timeout(stated, 1.0, 1.0)
-            check_content_type(stated)
+            check_content(stated)
         except UnrollError:  # which the client should rather know
             return None
         return Asked(found.route, stated, size)

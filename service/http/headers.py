@@ -4,7 +4,7 @@ import secrets
 from itertools import count
 from typing import Final
 
-from service.errors import InvalidTimeout, WrongContentType
+from service.errors import InvalidTimeout, WrongContentEncoding, WrongContentType
 
 
 class _Trailers(list[tuple[bytes, bytes]]):
@@ -15,6 +15,15 @@ class _Trailers(list[tuple[bytes, bytes]]):
 
 
 TRAILERS: Final = _Trailers()
+ENCODINGS: Final = ("gzip", "zstd")
+"""Content encodings that bodies may have."""
+POSTED: Final = "Type: curl -H 'content-type: application/json' -d 'BODY' URL. The field example has a BODY that works."
+"""What to do about a request that has no JSON."""
+_SLIPS: Final = {  # by content type: what a client does to get there
+    "application/x-www-form-urlencoded": "curl -d alone sends this type.",
+    "multipart/form-data": "This is what curl -F sends: send the JSON as the body itself.",
+    "text/csv": "Turn each line into a list of numbers: 0.1,0.2 becomes [0.1, 0.2].",
+}
 DIGITS = 15
 """Most digits of a number that are read: a longer number is too large in any case."""
 
@@ -45,18 +54,31 @@ def timeout(headers: dict[bytes, bytes], default: float, most: float) -> float:
         return default
     if not stated.isdigit() or not int(stated[:DIGITS]):
         shown = stated[:40].decode("latin-1")
-        raise InvalidTimeout(f"expected a whole number of milliseconds in x-request-timeout-ms; received {shown}.")
+        detail = f"expected a whole number of milliseconds in x-request-timeout-ms; received {shown}."
+        raise InvalidTimeout(f"{detail} Write 2000 for two seconds.")
     return min(int(stated[:DIGITS]) / 1e3, most)
 
 
-def check_content_type(headers: dict[bytes, bytes]) -> None:
-    """Raises WrongContentType unless the body is plain JSON, or does not say what it is."""
+def check_content(headers: dict[bytes, bytes]) -> str | None:
+    """The encoding of the body; None if it has none.
+
+    Raises WrongContentType unless the body is JSON, or does not say what it is, or is empty. Raises WrongContentEncoding.
+    """
     if headers.get(b"content-type") == b"application/json" and b"content-encoding" not in headers:  # nearly always
-        return
+        return None
     stated = headers.get(b"content-type", b"application/json").decode("latin-1")
-    if stated.split(";")[0].strip().lower() != "application/json":
-        hint = "Add the header content-type: application/json (curl -d alone says x-www-form-urlencoded)."
+    kind = stated.partition(";")[0].strip().lower()
+    if kind != "application/json" and announced_bytes(headers) != 0:
+        slip = _SLIPS.get(kind, "")
+        hint = f"{slip} {POSTED}".lstrip()
         raise WrongContentType(f"expected content type application/json; received {stated[:200]}. {hint}")
-    encoding = headers.get(b"content-encoding", b"identity").decode("latin-1")
-    if encoding.lower() != "identity":
-        raise WrongContentType(f"expected a body without content encoding; received {encoding[:200]}. Send it uncompressed.")
+    stated = headers.get(b"content-encoding", b"identity").decode("latin-1")
+    encoding = stated.strip().lower().removeprefix("x-")
+    if encoding in ("identity", ""):
+        return None
+    if encoding not in ENCODINGS:
+        known = ", ".join(ENCODINGS)
+        hint = "Compress the body once, with one of these, or not at all."
+        detail = f"expected content-encoding {' or '.join(ENCODINGS)}; received {stated[:200]}. {hint}"
+        raise WrongContentEncoding(detail, headers={"accept-encoding": known}, allowed=[*ENCODINGS])
+    return encoding

@@ -5,14 +5,14 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from re import Pattern
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from prometheus_client import Counter
 from starlette.routing import compile_path
 
 from service.errors import Overloaded
 from service.http.messages import NOTHING, ErrorRenderer, Request, Response
-from service.security.keys import Scope
+from service.security.keys import Needed, Scope
 from service.telemetry import metrics
 
 _PARAMETER: Final = re.compile(r"{(\w+)}")
@@ -27,6 +27,12 @@ class Route:
     handle: Callable[[Request], Awaitable[Response]]
     render_error: ErrorRenderer
     scope: Scope = "predict"  # that a key must have
+    example: Callable[[Mapping[str, str]], dict[str, Any] | None] | None = None  # makes a body that works, by the path
+
+    @cached_property
+    def needs(self) -> Needed:
+        """What opens the route."""
+        return "read" if (self.method, self.scope) == ("GET", "predict") else self.scope
 
     @cached_property
     def answered(self) -> Counter:

@@ -15,13 +15,15 @@ from starlette.routing import Route as StarletteRoute
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from service.errors import BodyTooLarge, Overloaded, SlowBody, UnknownRoute, UnrollError, WrongMethod
+from service.errors import BodyTooLarge, Overloaded, SlowBody, UnrollError
 from service.http import body
 from service.http.body import BodyLimits
+from service.http.decompression import Decompression
 from service.http.early_refusal import EarlyRefusal
 from service.http.exchange import AsgiExchange, Exchange
-from service.http.headers import RequestIds, announced_bytes, check_content_type, timeout
+from service.http.headers import RequestIds, announced_bytes, check_content, timeout
 from service.http.messages import CLOSE, ErrorRenderer, Request, Response
+from service.http.not_there import unknown_route, wrong_method, wrong_method_of
 from service.http.routes import Found, Route, Routes
 from service.http.scheduling import Turns, run
 from service.http.uvicorn_cycle import DirectExchange
@@ -59,6 +61,7 @@ class Transport:
         self._limits, self._admission, self._guard, self._log = limits, admission, guard, log
         self._render_error = render_error
         self._routes, self._identity, self._refusals = Routes(), RequestIds(), Refusals()
+        self._decompression = Decompression()
         self._turns = Turns(lambda: admission.waiting_requests)
         most = limits.body.most_bytes
         self.early = EarlyRefusal(self._routes, admission, guard, log, self._identity, self._refusals, most)
@@ -111,11 +114,12 @@ class Transport:
         for route in routes:
             match, child = route.matches(scope)
             if match is Match.PARTIAL and isinstance(route, StarletteRoute):
-                return self._kept_out(scope) or _wrong_method(scope["method"], scope["path"], ", ".join(route.methods or ()))
+                return self._kept_out(scope) or wrong_method(scope["method"], scope["path"], route.methods or ())
             if match is Match.FULL and _is_there(route, {**scope, **child}):
                 return None
-        known = ", ".join(route.path for route in self._routes.all if self._guard.has(route.scope))
-        return UnknownRoute(f"nothing at {scope['path'][:200]}. There is: {known}, and the documentation at /.")
+        ours = [route.path for route in self._routes.all if self._guard.has(route.scope)]
+        theirs = [route.path for route in routes if isinstance(route, StarletteRoute)]
+        return unknown_route(scope["path"], ours, theirs)
 
     def _kept_out(self, scope: Scope) -> UnrollError | None:
         return self._guard.refusal(scope["path"], dict(scope["headers"]))
@@ -129,12 +133,14 @@ class Transport:
         trace = None
         status, outcome = UnrollError.status, UnrollError.slug
         try:
-            key = self._guard.admit(headers, route.scope)
+            key = self._guard.admit(headers, route.needs)
             trace = self._log.trace(headers, method, route.path, identity[1]) if self._log.tracing else None
             response = await self._handle(route, path, exchange, trace, key)
         except UnrollError as error:
             status, outcome = error.status, error.slug
             route.count(outcome)
+            if error.example_helps and route.example is not None and (example := route.example(path)) is not None:
+                error.extra["example"] = example
             await self._send_error(error, route, identity, exchange)
         except CallerGone:
             status, outcome = GONE, "caller-gone"
@@ -163,7 +169,7 @@ class Transport:
         self, route: Route, path: Mapping[str, str], exchange: Exchange, trace: RequestTrace | None, key: str | None
     ) -> Response | Overloaded:
         if exchange.method != route.method and not (route.method == "GET" and exchange.method == "HEAD"):
-            raise _wrong_method(exchange.method, route.path, "GET, HEAD" if route.method == "GET" else route.method)
+            raise wrong_method_of(route, exchange.method, self._routes.all)
         headers, limits = exchange.headers, self._limits
         deadline = time.monotonic() + timeout(headers, limits.timeout, limits.most_timeout)
         if route.method != "POST":
@@ -171,7 +177,7 @@ class Transport:
         announced = announced_bytes(headers)
         if announced is not None and announced > limits.body.most_bytes:  # before a byte of it is read
             raise limits.body.too_large(f"{announced}")
-        check_content_type(headers)
+        encoding = check_content(headers)
         if route.scope == "predict":  # an admin's request is needed most when too much waits
             refusal = self._admission.refusal(announced)
             if refusal is not None:
@@ -184,6 +190,9 @@ class Transport:
                 if len(here) > limits.body.most_bytes:
                     raise limits.body.too_large("more")
                 content = ticket.hold(len(here)) or here
+            if encoding is not None and not isinstance(content, Overloaded):
+                exchange.body = b""  # it is here, and nothing of it is to be dropped
+                content = await self._decompression.run(content, encoding, limits.body, ticket)
             if isinstance(content, Overloaded):
                 return content
             ticket.arrive()
@@ -217,9 +226,3 @@ def _is_plain(header: tuple[bytes, bytes]) -> bool:
     fails at some headers that are not ASCII."""
     name, value = header
     return name not in (b"baggage", b"tracestate") and value.isascii()
-
-
-def _wrong_method(method: str, path: str, allowed: str) -> WrongMethod:
-    methods = sorted(allowed.split(", "))  # Starlette keeps them in a set
-    detail = f"expected {' or '.join(methods)} at {path}; received {method}."
-    return WrongMethod(detail, headers={"allow": ", ".join(methods)}, allowed=methods)

@@ -75,7 +75,7 @@ class Admission:
         self._count(size + REQUEST_COST, 1)
 
     def give_up(self, size: int) -> None:
-        """The rest of a body will not come; `size` bytes of it are held."""
+        """`size` bytes are held no more: the rest of their body will not come, or what was in them is held."""
         self._held -= size
 
     def leave(self, size: int) -> None:
@@ -148,6 +148,11 @@ class Ticket:
         if refusal is None:
             self.size += size
         return refusal
+
+    def give_back(self, size: int) -> None:
+        """So many bytes of the body are not needed any more."""
+        self._admission.give_up(size)
+        self.size -= size
 
     def arrive(self) -> None:
         """The whole body is here: from now on the request waits for its answer."""

@@ -11,12 +11,14 @@ from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from contextvars import copy_context
+from difflib import get_close_matches
 from functools import partial
 from math import isfinite
 from typing import Final, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from contract.aliases import PRODUCTION
 from contract.store import ModelStore
 from contract.store_reader import BrokenVersion
 from service.errors import DeadlineExceeded, InvalidRequest, NotJSON, Unchangeable, UnknownRoute
@@ -25,10 +27,14 @@ from service.http.routes import Route
 from service.protocols.problem import render_error
 from service.protocols.schemas import Changed, KeyInfo, KeyList, Promotion, Rollback, StoredModel
 from service.security.key_check import Guard
+from service.versions.not_served import LONGEST_NAME
 
 logger = logging.getLogger(__name__)
 Asked = TypeVar("Asked", bound=BaseModel)
 FIELDS: Final = ("name", "expires", "rate", "burst")
+PROMOTE: Final = {"version": "20261130-090000-000000-abcd", "alias": PRODUCTION}
+ROLL_BACK: Final = {"alias": PRODUCTION}
+"""Examples of bodies."""
 
 
 class Admin:
@@ -43,8 +49,8 @@ class Admin:
     def routes(self) -> list[Route]:
         return [
             Route("/admin/models/{name}", "GET", self._stored, render_error, "admin"),
-            Route("/admin/models/{name}/promote", "POST", self._promote, render_error, "admin"),
-            Route("/admin/models/{name}/rollback", "POST", self._roll_back, render_error, "admin"),
+            Route("/admin/models/{name}/promote", "POST", self._promote, render_error, "admin", lambda _: PROMOTE),
+            Route("/admin/models/{name}/rollback", "POST", self._roll_back, render_error, "admin", lambda _: ROLL_BACK),
             Route("/admin/keys", "GET", self._keys, render_error, "admin"),
         ]
 
@@ -62,7 +68,7 @@ class Admin:
         return await self._done(self._changing, request, promote)
 
     async def _roll_back(self, request: Request) -> Response:
-        asked = _read(Rollback, request.body)
+        asked = _read(Rollback, request.body or b"{}")
 
         def roll_back(name: str) -> Changed:
             before = self._named(name, asked.alias)
@@ -83,7 +89,9 @@ class Admin:
 
         def run() -> BaseModel:
             if name not in (names := self._store.names()):
-                raise UnknownRoute(f"the store has no model {name[:100]}. It has: {', '.join(names)}.")
+                close = get_close_matches(name[:LONGEST_NAME], names, n=1)
+                hint = f" Did you mean {close[0]}?" if close else ""
+                raise UnknownRoute(f"the store has no model {name[:100]}. It has: {', '.join(names)}.{hint}")
             done = what(name)
             if isinstance(done, Changed):  # logged here: the client may have its 504 before the change is made
                 who = f"requested with the key {request.key}"
@@ -129,6 +137,8 @@ def _read(kind: type[Asked], body: bytes) -> Asked:
         fault = error.errors(include_url=False)[0]
         fields = " and ".join(kind.model_fields)
         if fault["type"] == "json_invalid":
-            raise NotJSON(f"expected a JSON object with {fields}; received something else: {fault['msg']}.") from error
+            received = f"something else: {fault['msg']}" if body else "an empty body"
+            raise NotJSON(f"expected a JSON object with {fields}; received {received}.") from error
         where = ".".join(map(str, fault["loc"])) or "body"
-        raise InvalidRequest(f"expected an object with {fields}; received an invalid {where}: {fault['msg']}.") from error
+        hint = " GET /admin/models/{name} lists the versions." if where == "version" else ""
+        raise InvalidRequest(f"expected an object with {fields}; received an invalid {where}: {fault['msg']}.{hint}") from error

@@ -6,6 +6,7 @@ large bodies, and those that msgspec refuses, to say what is wrong with them.
 """
 
 import asyncio
+from collections.abc import Mapping
 from functools import partial
 from math import inf
 from typing import Any, Final
@@ -18,10 +19,12 @@ import orjson
 from contract.rows import Rows, all_finite
 from contract.topologies import TOPOLOGIES, Topology, TopologyName
 from service.engine.engine import Engine, Predicted, echo_name
+from service.errors import UnrollError
 from service.http.messages import Request, Response
 from service.http.routes import Route
 from service.protocols import native_faults
 from service.protocols.native_answers import render_named
+from service.protocols.native_examples import example
 from service.protocols.native_faults import NUMBERS, Expected, expected_by
 from service.protocols.native_reader import Body, Numbers, Steps, read, read_in_turns, rows_of
 from service.protocols.problem import render_error
@@ -37,6 +40,7 @@ LARGE_BYTES: Final = 2**16
 """A larger body is read by `native_reader`: it takes 1.5 times msgspec's time, and never a hundred times."""
 LONG_BYTES: Final = 2**18
 """A longer body is read in many turns of the event loop, and only one at a time."""
+NAMED: Final = "/models/{name}/predict"
 TURNS: Final = 6
 """A small request is answered within so many turns of the event loop. They pass before the next long body is read."""
 
@@ -50,10 +54,11 @@ class Native:
 
     @property
     def routes(self) -> list[Route]:
-        echoes = [
-            Route(f"/{name}", "POST", partial(self._predict, topology), render_error) for name, topology in TOPOLOGIES.items()
+        asked: dict[str, Topology | None] = {**{f"/{name}": each for name, each in TOPOLOGIES.items()}, NAMED: None}
+        return [
+            Route(path, "POST", partial(self._predict, topology), render_error, example=partial(self._example, topology))
+            for path, topology in asked.items()
         ]
-        return [*echoes, Route("/models/{name}/predict", "POST", partial(self._predict, None), render_error)]
 
     async def predict(self, topology: TopologyName, asked: PredictionRequest) -> Prediction:
         """The same as a request to an echo, for calls inside the process."""
@@ -78,6 +83,14 @@ class Native:
         if strict:
             _check_domain(predicted, strict)
         return Response(render(predicted) if topology is not None else render_named(predicted))
+
+    def _example(self, topology: Topology | None, path: Mapping[str, str]) -> dict[str, Any] | None:
+        """The body of a request that works; None where no model answers."""
+        names = [path["name"]] if topology is None else self._engine.echoes(topology)
+        try:
+            return example(self._engine.default(names[0]).manifest) if names else None
+        except UnrollError:
+            return None
 
     def _expected_by(self, name: str) -> Expected:
         """What the default version of a model expects. Raises UnknownModel, LengthNotServed or ModelNotServed."""

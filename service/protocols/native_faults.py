@@ -3,16 +3,23 @@
 import json
 import re
 from bisect import bisect_right
+from contextlib import suppress
+from difflib import get_close_matches
 from itertools import accumulate, chain
+from math import isfinite
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 
 from contract.manifest import Manifest
 from contract.rows import Rows
-from service.errors import InvalidRequest, TooManyValues
+from service.errors import InvalidRequest, NotJSON, TooManyValues
+from service.protocols.native_slips import Slip
 
 FIELDS: Final = "the field sequences, and optionally model_version, routing_key and strict"
+_NAMES: Final = ("sequences", "model_version", "routing_key", "strict")
+_OTHER_NAMES: Final = frozenset({"data", "features", "input", "inputs", "instances", "rows", "series", "values", "x"})
+"""Names of other servers for what this service calls sequences."""
 _VALUE: Final = re.compile(rb'"(?:[^"\\]|\\.)*"?|[^\s,\]}]+', re.DOTALL)
 _MOST_SHOWN: Final = 60
 _MOST_NAMES: Final = 200
@@ -67,13 +74,40 @@ def cut(content: bytes) -> str:
     return shown.decode(errors="replace")
 
 
+def not_json(slip: Slip, expected: Expected) -> NotJSON:
+    rows = "[[0.1, 0.2]]" if expected.features == 1 else "[[[...], ...], ...]"
+    return NotJSON(f'expected a JSON object {{"sequences": {rows}}}; received {slip.received}. {slip.hint}'.rstrip())
+
+
 def wrong_fields(reason: str, body: bytes) -> InvalidRequest:
     """`reason` is msgspec's, about the body as a whole."""
     if "missing required field" in reason:
-        return _invalid(FIELDS, "none named sequences", "Is the name spelled right?")
+        return _invalid(FIELDS, "none named sequences", 'Name the rows: {"sequences": [[0.1, 0.2]]}.')
     if "unknown field" in reason:
-        return _invalid(FIELDS, _shown(reason.partition("`")[2].rpartition("`")[0]), "Is the name spelled right?")
-    return _invalid('an object {"sequences": [[...], ...]}', cut(body.strip()))
+        name = reason.partition("`")[2].rpartition("`")[0]
+        return _invalid(FIELDS, f"a field {_shown(name)}", _other_name(name, b'"sequences"' in body))
+    content = body.strip()
+    return _invalid('an object {"sequences": [[...], ...]}', cut(content), _wrapped(content))
+
+
+def _other_name(name: str, named: bool) -> str:
+    """What to do about a field that there is not. `named`: sequences is there, too."""
+    plain = name[:_MOST_SHOWN].lower().replace("-", "_")
+    if plain in _OTHER_NAMES and not named:
+        return "Name the rows sequences."
+    close = get_close_matches(plain, _NAMES, n=1)
+    return f"Did you mean {close[0]}?" if close else "Leave it out."
+
+
+def _wrapped(content: bytes) -> str:
+    """What to do about a value of JSON that is no object."""
+    if content.startswith(b'"'):
+        return "The object is encoded twice. In Python: json=body, or data=json.dumps(body), not both."
+    if not content.startswith(b"["):
+        return ""
+    row = content if len(content) <= _MOST_SHOWN else b"[...]"
+    rows = row if content[1:].lstrip().startswith(b"[") and row is content else b"[%b]" % row
+    return f'Put the rows into an object: {{"sequences": {rows.decode(errors="replace")}}}.'
 
 
 def wrong_text(field: str, most: int, received: str) -> InvalidRequest:
@@ -131,8 +165,23 @@ def _first_unlike(types: list[type], kinds: set[type]) -> int:
 def not_a_number(value: str, path: str) -> InvalidRequest:
     """`value` as the request spells it."""
     if _numeric(value):
-        return _invalid("finite numbers", f"{value} at {path}", "NaN, Infinity and numbers beyond float32 are refused.")
-    return _invalid("a number", f"{value} at {path}")
+        hint = "NaN, Infinity and numbers beyond float32 are refused: fill the item in, or leave its row out."
+        return _invalid("finite numbers", f"{value} at {path}", hint)
+    return _invalid("a number", f"{value} at {path}", _number_for(value))
+
+
+def _number_for(value: str) -> str:
+    """What to write in place of a value that is no number."""
+    if value == "null":
+        return "No model takes a missing value: fill it in, or leave its row out."
+    if value in ("true", "false"):
+        return "Write 1 or 0."
+    if not value.startswith('"'):
+        return ""
+    with suppress(ValueError):
+        if isfinite(float(value.strip('"'))):
+            return f"Write {value.strip(chr(34))}, without quotes."
+    return "Numbers have no quotes, and a missing one is not taken."
 
 
 def not_finite(rows: Rows, sequences: list[list[Any]]) -> InvalidRequest:

@@ -19,7 +19,7 @@ import orjson
 
 from contract.rows import Floats, Rows
 from service.errors import InvalidRequest, NotJSON, UnrollError
-from service.protocols import native_faults
+from service.protocols import native_faults, native_slips
 from service.protocols.native_faults import NUMBERS, Expected
 from service.protocols.native_layout import Layout, count_rows, find_layout
 
@@ -51,6 +51,7 @@ class _Fields(msgspec.Struct, forbid_unknown_fields=True):
 _fields: Final = msgspec.json.Decoder(_Fields).decode
 _text: Final = msgspec.json.Decoder(str | None).decode
 _PLACE: Final = re.compile(r"invalid character \(byte (\d+)\)")
+_BRACE: Final = re.compile(rb"\s*{")
 _NOT_FINITE: Final = re.compile(rb"NaN|Infinity")
 _FIRST: Final = re.compile(rb"\s*\[\s*\[\s*([\[\]]?)")
 _NOT_NUMBERS: Final = b'"', b"{", b"n", b"t", b"f"
@@ -146,7 +147,9 @@ async def _values(content: bytes, layout: Layout) -> Floats | None:
 
 def _split(body: bytes, expected: Expected, max_rows: float, max_items: float) -> _Fields:
     if not body:
-        raise NotJSON('expected a JSON object such as {"sequences": [[0.0, 0.2]]}; received an empty body.')
+        raise native_faults.not_json(native_slips.EMPTY, expected)
+    if not _BRACE.match(body) and (slip := native_slips.by_start(body)) is not None:
+        raise native_faults.not_json(slip, expected)
     try:
         return _fields(body)
     except RecursionError:
@@ -211,7 +214,7 @@ def _not_json(body: bytes, reason: str, expected: Expected, max_rows: float, max
     found = _PLACE.search(reason)
     place = int(found[1]) if found else 0
     if not found or not _NOT_FINITE.match(body, place):
-        return NotJSON(f"expected a JSON object; received something else: {reason}.")
+        return native_faults.not_json(native_slips.by_fault(body, reason), expected)
     place -= body[place - 1 : place] == b"-"
     name = body.rfind(b'"sequences"', 0, place)
     begin = body.find(b"[", max(name, 0), place)

@@ -12,15 +12,31 @@ from typing import Final, NamedTuple
 
 from service.errors import ExpiredKey, MissingKey, RateLimited, UnrollError, WrongKey, WrongScope
 from service.security.key_rates import KeyRates
-from service.security.keys import Key, KeysUnreadable, Scope, digest, parse
+from service.security.keys import Key, KeysUnreadable, Needed, Scope, digest, parse
 from service.security.reloaded_files import ReloadedFiles, Unusable
 
 OPEN: Final = frozenset({"/livez", "/readyz", "/healthz"})
 """Routes for orchestrators, which have no key. They answer only yes or no."""
 LONGEST: Final = 512
 """A longer key is refused. Our keys have 50 bytes."""
+_NEW: Final = "Who keeps the keys makes another: python -m service.security.keys new NAME --scope"
 REALM: Final = 'Bearer realm="unroll"'
 INVALID: Final = 'error="invalid_token"'
+_ELSEWHERE: Final = {  # headers in which clients send a key by mistake; a key itself is never shown
+    b"authorization": "authorization without the word Bearer",
+    b"api-key": "the header api-key",
+    b"apikey": "the header apikey",
+    b"x-key": "the header x-key",
+    b"x-auth-token": "the header x-auth-token",
+    b"token": "the header token",
+}
+ADMITTED: Final[Mapping[Needed, frozenset[Scope]]] = {
+    "predict": frozenset({"predict"}),
+    "read": frozenset({"predict", "admin"}),
+    "admin": frozenset({"admin"}),
+    "metrics": frozenset({"metrics"}),
+}
+"""Which scopes open what. Pages that predict may read, admin may read too: who promotes a version must see it."""
 
 
 class KnownKeys(NamedTuple):
@@ -57,7 +73,7 @@ class Guard:
         """Whether routes of this scope exist. Admin routes exist only while an admin key is valid."""
         return scope != "admin" or (self._file is not None and self._clock() < self._file.current.admin_until)
 
-    def admit(self, headers: Mapping[bytes, bytes], scope: Scope) -> str | None:
+    def admit(self, headers: Mapping[bytes, bytes], needed: Needed) -> str | None:
         """The name of the key that admits a request; None if no key is needed.
 
         Raises MissingKey, WrongKey, ExpiredKey, WrongScope or RateLimited.
@@ -68,12 +84,16 @@ class Guard:
         given = digest(stated[:LONGEST])
         key = self._file.current.keys.get(given)
         if key is None or len(stated) > LONGEST or not hmac.compare_digest(key.digest, given):
-            raise _refused(WrongKey, "a known key; received an unknown one. Was it copied completely? Was it revoked?", INVALID)
+            hint = "Was it revoked? Was it copied completely? A key has 50 characters."
+            raise _refused(WrongKey, f"a known key; received an unknown one. {hint}", INVALID)
         if self._clock() >= key.ends:
-            raise _refused(ExpiredKey, f"a valid key; received one that expired at {key.expires}.", INVALID)
-        if scope not in key.scopes:
-            detail = f"a key with the scope {scope}; received the key {key.name} with {', '.join(sorted(key.scopes))}."
-            raise _refused(WrongScope, detail, f'error="insufficient_scope", scope="{scope}"')
+            detail = f"a valid key; received one that expired at {key.expires}."
+            raise _refused(ExpiredKey, f"{detail} {_NEW} {' --scope '.join(sorted(key.scopes))}", INVALID)
+        if key.scopes.isdisjoint(admitted := ADMITTED[needed]):
+            scopes = " or ".join(sorted(admitted, reverse=True))
+            detail = f"a key with the scope {scopes}; received the key {key.name} with {', '.join(sorted(key.scopes))}."
+            least = scopes.split()[0]
+            raise _refused(WrongScope, f"{detail} {_NEW} {least}", f'error="insufficient_scope", scope="{least}"')
         if wait := self._rates.take(key):
             detail = f"expected at most {key.rate:g} requests a second with the key {key.name}, {key.most_at_once} at once."
             headers_out = {"retry-after": str(math.ceil(wait))}  # the header takes whole seconds only
@@ -85,7 +105,7 @@ class Guard:
         if path in OPEN or (path == "/metrics" and self._open_metrics):
             return None
         try:
-            self.admit(headers, "metrics" if path == "/metrics" else "predict")
+            self.admit(headers, "metrics" if path == "/metrics" else "read")
         except UnrollError as error:
             return error
         return None
@@ -108,8 +128,9 @@ def _stated(headers: Mapping[bytes, bytes]) -> bytes:
         return credentials.strip()
     if (key := headers.get(b"x-api-key")) is not None:
         return key.strip()
-    detail = "expected a key, in the header authorization: Bearer <key> or x-api-key: <key>; received none."
-    raise MissingKey(detail, headers={"www-authenticate": REALM})
+    received = next((said for header, said in _ELSEWHERE.items() if header in headers), "none")
+    detail = f"expected a key, in the header authorization: Bearer <key> or x-api-key: <key>; received {received}."
+    raise MissingKey(f"{detail} Type: curl -H 'authorization: Bearer KEY' ...", headers={"www-authenticate": REALM})
 
 
 def _refused(kind: type[UnrollError], expected: str, challenge: str) -> UnrollError:

@@ -24,6 +24,8 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstrai
 
 Scope = Literal["predict", "admin", "metrics"]
 SCOPES: Final[tuple[Scope, ...]] = get_args(Scope)
+Needed = Literal[Scope, "read"]
+"""What a route needs: a scope, or any scope that may read models."""
 PREFIX: Final = "unroll_"
 """Every key begins with it, so that scanners for leaked secrets find keys."""
 
@@ -33,7 +35,7 @@ class KeysUnreadable(Exception):
 
 
 class Key(BaseModel):
-    """A line of the file. No scope implies another."""
+    """A line of the file. No scope implies another, but `admin` may read what `predict` may."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

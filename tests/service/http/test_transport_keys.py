@@ -44,10 +44,18 @@ def test_a_key_is_asked_for_before_anything_else(keys: tuple[Guard, dict[str, di
 def test_the_applications_own_routes_need_a_key(keys: tuple[Guard, dict[str, dict[str, str]]], path: str, scope: str) -> None:
     guard, headers = keys
     assert Client(guard=guard).request("GET", path).problem["type"] == "urn:unroll:error:missing-key"
-    assert Client(guard=guard).request("GET", path, headers["admin"]).status == 403
+    assert Client(guard=guard).request("GET", path, headers["admin"]).status == (200 if scope == "predict" else 403)
     assert Client(guard=guard).request("GET", path, headers[scope]).body == b"theirs"
     assert Client(guard=guard).request("DELETE", path).status == 401  # and only then which methods there are
     assert Client(guard=guard).request("DELETE", path, headers[scope]).status == 405
+
+
+def test_an_admin_reads_what_users_read_and_does_not_predict(keys: tuple[Guard, dict[str, dict[str, str]]]) -> None:
+    guard, headers = keys
+    assert [Client(guard=guard).request("GET", "/read", headers[scope]).status for scope in SCOPES] == [200, 200, 403]
+    assert [Client(guard=guard).request("POST", "/echo", headers[scope]).status for scope in SCOPES] == [200, 403, 403]
+    challenge = Client(guard=guard).request("GET", "/read", headers["metrics"]).headers[b"www-authenticate"]
+    assert challenge.endswith(b'error="insufficient_scope", scope="predict"')
 
 
 def test_who_has_no_key_does_not_say_what_is_traced(keys: tuple[Guard, dict[str, dict[str, str]]]) -> None:

@@ -56,7 +56,7 @@ def test_promote_and_roll_back_change_the_store_and_are_logged(
     }
     assert store.aliases("one_to_one")["production"].version == second
     assert f"production of one_to_one: {first} -> {second}, requested with the key root" in caplog.text
-    assert ask(admin, ROLL_BACK, body={}) == {
+    assert ask(admin, ROLL_BACK, body=b"") == {
         "model": "one_to_one",
         "alias": "production",
         "version": first,
@@ -118,7 +118,7 @@ def test_a_name_that_is_not_in_the_store_is_404(admin: Admin, publish: Publish, 
 @pytest.mark.parametrize(
     ("body", "kind", "why"),
     [
-        (b"", NotJSON, "with version and alias; received something else"),
+        (b"", NotJSON, "with version and alias; received an empty body"),
         (b"[]", InvalidRequest, "received an invalid body"),
         (b"{}", InvalidRequest, "received an invalid version: Field required"),
         (b'{"version": 1}', InvalidRequest, "received an invalid version"),

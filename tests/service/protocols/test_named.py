@@ -147,7 +147,12 @@ EXPECTED = "expected rows of steps of 2 numbers (x, y), [[[...], ...], ...]; rec
         ("walks", b'{"sequences": [[[1, 2], [1, 1e400]]]}', InvalidRequest, "received 1e400 at sequences[0][1][1]."),
         ("walks", {"sequences": [[[1, 2]], [[1, 1e39]]]}, InvalidRequest, "received 1e+39 at sequences[1][0][1]."),
         ("walks", {**FIVE, "strict": "yes"}, InvalidRequest, 'expected true or false; received "yes" at strict.'),
-        ("walks", {**FIVE, "strikt": True}, InvalidRequest, 'routing_key and strict; received "strikt"'),
+        (
+            "walks",
+            {**FIVE, "strikt": True},
+            InvalidRequest,
+            'routing_key and strict; received a field "strikt". Did you mean strict?',
+        ),
         (
             "level",
             {"sequences": [[[0.5]]]},
