@@ -30,9 +30,10 @@ from service.http.body import BodyLimits
 from service.http.head_rules import HeadRules
 from service.http.transport import Limits, Transport
 from service.overload.admission import Admission
+from service.page.page import Page
 from service.protocols.admin import Admin
 from service.protocols.documentation import Documentation
-from service.protocols.models import ModelPages
+from service.protocols.models import LIMITS, ModelPages
 from service.protocols.native import Native
 from service.protocols.problem import render_error
 from service.protocols.schemas import IsStrict, Prediction, PredictionRequest, RoutingKey, Sequences, Wanted
@@ -154,10 +155,11 @@ class Unroll:
         registry.load_all()
         self._native = Native(Engine(registry, bars, admission.aside), settings.max_rows, settings.max_items)
         workers = WorkerStates()
-        pages = ModelPages(registry, workers)
+        pages = ModelPages(registry, workers, settings.model_dump(include=set(LIMITS)))
         # By then the decorator has made it a Service, whose document takes some milliseconds.
         documentation = Documentation(partial(getattr, Unroll, "openapi_spec"), lambda: registry.served)
-        protocols = self._native, pages, documentation, Admin(store, guard, admission.aside)
+        page = Page(render_error, keys=settings.keys_file is not None)
+        protocols = page, self._native, pages, documentation, Admin(store, guard, admission.aside)
         transport.add(*(route for protocol in protocols for route in protocol.routes))
         guard.start(settings.reread_seconds)
         # BentoML turns uvicorn's access log off, but not the work of putting its lines together.

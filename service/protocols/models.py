@@ -4,7 +4,7 @@
 
 import asyncio
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -29,10 +29,15 @@ from service.versions.served_versions import ServedVersions
 from service.versions.trials import Trial, quantile
 from service.versions.worker_states import WorkerStates
 
+LIMITS: Final = frozenset({"max_rows", "max_items", "max_body_bytes", "timeout_ms", "max_timeout_ms"})
+"""The settings that `GET /models` tells."""
+
 
 class ModelPages:
-    def __init__(self, registry: Registry, workers: WorkerStates) -> None:
-        self._registry, self._workers = registry, workers
+    """`limits`: of a request, by the names in `LIMITS`."""
+
+    def __init__(self, registry: Registry, workers: WorkerStates, limits: dict[str, int]) -> None:
+        self._registry, self._workers, self._limits = registry, workers, limits
 
     @property
     def routes(self) -> list[Route]:
@@ -58,6 +63,7 @@ class ModelPages:
         served = [*self._registry.served.values()]
         models = Models(
             models=[_info(each, version) for each in served for version in sorted(each.versions)],
+            limits=self._limits,
             refused=[RefusedVersion(name=r.name, version=r.version, reason=r.reason) for r in self._registry.refusals],
             workers=[Worker.model_validate(state) for state in workers],
         )
@@ -68,7 +74,8 @@ class ModelPages:
         infos = [_info(served, version) for version in sorted(served.versions)]
         versions = [VersionInfo.model_validate(info.model_dump(include=set(VersionInfo.model_fields))) for info in infos]
         default = next(info for info in infos if info.default)
-        more = served.default.manifest.model_dump(include={"curve", "golden", "golden_tolerance"})
+        manifest = served.default.manifest
+        more = {**manifest.model_dump(include={"curve", "golden", "golden_tolerance"}), "figures": manifest.gate}
         return Response(Card(**default.model_dump(), **more, versions=versions).model_dump_json().encode())
 
     def _served(self, name: str) -> ServedVersions:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, FailFast, Field, FiniteFloat, Strict
 
 from contract.aliases import NAME, PRODUCTION, Alias, check_name
-from contract.manifest import DataFacts, GoldenPair, Manifest, Point, Quantity, Scaling, Score, Task
+from contract.manifest import DataFacts, Figure, GoldenPair, Manifest, Point, Quantity, Scaling, Score, Task
 from contract.topologies import TopologyName
 
 Item = Annotated[FiniteFloat, Strict()]
@@ -176,6 +176,7 @@ class Card(ModelInfo):
     curve: list[Point] = Field(description="Loss and metric in the course of training.")
     golden: list[GoldenPair] = Field(description="Rows with the answers that this version gave before it was published.")
     golden_tolerance: float
+    figures: list[Figure] = Field(description="Figures of the gate with their bars, in the order in which they were measured.")
     versions: list[VersionInfo]
 
 
@@ -196,6 +197,7 @@ class Worker(BaseModel):
 
 class Models(BaseModel):
     models: list[ModelInfo]
+    limits: dict[str, int] = Field(description="What a request may have at most: `UNROLL_<NAME>` sets each.")
     refused: list[RefusedVersion]
     workers: list[Worker]
 

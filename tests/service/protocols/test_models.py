@@ -23,6 +23,7 @@ from tests.service.conftest import FakeRuntime
 from tests.service.own_models import publish_own
 
 NAME: Final = "one_to_one"
+LIMITS: Final = {"max_rows": 10, "timeout_ms": 50}
 
 
 @pytest.fixture
@@ -60,7 +61,7 @@ def test_a_folder_whose_name_is_not_utf8_is_shown_as_refused(registry: Registry,
     (store.root / NAME / os.fsdecode(b"9-\xff\xfe")).mkdir()
     registry.refresh()
     registry.refresh()
-    refused = get(ModelPages(registry, WorkerStates(tmp_path / "workers")), "/models")["refused"]
+    refused = get(ModelPages(registry, WorkerStates(tmp_path / "workers"), LIMITS), "/models")["refused"]
     assert [entry["reason"] for entry in refused if entry["version"] == "9-\\udcff\\udcfe"] == [
         "its name is not UTF-8: rename or delete the folder"
     ]
@@ -70,20 +71,21 @@ def test_models_shows_versions_in_memory_refusals_and_what_each_worker_serves(
     registry: Registry, store: ModelStore, tmp_path: Path
 ) -> None:
     first, second, broken = store.versions(NAME)
-    told = get(ModelPages(registry, WorkerStates(tmp_path / "workers")), "/models")
+    told = get(ModelPages(registry, WorkerStates(tmp_path / "workers"), LIMITS), "/models")
     assert [(m["version"], m["aliases"], m["default"], m["runtime"]) for m in told["models"]] == [
         (first, ["production"], True, "fake"),
         (second, ["candidate"], False, "fake"),
     ]
     assert told["models"][0]["gate"] == {"error, held-out rows": 0.01}
     assert told["refused"] == [{"name": NAME, "version": broken, "reason": "weights is missing"}]
+    assert told["limits"] == LIMITS
     serving = {"production": first, "candidate": second, "default": first, "canary": second, "shadow": None}
     assert told["workers"] == [{"pid": os.getpid(), "serving": {NAME: serving}}]
 
 
 def test_a_canary_that_has_ended_is_not_shown_as_serving(registry: Registry, tmp_path: Path) -> None:
     registry.trials[0].ended = True
-    told = get(ModelPages(registry, WorkerStates(tmp_path / "workers")), "/models")
+    told = get(ModelPages(registry, WorkerStates(tmp_path / "workers"), LIMITS), "/models")
     assert told["workers"][0]["serving"][NAME]["canary"] is None
 
 
@@ -99,7 +101,7 @@ def test_a_comparison_sums_what_all_workers_saw(registry: Registry, store: Model
     state = json.loads(json.dumps({"model": NAME, **trial.state()}))
     other = {"pid": os.getppid(), "serving": {}, "trials": [state, {**state, "since": "2001-01-01T00:00:00+00:00"}]}
     (tmp_path / "workers" / f"{os.getppid()}.json").write_text(json.dumps(other))  # a process that lives
-    told = get(ModelPages(registry, workers), "/models/{name}/comparison", name=NAME)
+    told = get(ModelPages(registry, workers, LIMITS), "/models/{name}/comparison", name=NAME)
     assert told["model"] == NAME
     assert len(told["trials"]) == 2  # what was seen of an earlier trial of this version is not added
     (both,) = (trial for trial in told["trials"] if not trial["since"].startswith("2001"))
@@ -123,14 +125,16 @@ def test_a_comparison_sums_what_all_workers_saw(registry: Registry, store: Model
 
 
 def test_a_trial_without_requests_has_figures_of_zero(registry: Registry, tmp_path: Path) -> None:
-    (told,) = get(ModelPages(registry, WorkerStates(tmp_path / "workers")), "/models/{name}/comparison", name=NAME)["trials"]
+    (told,) = get(ModelPages(registry, WorkerStates(tmp_path / "workers"), LIMITS), "/models/{name}/comparison", name=NAME)[
+        "trials"
+    ]
     assert (told["compared_rows"], told["mean_difference"], told["sides"]["candidate"]["p99_ms"]) == (0, 0.0, 0.0)
 
 
 def test_a_model_without_trials_and_one_that_is_not_served(registry: Registry, store: ModelStore, tmp_path: Path) -> None:
     store.withdraw(NAME, "production", canary=True, shadow=True)
     registry.refresh()
-    pages = ModelPages(registry, WorkerStates(tmp_path / "workers"))
+    pages = ModelPages(registry, WorkerStates(tmp_path / "workers"), LIMITS)
     assert get(pages, "/models/{name}/comparison", name=NAME) == {"model": NAME, "trials": []}
     with pytest.raises(UnknownModel, match=r"expected the name of a served model \(one_to_one\); received many_to_many\."):
         get(pages, "/models/{name}/comparison", name="many_to_many")
@@ -155,7 +159,7 @@ def test_the_card_says_what_a_model_is_for_and_which_versions_there_are(store: M
     store.promote("walks", "production", "20260102-b")
     registry = Registry(store)
     registry.load_all()
-    pages = ModelPages(registry, WorkerStates(tmp_path / "workers"))
+    pages = ModelPages(registry, WorkerStates(tmp_path / "workers"), LIMITS)
     card = get(pages, "/models/{name}", name="walks")
     assert (card["name"], card["version"], card["aliases"], card["default"]) == ("walks", "20260102-b", ["production"], True)
     assert (card["task"], card["topology"], card["layers"], card["scaling"]) == ("classify", "many_to_one", 2, "none")
@@ -168,6 +172,7 @@ def test_the_card_says_what_a_model_is_for_and_which_versions_there_are(store: M
         ("20260101-a", ["candidate"], None),
         ("20260102-b", ["production"], score.model_dump()),
     ]
+    assert card["figures"] == [{"name": "error, held-out rows", "value": 0.01, "bar": 0.03, "at_least": False}]
     (pair,) = card["golden"]
     assert (len(pair["input"]), len(pair["output"])) == (8, 1)
     listed = get(pages, "/models")["models"]
