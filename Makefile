@@ -50,11 +50,14 @@ retrain: $(SERVE_READY)  ## train again, compare with production too, publish as
 	$(BIN)/python -m training retrain $(ARGS)
 
 # Two processes: half of the time tests wait. A file's tests stay together, with the services that they share.
-test: $(DEV_READY)  ## every test but those of images and faults  (ARGS="-n 0 ...": in one process)
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --ignore tests/deploy/images --ignore tests/faults $(ARGS)
+test: $(DEV_READY)  ## every test but those of images, faults and the page  (ARGS="-n 0 ...": in one process)
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --ignore tests/deploy/images --ignore tests/faults --ignore tests/page $(ARGS)
 
 test-image: $(DEV_READY)  ## build the images and run them (podman, some minutes)
 	$(BIN)/python -m pytest tests/deploy/images $(ARGS)
+
+test-page: $(DEV_READY)  ## look at the page in a real Chromium (apt-get install chromium)
+	$(BIN)/python -m pytest tests/page $(ARGS)
 
 test-faults: $(DEV_READY)  ## do to a running service what goes wrong in production
 	$(BIN)/python -m pytest tests/faults $(ARGS)
@@ -136,4 +139,4 @@ clean:  ## remove what make made; asks before it removes models and runs
 	  case "$$answer" in [yY]*) rm -rf .bentoml runs ;; *) echo "kept: .bentoml and runs" ;; esac; \
 	fi
 
-.PHONY: help setup serve train retrain test test-image test-faults lint audit format load load-ui bento image image-train tools chart bench bench-setup bench-training capacity soak faults lock clean
+.PHONY: help setup serve train retrain test test-image test-page test-faults lint audit format load load-ui bento image image-train tools chart bench bench-setup bench-training capacity soak faults lock clean

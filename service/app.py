@@ -31,6 +31,7 @@ from service.http.body import BodyLimits
 from service.http.head_rules import HeadRules
 from service.http.transport import Limits, Transport
 from service.overload.admission import Admission
+from service.page.page import Page
 from service.protocols.admin import Admin
 from service.protocols.documentation import Documentation
 from service.protocols.models import ModelPages
@@ -156,11 +157,12 @@ class Unroll:
         registry.load_all()
         self._native = Native(Engine(registry, bars, admission.aside), settings.max_rows, settings.max_items)
         workers = WorkerStates()
-        request_limits = RequestLimits(rows=settings.max_rows, items=settings.max_items, bytes=settings.max_body_bytes)
+        request_limits = RequestLimits.model_validate(settings, from_attributes=True)
         pages = ModelPages(registry, workers, request_limits)
         # By then the decorator has made it a Service, whose document takes some milliseconds.
         documentation = Documentation(partial(getattr, Unroll, "openapi_spec"), lambda: registry.served)
-        protocols = self._native, pages, documentation, Admin(store, guard, admission.aside)
+        page = Page(render_error, keys=settings.keys_file is not None)
+        protocols = page, self._native, pages, documentation, Admin(store, guard, admission.aside)
         transport.add(*(route for protocol in protocols for route in protocol.routes))
         guard.start(settings.reread_seconds)
         # BentoML turns uvicorn's access log off, but not the work of putting its lines together.

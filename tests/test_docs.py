@@ -10,9 +10,11 @@ from prometheus_client import Counter
 from prometheus_client.metrics import MetricWrapperBase
 
 from service import errors
+from service.page.page import Page
 from service.protocols.admin import Admin
 from service.protocols.models import ModelPages
 from service.protocols.native import Native
+from service.protocols.problem import render_error
 from service.settings import Settings
 from service.telemetry import metrics
 from tests.test_layers import MAY_IMPORT, PACKAGES, SHARED
@@ -64,7 +66,7 @@ def test_every_metric_is_documented_with_its_labels() -> None:
 
 def test_every_route_is_documented() -> None:
     natives, pages, admins = Native.__new__(Native), ModelPages.__new__(ModelPages), Admin.__new__(Admin)
-    for route in (*natives.routes, *pages.routes, *admins.routes):
+    for route in (*natives.routes, *pages.routes, *admins.routes, *Page(render_error, keys=False).routes):
         assert f"| `{route.method} {route.path}` |" in DOCS["protocols.md"]
 
 

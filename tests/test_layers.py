@@ -23,6 +23,7 @@ MAY_IMPORT = {
     "service.http": ["service.overload", "service.security", *SHARED],
     "service.overload": SHARED,
     "service.security": SHARED,
+    "service.page": ["service.http", *SHARED],
     "service.protocols": ["contract", "service.engine", "service.http", "service.security", "service.versions", *SHARED],
     "service.engine": ["contract", "service.runtime", "service.versions", *SHARED],
     "service.versions": ["contract", "service.runtime", *SHARED],

@@ -135,8 +135,8 @@ def _parts(rows: Rows, limits: Limits) -> Iterator[Rows]:
     """Parts of which none is over a limit of the service. A row that is over a limit by itself is left to the service."""
     if not rows.lengths:
         return iter([rows])
-    numbers = min(limits.items, (limits.bytes - OTHER_BYTES) // NUMBER_BYTES)
-    return in_parts(rows, max(1, numbers // rows.features), limits.rows)
+    numbers = min(limits.max_items, (limits.max_body_bytes - OTHER_BYTES) // NUMBER_BYTES)
+    return in_parts(rows, max(1, numbers // rows.features), limits.max_rows)
 
 
 def _rest(name: str, parts: Iterable[Rows], fields: dict[str, Any], row: int) -> Iterator[Asked]:

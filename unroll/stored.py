@@ -4,6 +4,7 @@ from pathlib import Path
 
 from contract.aliases import PRODUCTION
 from contract.store import ModelStore
+from contract.store_place import HOME
 from contract.store_reader import BrokenVersion
 from service.errors import InvalidRequest, ModelNotServed, UnknownModel, UnknownVersion
 from service.runtime import runtimes
@@ -16,8 +17,10 @@ from training import environment
 
 def store_at(folder: str | Path | None = None) -> ModelStore:
     """The store in a project's or a BENTOML_HOME's `folder`; without one, that of the commands."""
-    home = environment.bentoml_home() or Path.home() / "bentoml" if folder is None else Path(folder).expanduser()
-    return ModelStore(home / "models")
+    if folder is None:
+        return ModelStore(environment.place().models)
+    home = Path(folder).expanduser()
+    return ModelStore((home / HOME if (home / HOME).is_dir() else home) / "models")
 
 
 def parsed(model: str) -> tuple[str, str | None]:

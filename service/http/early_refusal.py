@@ -116,7 +116,7 @@ class EarlyRefusal:
         if error is None:
             return None
         try:
-            self._guard.admit(stated, route.scope)  # last, because it counts against the key's rate
+            self._guard.admit(stated, route.needs)  # last, because it counts against the key's rate
         except UnrollError:
             return None
         refusal = Refusal(asked, self.answer(route, error), self._ids(stated)[1])

@@ -26,12 +26,12 @@ class Route:
     method: str
     handle: Callable[[Request], Awaitable[Response]]
     render_error: ErrorRenderer
-    scope: Scope = "predict"  # that a key must have
+    scope: Scope | None = "predict"  # that a key must have; None: the route needs no key
     example: Callable[[Mapping[str, str]], dict[str, Any] | None] | None = None  # makes a body that works, by the path
 
     @cached_property
-    def needs(self) -> Needed:
-        """What opens the route."""
+    def needs(self) -> Needed | None:
+        """What opens the route; None: it needs no key."""
         return "read" if (self.method, self.scope) == ("GET", "predict") else self.scope
 
     @cached_property

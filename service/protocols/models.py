@@ -58,8 +58,8 @@ class ModelPages:
         workers = await asyncio.to_thread(self._told)
         served = [*self._registry.served.values()]
         models = Models(
-            limits=self._limits,
             models=[_info(each, version) for each in served for version in sorted(each.versions)],
+            limits=self._limits,
             refused=[RefusedVersion(name=r.name, version=r.version, reason=r.reason) for r in self._registry.refusals],
             workers=[Worker.model_validate(state) for state in workers],
         )
@@ -70,7 +70,8 @@ class ModelPages:
         infos = [_info(served, version) for version in sorted(served.versions)]
         versions = [VersionInfo.model_validate(info.model_dump(include=set(VersionInfo.model_fields))) for info in infos]
         default = next(info for info in infos if info.default)
-        more = served.default.manifest.model_dump(include={"curve", "golden", "golden_tolerance"})
+        manifest = served.default.manifest
+        more = {**manifest.model_dump(include={"curve", "golden", "golden_tolerance"}), "figures": manifest.gate}
         return Response(Card(**default.model_dump(), **more, versions=versions).model_dump_json().encode())
 
     def _served(self, name: str) -> ServedVersions:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, FailFast, Field, FiniteFloat, Strict
 
 from contract.aliases import NAME, PRODUCTION, Alias, check_name
-from contract.manifest import DataFacts, GoldenPair, Manifest, Point, Quantity, Scaling, Score, Task
+from contract.manifest import DataFacts, Figure, GoldenPair, Manifest, Point, Quantity, Scaling, Score, Task
 from contract.topologies import TopologyName
 
 Item = Annotated[FiniteFloat, Strict()]
@@ -175,6 +175,7 @@ class Card(ModelInfo):
     curve: list[Point] = Field(description="Loss and metric in the course of training.")
     golden: list[GoldenPair] = Field(description="Rows with the answers that this version gave before it was published.")
     golden_tolerance: float
+    figures: list[Figure] = Field(description="Figures of the gate with their bars, in the order in which they were measured.")
     versions: list[VersionInfo]
 
 
@@ -194,9 +195,13 @@ class Worker(BaseModel):
 
 
 class Limits(BaseModel):
-    rows: int
-    items: int = Field(description="Numbers, over all rows and features.")
-    bytes: int
+    """Of one request, by the names of the settings: `UNROLL_<NAME>`."""
+
+    max_rows: int
+    max_items: int = Field(description="Numbers, over all rows and features.")
+    max_body_bytes: int
+    timeout_ms: int = Field(description="Deadline of a request that names none.")
+    max_timeout_ms: int
 
 
 class Models(BaseModel):

@@ -20,10 +20,18 @@ def test_the_right_key_gets_in_and_every_wrong_one_is_told_why(guarded: Guarded)
     assert 900 < int(headers["retry-after"]) <= 1000
 
 
-@pytest.mark.parametrize("path", ["/", "/docs.json", "/schema.json", "/models", "/static_content/swagger-ui.css", "/metrics"])
+@pytest.mark.parametrize("path", ["/docs.json", "/schema.json", "/models", "/static_content/swagger-ui.css", "/metrics"])
 def test_bentomls_routes_and_ours_need_a_key(guarded: Guarded, path: str) -> None:
     assert kind(guarded.ask("GET", path)) == (401, "missing-key")
     assert guarded.ask("GET", path, "prometheus" if path == "/metrics" else "alice")[0] == 200
+
+
+def test_the_page_and_its_files_need_none(guarded: Guarded) -> None:
+    status, page, headers = guarded.ask("GET", "/")
+    assert (status, b'data-keys="yes"' in page) == (200, True)
+    assert "unsafe-" not in headers["content-security-policy"]
+    assert guarded.ask("GET", "/page/main.js")[0] == 200
+    assert kind(guarded.ask("GET", "/page/missing.js")) == (404, "unknown-route")
 
 
 def test_probes_need_none(guarded: Guarded) -> None:

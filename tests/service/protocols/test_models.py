@@ -24,7 +24,7 @@ from tests.service.conftest import FakeRuntime
 from tests.service.own_models import publish_own
 
 NAME: Final = "one_to_one"
-LIMITS: Final = Limits(rows=10, items=50, bytes=1_000)
+LIMITS: Final = Limits(max_rows=10, max_items=50, max_body_bytes=1_000, timeout_ms=100, max_timeout_ms=200)
 
 
 @pytest.fixture
@@ -79,6 +79,7 @@ def test_models_shows_versions_in_memory_refusals_and_what_each_worker_serves(
     ]
     assert told["models"][0]["gate"] == {"error, held-out rows": 0.01}
     assert told["refused"] == [{"name": NAME, "version": broken, "reason": "weights is missing"}]
+    assert told["limits"] == LIMITS.model_dump()
     serving = {"production": first, "candidate": second, "default": first, "canary": second, "shadow": None}
     assert told["workers"] == [{"pid": os.getpid(), "serving": {NAME: serving}}]
 
@@ -172,6 +173,7 @@ def test_the_card_says_what_a_model_is_for_and_which_versions_there_are(store: M
         ("20260101-a", ["candidate"], None),
         ("20260102-b", ["production"], score.model_dump()),
     ]
+    assert card["figures"] == [{"name": "error, held-out rows", "value": 0.01, "bar": 0.03, "at_least": False}]
     (pair,) = card["golden"]
     assert (len(pair["input"]), len(pair["output"])) == (8, 1)
     listed = get(pages, "/models")["models"]

@@ -24,6 +24,7 @@ from service.overload.admission import Admission
 from service.protocols.admin import Admin
 from service.protocols.models import ModelPages
 from service.protocols.native import Native
+from service.protocols.schemas import Limits as RequestLimits
 from service.runtime.runtimes import Runtime
 from service.runtime.runtimes import load as load_graph
 from service.security.key_check import Guard
@@ -39,6 +40,7 @@ from tests.service.own_models import publish_own
 
 Ask = Callable[..., Client]
 LIMITS = Limits(BodyLimits(10_000, seconds=30), timeout=10, most_timeout=60)
+TOLD = RequestLimits(max_rows=3, max_items=50, max_body_bytes=10_000, timeout_ms=10_000, max_timeout_ms=60_000)
 JSON = {"content-type": "application/json"}
 
 
@@ -79,7 +81,7 @@ def ask(tmp_path_factory: pytest.TempPathFactory) -> Ask:
     guard = Guard(home / "keys", KeyRates(home))
     transport = untraced(LIMITS, Admission(10_000_000, 10.0), guard)
     admin = Admin(store, guard, Admission(10_000_000, 10.0).aside)
-    pages = ModelPages(registry, WorkerStates())
+    pages = ModelPages(registry, WorkerStates(), TOLD)
     for protocol in (Native(Engine(registry, BARS), max_rows=3, max_items=50), pages, admin):
         transport.add(*protocol.routes)
     theirs = [StarletteRoute(f"/{path}", lambda _: PlainTextResponse("")) for path in ("livez", "readyz", "metrics")]

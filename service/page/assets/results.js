@@ -1,0 +1,162 @@
+/** Shows one row's answer, in the way that suits its task. */
+
+import { chart } from "./charts.js";
+import { details, element, table } from "./dom.js";
+import { percent, readable, shortest } from "./numbers.js";
+import { perStep } from "./topologies.js";
+
+/** Fill `place` with the answer to row number `row`. */
+export function showAnswer(place, answer, row) {
+  place.replaceChildren();
+  SHOW[answer.card.task](place, answer, row);
+}
+
+const SHOW = { echo: showEcho, forecast: showForecast, regress: showNumbers, classify: showClasses, label: showLabels };
+
+const counted = (number) => Array.from({ length: number }, (_, place) => place + 1);
+const column = (steps, feature) => steps.map((step) => step[feature]);
+const named = (quantity) => (quantity.unit ? `${quantity.name} (${quantity.unit})` : quantity.name);
+
+function showEcho(place, answer, row) {
+  const { card } = answer;
+  const inputs = answer.rows[row];
+  const outputs = perStep(card) ? answer.numbers[row] : answer.numbers[row].map((item) => [item]);
+  const errors = answer.errors(row);
+  const x = counted(inputs.length);
+  const worst = Math.max(...errors);
+  card.features.forEach((feature, number) => chart(place, {
+    x,
+    label: `Input and output of ${feature.name} over ${x.length} steps. The largest error is ${readable(worst)}.`,
+    yLabel: named(feature),
+    band: [feature.domain.low, feature.domain.high],
+    series: [
+      { label: "input", values: column(inputs, number), colour: "input" },
+      { label: "output", values: column(outputs, number), colour: "output", dash: true },
+    ],
+  }));
+  chart(place, {
+    x,
+    label: `Error of each step, at most ${readable(worst)}.`,
+    yLabel: "error",
+    height: 120,
+    zero: true,
+    series: [{ label: `error per step, largest ${readable(worst)}`, values: errors, colour: "error", bars: true }],
+  });
+  const rows = inputs.map((step, number) => [`${number + 1}`, step.map(shortest).join(", "), outputs[number].map(String).join(", "), readable(errors[number])]);
+  place.append(details("Numbers", table("Echo", ["step", "input", "output", "error"], rows)));
+}
+
+/** The history of a target, if it is a feature too; then what the model expects. */
+function showForecast(place, answer, row) {
+  const { card } = answer;
+  const history = answer.rows[row];
+  const each = perStep(card);
+  const steps = each ? answer.numbers[row] : inSteps(answer.numbers[row], card.targets.length);
+  const first = each ? 2 : history.length + 1; // each step answers with the next
+  const x = counted(first + steps.length - 1);
+  card.targets.forEach((target, number) => {
+    const feature = card.features.findIndex((known) => known.name === target.name);
+    const past = feature < 0 ? [] : column(history, feature);
+    const forecast = column(steps, number);
+    const joined = !each && past.length ? [past.at(-1), ...forecast] : forecast; // drawn from the last known value on
+    const before = first - 1 - (joined.length - forecast.length);
+    const series = [{ label: "forecast", values: [...Array(before).fill(null), ...joined], colour: "output", dash: true }];
+    if (past.length) series.unshift({ label: "history", values: [...past, ...Array(x.length - past.length).fill(null)], colour: "input" });
+    chart(place, { x, series, yLabel: named(target), label: `Forecast of ${target.name}: ${forecast.map(readable).join(", ")}, after ${past.length} known steps.` });
+  });
+  const rows = steps.map((step, number) => [`${first + number}`, ...step.map(String)]);
+  place.append(details("Numbers", table("Forecast", ["step", ...card.targets.map(named)], rows)));
+}
+
+function inSteps(numbers, width) {
+  return Array.from({ length: numbers.length / width }, (_, step) => numbers.slice(step * width, (step + 1) * width));
+}
+
+function showNumbers(place, answer, row) {
+  const { card } = answer;
+  if (!perStep(card)) {
+    const figures = card.targets.map((target, number) =>
+      element("div", {}, element("dt", {}, target.name), element("dd", {}, String(answer.numbers[row][number]), target.unit ? ` ${target.unit}` : "")));
+    place.append(element("dl", { class: "figures" }, figures));
+    return;
+  }
+  const steps = answer.numbers[row];
+  card.targets.forEach((target, number) => {
+    const values = column(steps, number);
+    chart(place, {
+      x: counted(steps.length),
+      yLabel: named(target),
+      label: `${target.name} for each of ${steps.length} steps, from ${readable(Math.min(...values))} to ${readable(Math.max(...values))}.`,
+      series: [{ label: target.name, values, colour: "output" }],
+    });
+  });
+  const rows = steps.map((step, number) => [`${number + 1}`, ...step.map(String)]);
+  place.append(details("Numbers", table("Answer of each step", ["step", ...card.targets.map(named)], rows)));
+}
+
+const MOST_BARS = 12;
+
+function showClasses(place, answer, row) {
+  const { card, numbers, labels } = answer;
+  const ordered = card.classes.map((name, number) => ({ name, share: numbers[row][number] })).sort((one, other) => other.share - one.share);
+  place.append(bars(ordered.slice(0, MOST_BARS), labels[row]));
+  const rows = ordered.map(({ name, share }) => [name, String(share)]);
+  place.append(details("Numbers", table("Probabilities", ["class", "probability"], rows)));
+}
+
+function bars(shares, label) {
+  return element("ul", { class: "bars" }, shares.map(({ name, share }) => {
+    const bar = element("span", { class: "bar", "aria-hidden": "true" });
+    bar.style.setProperty("--share", share);
+    return element("li", name === label ? { class: "chosen" } : {}, element("span", { class: "name" }, name), bar, element("span", { class: "share" }, percent(share)));
+  }));
+}
+
+function showLabels(place, answer, row) {
+  const { card, numbers, labels } = answer;
+  const given = labels[row];
+  const share = (step) => Math.max(...numbers[row][step]);
+  const runs = runsOf(given);
+  const item = ({ label, first, last }) => {
+    const made = element("li", { class: `kind-${card.classes.indexOf(label) % 6}` }, element("strong", {}, label), ` ${first === last ? `step ${first}` : `steps ${first} to ${last}`}`);
+    made.style.setProperty("--steps", last - first + 1);
+    return made;
+  };
+  card.features.slice(0, 3).forEach((feature, number) => chart(place, {
+    x: counted(given.length),
+    height: 150,
+    yLabel: named(feature),
+    label: `${feature.name} over ${given.length} steps.`,
+    series: [{ label: feature.name, values: column(answer.rows[row], number), colour: "input" }],
+  }));
+  place.append(element("ol", { class: "runs", "aria-label": "Labels, in the order of the steps" }, runs.map(item)));
+  const rows = given.map((label, step) => [`${step + 1}`, label, percent(share(step)), ...numbers[row][step].map(String)]);
+  place.append(details("Numbers", table("Label of each step", ["step", "label", "probability", ...card.classes], rows)));
+}
+
+/** Neighbouring steps of one label. */
+function runsOf(labels) {
+  const runs = [];
+  labels.forEach((label, step) => {
+    if (runs.at(-1)?.label === label) runs.at(-1).last = step + 1;
+    else runs.push({ label, first: step + 1, last: step + 1 });
+  });
+  return runs;
+}
+
+/** One sentence for people who listen: what came out. */
+export function spoken(answer, row) {
+  const { card } = answer;
+  const which = answer.rows.length > 1 ? `Row ${row + 1}: ` : "";
+  return which + SPOKEN[card.task](answer, row);
+}
+
+const SPOKEN = {
+  echo: (answer, row) => `echoed ${answer.rows[row].length} steps, largest error ${readable(Math.max(...answer.errors(row)))}.`,
+  forecast: (answer, row) => `the next ${perStep(answer.card) ? "step at every step" : `${answer.card.horizon} steps`}, from ${edges(answer.numbers[row].flat())}.`,
+  regress: (answer, row) => (perStep(answer.card) ? `a number for each of ${answer.numbers[row].length} steps.` : `${answer.numbers[row].map(readable).join(", ")}.`),
+  classify: (answer, row) => `${answer.labels[row]}, probability ${percent(Math.max(...answer.numbers[row]))}.`,
+  label: (answer, row) => `${runsOf(answer.labels[row]).length} stretches over ${answer.labels[row].length} steps.`,
+};
+
+const edges = (values) => `${readable(values[0])} to ${readable(values.at(-1))}`;

@@ -1,0 +1,171 @@
+"""A real service with models of every task, and a real Chromium that writes down all that it asks and says."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import httpx
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+
+from contract.store import ModelStore
+from service.security.keys import line, new
+from tests.conftest import ROOT
+from tests.e2e.conftest import serving
+from tests.e2e.test_named_models import TRAININGS, write_files
+from tests.service.own_models import publish_own
+from tests.training.forked import Training
+
+CHROMIUM: Final = "/usr/bin/chromium"
+PICTURES: Final = ROOT / "reports" / "page"
+UNTRAINED: Final = ("each", "level", "next", "windows")
+"""Models with random weights: shapes that the trained ones do not have."""
+WIDTHS: Final = {"phone": 390, "wide": 1440}
+expect.set_options(timeout=15_000)
+
+
+@pytest.fixture(scope="session")
+def store(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three echoes, and models for own data: a forecast, a classifier, labels, and `UNTRAINED`."""
+    folder = tmp_path_factory.mktemp("own")
+    shutil.copytree(home / "models", folder / "models")
+    write_files(folder)
+    trainings = []
+    for name, arguments in TRAININGS.items():  # all at once, each as a process of its own
+        files = ("--runs", str(folder / "runs"), "--data", str(folder / f"{name}.csv"))
+        trainings.append(Training(folder, "run", *files, *arguments.split(), "--alias", "production"))
+    for training in trainings:
+        with training as process:
+            code, shown = process.finish()
+            assert code == 0, shown
+    models = ModelStore(folder / "models")
+    for name in UNTRAINED:
+        models.promote(name, "production", publish_own(models, name).version)
+    return models.root
+
+
+@pytest.fixture(scope="session")
+def url(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("UNROLL_MODELS_DIR", str(store))
+        with serving(tmp_path_factory.mktemp("served")) as address:
+            yield address
+
+
+@dataclass
+class Keyed:
+    """A service that asks for keys, and a key for predictions and one for metrics."""
+
+    url: str
+    predict: str
+    metrics: str
+
+
+@pytest.fixture(scope="session")
+def keyed(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Keyed]:
+    folder = tmp_path_factory.mktemp("keyed")
+    (predict, one), (metrics, other) = new("alice", ["predict"], None, None, None), new("bob", ["metrics"], None, None, None)
+    (folder / "keys").write_text(f"{line(one)}\n{line(other)}\n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("UNROLL_MODELS_DIR", str(store))
+        patch.setenv("UNROLL_KEYS_FILE", str(folder / "keys"))
+        with serving(folder) as address:
+            yield Keyed(address, predict, metrics)
+
+
+@pytest.fixture(scope="session")
+def client(url: str) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=url, timeout=30) as direct:
+        yield direct
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield chromium
+        chromium.close()
+
+
+@dataclass
+class Visit:
+    """A page that is open, and what the browser asked and said meanwhile."""
+
+    page: Page
+    origin: str
+    name: str
+    requests: list[str] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
+    refused: int = 0  # answers with an error that the test means to get: the browser notes each of them itself
+
+    def __post_init__(self) -> None:
+        self.page.on("request", lambda request: self.requests.append(request.url))
+        self.page.on("console", lambda message: self.said.append(f"{message.type}: {message.text}"))
+        self.page.on("pageerror", lambda error: self.said.append(f"uncaught: {error}"))
+
+    def open(self, model: str = "") -> None:
+        self.page.goto(f"{self.origin}/#{model}")
+        if model:
+            self.answered()
+
+    def choose(self, model: str) -> None:
+        self.page.get_by_role("radio", name=model, exact=False).and_(self.page.locator(f"[value={model}]")).check()
+        expect(self.page.locator("#model-name")).to_have_text(model)
+        self.answered()
+
+    def answered(self) -> None:
+        expect(self.page.locator("#answer dl.said-facts")).to_be_visible()
+
+    @property
+    def numbers(self) -> Locator:
+        """The rows of the answer's table, which the visitor opens."""
+        return self.page.locator("#answer details table tbody tr")
+
+    def cells(self) -> list[list[str]]:
+        return [row.locator("th, td").all_text_contents() for row in self.numbers.all()]
+
+    def no_sideways_scroll(self) -> None:
+        assert self.page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+
+    def accessible(self) -> None:
+        found = Axe().run(self.page).response["violations"]
+        grave = [fault for fault in found if fault["impact"] in ("serious", "critical")]
+        assert not grave, [(fault["id"], [node["html"] for node in fault["nodes"]]) for fault in grave]
+
+    def picture(self, what: str) -> None:
+        PICTURES.mkdir(parents=True, exist_ok=True)
+        self.page.screenshot(path=PICTURES / f"{self.name}-{what}.png", full_page=True)
+
+    def check(self) -> None:
+        """What holds of every visit."""
+        assert {url.split("/", 3)[2] for url in self.requests} == {self.origin.split("/")[2]}
+        notes = [said for said in self.said if said.startswith("error: Failed to load resource: the server responded with")]
+        assert [said for said in self.said if said not in notes] == []
+        assert len(notes) == self.refused
+
+
+Opener = Callable[..., Visit]
+
+
+@pytest.fixture
+def visit(browser: Browser, url: str, request: pytest.FixtureRequest) -> Iterator[Opener]:
+    """Opens pages. At the end: nothing foreign was asked, and the console is empty."""
+    visits: list[Visit] = []
+
+    def opened(
+        width: str = "wide", scheme: Literal["light", "dark"] = "light", origin: str = url, model: str = "", **options: Any
+    ) -> Visit:
+        context = browser.new_context(viewport={"width": WIDTHS[width], "height": 900}, color_scheme=scheme, **options)
+        made = Visit(context.new_page(), origin, f"{request.node.name.split('[')[0].removeprefix('test_')}-{width}-{scheme}")
+        visits.append(made)
+        if model:
+            made.open(model)
+        return made
+
+    yield opened
+    for each in visits:
+        each.page.context.close()
+        each.check()
