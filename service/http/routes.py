@@ -26,7 +26,7 @@ class Route:
     method: str
     handle: Callable[[Request], Awaitable[Response]]
     render_error: ErrorRenderer
-    scope: Scope = "predict"  # that a key must have
+    scope: Scope | None = "predict"  # that a key must have; None: the route needs no key
 
     @cached_property
     def answered(self) -> Counter:

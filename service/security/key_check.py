@@ -53,16 +53,16 @@ class Guard:
     def keys(self) -> list[Key]:
         return [] if self._file is None else list(self._file.current.keys.values())
 
-    def has(self, scope: Scope) -> bool:
+    def has(self, scope: Scope | None) -> bool:
         """Whether routes of this scope exist. Admin routes exist only while an admin key is valid."""
         return scope != "admin" or (self._file is not None and self._clock() < self._file.current.admin_until)
 
-    def admit(self, headers: Mapping[bytes, bytes], scope: Scope) -> str | None:
-        """The name of the key that admits a request; None if no key is needed.
+    def admit(self, headers: Mapping[bytes, bytes], scope: Scope | None) -> str | None:
+        """The name of the key that admits a request; None if no key is needed, as without `scope`.
 
         Raises MissingKey, WrongKey, ExpiredKey, WrongScope or RateLimited.
         """
-        if self._file is None:
+        if self._file is None or scope is None:
             return None
         stated = _stated(headers)
         given = digest(stated[:LONGEST])

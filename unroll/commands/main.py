@@ -13,6 +13,7 @@ COMMANDS: Final = {
     "resume": "training.commands.train:resume",
     "runs": "training.commands.runs:runs",
     "data": "training.commands.data:data",
+    "openapi": "unroll.commands.openapi:openapi",
 }
 """Where each command is. A command's module is imported when the command runs, because training takes seconds to import."""
 
