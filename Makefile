@@ -62,6 +62,10 @@ test-page: $(DEV_READY)  ## look at the page in a real Chromium (apt-get install
 test-faults: $(DEV_READY)  ## do to a running service what goes wrong in production
 	$(BIN)/python -m pytest tests/faults $(ARGS)
 
+fuzz: $(DEV_READY)  ## requests that follow the OpenAPI document, and others, to a service of its own: all routes  (ARGS="--seed 2 ...")
+	@$(BIN)/python -m training run --if-missing
+	$(BIN)/python -m tests.openapi.fuzz --max-examples 300 --seed 1 $(ARGS)
+
 lint: $(DEV_READY)  ## ruff, mypy and bandit, changing nothing
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -139,4 +143,4 @@ clean:  ## remove what make made; asks before it removes models and runs
 	  case "$$answer" in [yY]*) rm -rf .bentoml runs ;; *) echo "kept: .bentoml and runs" ;; esac; \
 	fi
 
-.PHONY: help setup serve train retrain test test-image test-page test-faults lint audit format load load-ui bento image image-train tools chart bench bench-setup bench-training capacity soak faults lock clean
+.PHONY: help setup serve train retrain test test-image test-page test-faults fuzz lint audit format load load-ui bento image image-train tools chart bench bench-setup bench-training capacity soak faults lock clean

@@ -21,7 +21,7 @@ from service.connection.shared import Shared
 from service.connection.stalling import UnreadAnswers
 from service.engine.engine import Engine
 from service.engine.switch_interval import LOOP_SECONDS
-from service.hosting import memory
+from service.hosting import memory, swagger_ui
 from service.hosting.draining import Draining
 from service.hosting.outermost import Outermost
 from service.hosting.shared_metrics import supervisor_of, sweep, use_own_folder
@@ -33,9 +33,10 @@ from service.http.transport import Limits, Transport
 from service.overload.admission import Admission
 from service.page.page import Page
 from service.protocols.admin import Admin
-from service.protocols.documentation import Documentation
 from service.protocols.models import ModelPages
 from service.protocols.native import Native
+from service.protocols.openapi.documentation import Documentation
+from service.protocols.openapi.facts import Facts
 from service.protocols.problem import render_error
 from service.protocols.schemas import IsStrict, Prediction, PredictionRequest, RoutingKey, Sequences, Wanted
 from service.protocols.schemas import Limits as RequestLimits
@@ -157,11 +158,9 @@ class Unroll:
         registry.load_all()
         self._native = Native(Engine(registry, bars, admission.aside), settings.max_rows, settings.max_items)
         workers = WorkerStates()
-        request_limits = RequestLimits.model_validate(settings, from_attributes=True)
-        pages = ModelPages(registry, workers, request_limits)
-        # By then the decorator has made it a Service, whose document takes some milliseconds.
-        documentation = Documentation(partial(getattr, Unroll, "openapi_spec"), lambda: registry.served)
+        pages = ModelPages(registry, workers, RequestLimits.model_validate(settings, from_attributes=True))
         page = Page(render_error, keys=settings.keys_file is not None)
+        documentation = Documentation(lambda: Facts.of(registry.served, settings, guard), swagger_ui.folder(), swagger_ui.FILES)
         protocols = page, self._native, pages, documentation, Admin(store, guard, admission.aside)
         transport.add(*(route for protocol in protocols for route in protocol.routes))
         guard.start(settings.reread_seconds)
@@ -192,7 +191,7 @@ class Unroll:
         ProcessMetrics(admission).start()
 
     # Over HTTP the transport answers these three routes first, through the same engine. What is declared here is
-    # their schema: for the OpenAPI page, for BentoML's client, and for calls inside the process.
+    # their schema: for BentoML's client, and for calls inside the process.
 
     @bentoml.api
     async def one_to_one(
@@ -226,7 +225,7 @@ MIDDLEWARES: Final[tuple[tuple[Any, dict[str, Any]], ...]] = (  # the outermost 
     # Outside of everything once the worker drains; until then it does nothing.
     (Draining, {"pause": settings.drain_seconds, "grace": settings.grace_seconds, "begun": transport.answer_through_asgi}),
     # At the start these layers go around BentoML's own middlewares, the last outermost.
-    (Outermost, {"layers": (transport.around, cross_origin(settings.cors_origins))}),
+    (Outermost, {"layers": (transport.around, cross_origin(settings.cors_origins)), "without": swagger_ui.UNUSED}),
 )
 for middleware, options in MIDDLEWARES:
     Unroll.add_asgi_middleware(middleware, **options)  # type: ignore[attr-defined]  # the decorator made it a Service

@@ -5,7 +5,7 @@ prediction (benchmarks/LOG.md). `Service.add_asgi_middleware`, the public hook, 
 middleware that is added there only waits for the application's start, and then wraps the application's whole stack.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from typing import Any
 
 from starlette.routing import BaseRoute
@@ -19,16 +19,17 @@ Layer = Callable[[ASGIApp, Sequence[BaseRoute]], ASGIApp]
 
 
 class Outermost:
-    """The middleware to add. `layers`: the innermost first. Before the start every request is answered with 503; a worker that
-    is not put together as it must be does not start."""
+    """The middleware to add. `layers`: the innermost first. `without`: names of the application's routes that are left out.
+    Before the start every request is answered with 503; a worker that is not put together as it must be does not start."""
 
-    def __init__(self, app: ASGIApp, layers: Sequence[Layer]) -> None:
-        self._app, self._layers = app, layers
+    def __init__(self, app: ASGIApp, layers: Sequence[Layer], without: Container[str] = ()) -> None:
+        self._app, self._layers, self._without = app, layers, without
         self._stack: ASGIApp | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             application: Any = scope["app"]
+            application.routes[:] = [route for route in application.routes if route.name not in self._without]
             stack = application.middleware_stack
             for layer in self._layers:
                 stack = layer(stack, application.routes)

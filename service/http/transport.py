@@ -4,15 +4,13 @@ The transport is the outermost ASGI layer (`hosting/outermost.py`). A request th
 connection calls `begin`.
 """
 
-import contextlib
 import logging
 import time
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
-from starlette.routing import BaseRoute, Match, Mount
+from starlette.routing import BaseRoute, Match
 from starlette.routing import Route as StarletteRoute
-from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.errors import BodyTooLarge, Overloaded, SlowBody, UnrollError
@@ -112,10 +110,10 @@ class Transport:
     def _not_there(self, scope: Scope, routes: Sequence[BaseRoute]) -> UnrollError | None:
         """Why none of `routes` would take a request; None if one does."""
         for route in routes:
-            match, child = route.matches(scope)
+            match, _ = route.matches(scope)
             if match is Match.PARTIAL and isinstance(route, StarletteRoute):
                 return self._kept_out(scope) or wrong_method(scope["method"], scope["path"], route.methods or ())
-            if match is Match.FULL and _is_there(route, {**scope, **child}):
+            if match is Match.FULL:
                 return None
         ours = [route.path for route in self._routes.all if self._guard.has(route.scope)]
         theirs = [route.path for route in routes if isinstance(route, StarletteRoute)]
@@ -210,15 +208,6 @@ class Transport:
             await body.answer_unread(exchange, closing, identity)
         else:
             await exchange.send(closing if isinstance(error, SlowBody) else response, identity)
-
-
-def _is_there(route: BaseRoute, scope: Scope) -> bool:
-    """Whether a route that matches has something at the path: a folder of files may not."""
-    if not isinstance(route, Mount) or not isinstance(route.app, StaticFiles):
-        return True
-    with contextlib.suppress(OSError, ValueError):  # no file has such a name, and none can have
-        return route.app.lookup_path(route.app.get_path(scope))[1] is not None
-    return False
 
 
 def _is_plain(header: tuple[bytes, bytes]) -> bool:

@@ -24,8 +24,8 @@ from contract.store_reader import BrokenVersion
 from service.errors import DeadlineExceeded, InvalidRequest, NotJSON, Unchangeable, UnknownRoute
 from service.http.messages import Request, Response
 from service.http.routes import Route
+from service.protocols.admin_schemas import Changed, KeyInfo, KeyList, Promotion, Rollback, StoredModel
 from service.protocols.problem import render_error
-from service.protocols.schemas import Changed, KeyInfo, KeyList, Promotion, Rollback, StoredModel
 from service.security.key_check import Guard
 from service.versions.not_served import LONGEST_NAME
 

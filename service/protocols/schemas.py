@@ -1,11 +1,11 @@
-"""The native protocol's requests and responses, as the OpenAPI page and BentoML's client show them."""
+"""Requests and answers, as the OpenAPI document and BentoML's client show them."""
 
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, FailFast, Field, FiniteFloat, Strict
+from pydantic import BaseModel, ConfigDict, FailFast, Field, FiniteFloat, Strict
+from pydantic.json_schema import SkipJsonSchema
 
-from contract.aliases import NAME, PRODUCTION, Alias, check_name
 from contract.manifest import DataFacts, Figure, GoldenPair, Manifest, Point, Quantity, Scaling, Score, Task
 from contract.topologies import TopologyName
 
@@ -88,6 +88,10 @@ class Prediction(BaseModel):
     )
 
 
+LeftOut = SkipJsonSchema[None]
+"""An answer leaves the field out rather than write null."""
+
+
 class FeatureDomain(BaseModel):
     """low <= value < high, for one feature."""
 
@@ -106,15 +110,17 @@ class NamedPrediction(BaseModel):
     version: str
     task: Task
     domain: list[FeatureDomain]
-    classes: list[str] | None = Field(default=None, description="The order of the probabilities; for classify and label.")
-    sequences: list[list[float]] | list[list[list[float]]] | None = Field(
+    classes: list[str] | LeftOut = Field(default=None, description="The order of the probabilities; for classify and label.")
+    sequences: list[list[float]] | list[list[list[float]]] | LeftOut = Field(
         default=None, description="Where each step has an answer: for each row and step a number, or a list of K numbers."
     )
-    outputs: list[list[float]] | None = Field(default=None, description="Where each row has an answer: K numbers for each row.")
-    labels: list[str] | list[list[str]] | None = Field(
+    outputs: list[list[float]] | LeftOut = Field(
+        default=None, description="Where each row has an answer: K numbers for each row."
+    )
+    labels: list[str] | list[list[str]] | LeftOut = Field(
         default=None, description="The most probable class of each row, or of each row and step."
     )
-    probabilities: list[list[float]] | list[list[list[float]]] | None = None
+    probabilities: list[list[float]] | list[list[list[float]]] | LeftOut = None
     model_input_shape: list[int]
     model_output_shape: list[int]
     in_domain: list[bool] = Field(
@@ -239,59 +245,6 @@ class ComparisonInfo(BaseModel):
 class Comparison(BaseModel):
     model: str
     trials: list[ComparisonInfo]
-
-
-AliasName = Annotated[
-    str, AfterValidator(check_name), Field(json_schema_extra={"pattern": f"^{NAME}$"}, description="Default: production.")
-]
-
-
-class Promotion(BaseModel):
-    """Body of `POST /admin/models/{name}/promote`."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    version: Annotated[str, Field(max_length=100)]
-    alias: AliasName = PRODUCTION
-
-
-class Rollback(BaseModel):
-    """Body of `POST /admin/models/{name}/rollback`."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    alias: AliasName = PRODUCTION
-
-
-class Changed(BaseModel):
-    """The version that an alias names now, and the version before. The workers follow within a moment."""
-
-    model: str
-    alias: str
-    version: str
-    before: str | None
-
-
-class StoredModel(BaseModel):
-    """A model in the store: its versions, oldest first, and its aliases with their history."""
-
-    model: str
-    versions: list[str]
-    aliases: dict[str, Alias]
-
-
-class KeyInfo(BaseModel):
-    """A key in the file of keys, without its digest."""
-
-    name: str
-    scopes: list[str]
-    expires: datetime | None
-    rate: float | None
-    burst: int | None
-
-
-class KeyList(BaseModel):
-    keys: list[KeyInfo]
 
 
 class Problem(BaseModel):

@@ -48,7 +48,7 @@ TARGETS = (
     b"/",
     b"/metrics",
     *PROBES,
-    b"/static_content/" + b"a" * 256,
+    b"/docs/" + b"a" * 256,
     b"/admin/../models",
     b"//models",
     b"*",

@@ -1,0 +1,31 @@
+// Shows the document of this service with Swagger UI. With keys, asks for one first: the document needs it, too.
+const form = document.getElementById("ask");
+const field = document.getElementById("key");
+
+async function load(key) {
+  const headers = key ? { authorization: `Bearer ${key}` } : {};
+  const answer = await fetch("docs.json", { headers });
+  const content = await answer.json();
+  if (!answer.ok) {
+    form.hidden = false;
+    document.getElementById("said").textContent = key ? content.detail : "";
+    field.focus();
+    return;
+  }
+  form.hidden = true;
+  field.value = "";
+  const shown = window.SwaggerUIBundle({
+    spec: content,
+    dom_id: "#document",
+    deepLinking: true,
+    validatorUrl: null, // else it asks a service of Swagger's whether the document is valid
+    displayRequestDuration: true,
+    onComplete: () => key && shown.preauthorizeApiKey("bearer", key),
+  });
+}
+
+form.addEventListener("submit", (event) => {
+  event.preventDefault();
+  load(field.value.trim());
+});
+load("");

@@ -1,0 +1,70 @@
+"""`GET /docs.json`, the OpenAPI document, and `GET /docs`, a page that shows it and sends requests.
+
+The page is Swagger UI, whose files BentoML's package has. It asks for nothing but the files here and the document.
+The page itself is public. The document needs a key where the service has keys: the page asks for the key first.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Final
+
+import orjson
+
+from service.errors import UnknownRoute
+from service.http.messages import Request, Response
+from service.http.routes import Route
+from service.protocols.openapi.document import document
+from service.protocols.openapi.facts import Facts
+from service.protocols.problem import render_error
+
+ASSETS: Final = Path(__file__).parent / "assets"
+OWN: Final = ("start.css", "start.js")
+TYPES: Final = {
+    ".html": b"text/html; charset=utf-8",
+    ".css": b"text/css; charset=utf-8",
+    ".js": b"text/javascript; charset=utf-8",
+}
+POLICY: Final = (
+    b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    b"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+HEADERS: Final = (
+    (b"content-security-policy", POLICY),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+)
+
+
+class Documentation:
+    """`facts`: of the service now. `folder`: has the `files` of Swagger UI."""
+
+    def __init__(self, facts: Callable[[], Facts], folder: Path, files: Iterable[str]) -> None:
+        self._facts = facts
+        self._files = {name: ASSETS / name for name in OWN} | {name: folder / name for name in files}
+
+    @property
+    def routes(self) -> list[Route]:
+        return [
+            Route("/docs.json", "GET", self._document, render_error),
+            Route("/docs", "GET", self._page, render_error, None),
+            Route("/docs/{file}", "GET", self._file, render_error, None),
+        ]
+
+    async def _document(self, _request: Request) -> Response:
+        return Response(await asyncio.to_thread(lambda: orjson.dumps(document(self._facts()))))
+
+    async def _page(self, _request: Request) -> Response:
+        return await _read(ASSETS / "index.html")
+
+    async def _file(self, request: Request) -> Response:
+        """Raises UnknownRoute."""
+        if (path := self._files.get(name := request.path["file"])) is None:
+            raise UnknownRoute(f"the page at /docs has no file {name[:100]}. It has: {', '.join(sorted(self._files))}.")
+        return await _read(path)
+
+
+async def _read(path: Path) -> Response:
+    """From the disk each time: the file has 1.4 MB, and few ask for it."""
+    return Response(await asyncio.to_thread(path.read_bytes), 200, TYPES[path.suffix], HEADERS)

@@ -1,0 +1,74 @@
+"""Sends requests that follow the OpenAPI document, and requests that do not, to a service of its own: all routes, all checks.
+
+python -m tests.openapi.fuzz --max-examples 300
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from loadtests.processes import BIN
+from service.security.keys import SCOPES, line, new
+from tests.asking import get
+from tests.conftest import ROOT
+from tests.e2e.conftest import serving
+
+HERE = Path(__file__).parent
+
+
+class Asked(NamedTuple):
+    """A service, and a key with every scope."""
+
+    url: str
+    key: str
+    folder: Path
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"authorization": f"Bearer {self.key}"}
+
+
+@contextmanager
+def guarded(models: Path, folder: Path) -> Iterator[Asked]:
+    """A service with keys and with models of its own, because admins change them."""
+    shutil.copytree(models, folder / "models")
+    secret, key = new("all", list(SCOPES), None, None, None)
+    (folder / "keys").write_text(f"{line(key)}\n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("UNROLL_KEYS_FILE", str(folder / "keys"))
+        with serving(folder) as url:
+            yield Asked(url, secret, folder)
+
+
+def fuzz(
+    service: Asked, document: dict[str, Any], options: Sequence[str], shown: bool = False
+) -> subprocess.CompletedProcess[str]:
+    """Ask the service what the document says. `shown`: on the screen, as it goes on."""
+    file = service.folder / "document.json"
+    file.write_text(json.dumps(document))
+    command = [str(BIN / "schemathesis"), "--config-file", str(HERE / "schemathesis.toml"), "run", str(file)]
+    return subprocess.run(
+        [*command, "--url", service.url, "--checks", "all", "--no-color", *options],
+        cwd=service.folder,  # where it keeps what it found
+        env={**os.environ, "PYTHONPATH": str(ROOT), "SCHEMATHESIS_HOOKS": "tests.openapi.hooks", "KEY": service.key},
+        stdout=None if shown else subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+
+
+if __name__ == "__main__":
+    home = Path(os.environ.get("BENTOML_HOME", ROOT / ".bentoml"))
+    with tempfile.TemporaryDirectory() as scratch, guarded(home / "models", Path(scratch)) as asked:
+        written = get(f"{asked.url}/docs.json", headers=asked.headers).json()
+        sys.exit(fuzz(asked, written, sys.argv[1:], shown=True).returncode)
