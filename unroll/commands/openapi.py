@@ -22,8 +22,9 @@ def openapi(output: Path | None, url: str | None, key: str | None) -> None:
     """Write the OpenAPI 3.1 document: every route, its requests, answers and errors.
 
     \b
-    unroll openapi -o openapi.json
-    unroll openapi --url http://127.0.0.1:3000 | openapi-python-client generate --path /dev/stdin
+    Examples:
+      unroll openapi -o openapi.json
+      unroll openapi --url http://127.0.0.1:3000 -o openapi.json
     """
     document = _of_store() if url is None else _of_service(url, key)
     text = f"{json.dumps(document, indent=2, ensure_ascii=False)}\n"

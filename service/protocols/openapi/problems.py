@@ -21,7 +21,7 @@ MEMBERS: Final[dict[str, dict[str, Any]]] = {
     "models": _TEXTS | {"description": "The names that are served."},
     "versions": _TEXTS | {"description": "The versions in memory."},
     "aliases": _TEXTS | {"description": "The aliases that exist."},
-    "allowed": _TEXTS | {"description": "The methods that the path takes."},
+    "allowed": _TEXTS | {"description": "The methods that the path takes, or the encodings that a body may have."},
     "reason": _TEXT | {"enum": ["bytes", "rate", "time"], "description": "Which limit was reached."},
     "retry_after_ms": _COUNT | {"description": "Milliseconds after which to try again: finer than `retry-after`."},
     "received_length": _COUNT | {"description": "The length of the request's rows."},
@@ -31,6 +31,7 @@ MEMBERS: Final[dict[str, dict[str, Any]]] = {
     "max_header_bytes": _COUNT,
 }
 """What a problem may have beside the members of RFC 9457."""
+EXAMPLE: Final = {"type": "object", "description": "The body of a request that works."}
 HEADERS: Final[dict[str, dict[str, Any]]] = {
     "x-request-id": {"description": "The request's own id, or a new one.", "schema": _TEXT},
     "x-content-type-options": {"description": "Always `nosniff`.", "schema": _TEXT | {"const": "nosniff"}},
@@ -38,6 +39,7 @@ HEADERS: Final[dict[str, dict[str, Any]]] = {
     "retry-after": {"description": "Seconds after which to try again.", "schema": {"type": "integer", "minimum": 1}},
     "www-authenticate": {"description": "How to name a key.", "schema": _TEXT},
     "allow": {"description": "The methods that the path takes.", "schema": _TEXT},
+    "accept-encoding": {"description": "The encodings that a body may have.", "schema": _TEXT},
 }
 
 
@@ -54,6 +56,7 @@ KINDS: Final[dict[type[UnrollError], Kind]] = {
     UnrollError: Kind("ours"),
     errors.NotFinite: Kind(),
     errors.NotJSON: Kind(),
+    errors.NotDecodable: Kind("body"),
     errors.InvalidTimeout: Kind("ours"),
     errors.NotHTTP: Kind("all"),
     errors.WrongHost: Kind("all"),
@@ -69,11 +72,12 @@ KINDS: Final[dict[type[UnrollError], Kind]] = {
     errors.Unchangeable: Kind(),
     errors.BodyTooLarge: Kind("body", ("max_body_bytes",)),
     errors.WrongContentType: Kind("body"),
+    errors.WrongContentEncoding: Kind("body", ("allowed",), ("accept-encoding",)),
     errors.Misdirected: Kind("all"),
     errors.InvalidRequest: Kind(members=_SAID),
     errors.InvalidShape: Kind(members=_SAID),
     errors.OutOfDomain: Kind(members=("expected", "received", "row")),
-    errors.TooFarOut: Kind(members=("expected", "received")),
+    errors.TooFarOut: Kind(members=("expected", "received", "row")),
     errors.TooManyValues: Kind(members=("expected", "received")),
     errors.LengthNotServed: Kind(members=("received_length", "served_lengths")),
     errors.Overloaded: Kind("", ("reason", "retry_after_ms"), ("retry-after",)),
@@ -112,6 +116,7 @@ def problem_schema(status: int) -> dict[str, Any]:
             "status": {"type": "integer", "const": status},
             "detail": _TEXT,
             **{member: MEMBERS[member] for member in members},
+            **({"example": EXAMPLE} if any(kind.example_helps for kind in kinds) else {}),
         },
         "required": ["type", "title", "status", "detail"],
     }

@@ -3,11 +3,13 @@
 import bentoml
 
 from service.hosting.swagger_ui import UNUSED
+from service.page.page import Page
 from service.protocols.admin import Admin
 from service.protocols.models import ModelPages
 from service.protocols.native import Native
 from service.protocols.openapi.documentation import Documentation
 from service.protocols.openapi.operations import OPERATIONS, TAGS
+from service.protocols.problem import render_error
 
 PROTOCOLS = (Native, ModelPages, Admin, Documentation)
 
@@ -19,6 +21,7 @@ class Bare:
 
 def test_every_route_of_ours_is_listed_with_its_scope_and_no_other() -> None:
     routes = [route for kind in PROTOCOLS for route in kind.__new__(kind).routes]  # type: ignore[attr-defined]
+    routes += Page(render_error, keys=False).routes
     ours = [operation for operation in OPERATIONS if not operation.of_bentoml]
     assert sorted((each.path, each.method, str(each.scope)) for each in ours) == sorted(
         (route.path, route.method, str(route.scope)) for route in routes
