@@ -9,8 +9,8 @@ import altair as alt
 from benchmarks.report.intervals import Interval
 from benchmarks.report.pictures import COLOURS, GREY, Panel, data
 
-WIDTH, HEIGHT = 500, 250
-X_AXIS: Final = alt.Axis(format=",~r", tickCount=6, grid=False, labelFlush=False)
+WIDTH, HEIGHT = 420, 220
+X_AXIS: Final = alt.Axis(format=",~r", tickCount=5, grid=False, labelFlush=False)
 DECADES: Final = 100
 """Ratio of the largest to the smallest value from which a scale is logarithmic."""
 

@@ -16,8 +16,8 @@ SHADES: Final = ("#7db8da", "#2e7ebc", "#08306b")
 
 LOOK: Final[dict[str, Any]] = {
     "background": "#ffffff",  # its own, so that the picture is also readable on a dark page
-    "font": "sans-serif",
-    "padding": 12,
+    "font": "Arial, Liberation Sans, Helvetica, sans-serif",  # no file of a font: what the reader has, widths almost the same
+    "padding": {"bottom": 12, "left": 34, "right": 34, "top": 12},  # room for a reader whose font is wider
     "view": {"stroke": None},
     "axis": {
         "domainColor": "#b0b0b0",
@@ -28,6 +28,7 @@ LOOK: Final[dict[str, Any]] = {
         "titleColor": "#333333",
         "titleFontSize": 12,
         "titleFontWeight": "normal",
+        "titlePadding": 12,
     },
     "legend": {"labelFontSize": 12, "labelLimit": 400, "orient": "top", "symbolSize": 90, "title": None},
     "title": {

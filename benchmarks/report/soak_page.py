@@ -10,7 +10,7 @@ from benchmarks.report.html_page import facts, heading, page, sentences
 from benchmarks.report.pictures import COLOURS, GREY, Panel, data
 from benchmarks.report.soak_statement import MOST_GROWTH, after_warm_up, first_and_last_third, median, said
 
-WIDTH, HEIGHT = 900, 190
+WIDTH, HEIGHT = 760, 180
 MINUTES: Final = "minutes since the load began"
 LATENCIES: Final = {"p50_ms": "p50", "p99_ms": "p99", "late_p99_ms": "delay of the client, p99"}
 
