@@ -29,6 +29,7 @@ from benchmarks.load import wrk
 from benchmarks.load.arrivals import constant
 from benchmarks.load.interruptible import interruptible
 from benchmarks.load.open_loop import OpenLoop
+from benchmarks.report import intervals
 from benchmarks.servers import machine, untrained_versions
 from benchmarks.servers.payloads import rows_body, rows_items
 from benchmarks.servers.running import Server, running
@@ -153,7 +154,7 @@ def _shadow(server: Server, store: ModelStore, good: str, options: argparse.Name
         "rps_with": middle("with", "answered"),
         "failed": faults,
         "throughput_lost": statistics.median(lost),  # by round, since a shared machine changes its speed
-        "throughput_lost_standard_error": statistics.stdev(lost) / len(lost) ** 0.5,
+        "throughput_lost_mean": intervals.mean(lost),  # with its 95 % interval
         "throughput_lost_rounds": lost,
         "share_of_time_in_its_runs": middle("with", "comparing"),
         "share_of_time_in_answering_runs": middle("with", "model"),  # the same rows, in smaller batches

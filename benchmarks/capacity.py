@@ -7,7 +7,7 @@ The client is open loop: it sends by a schedule, and does not wait for answers. 
 rises by --factor until the objective breaks. The search then halves the interval down to --precision. A rate that breaks is
 offered once more, since one hiccup of the machine is not the service's limit. Then the client offers the same service shares
 of the found rate, up to twice as much. They show the knee, and the goodput beyond it.
-Writes reports/capacity-<time>.html and .json, and prints its conclusions.
+Writes reports/capacity-<time>.json, .html and .svg, and prints its conclusions.
 """
 
 import argparse
@@ -22,7 +22,8 @@ from benchmarks.load.arrivals import SCHEDULES
 from benchmarks.load.interruptible import interruptible
 from benchmarks.load.one_rate import Objective, Served, offer, serving
 from benchmarks.load.rate_search import bracket
-from benchmarks.report.capacity_page import html
+from benchmarks.report import pictures
+from benchmarks.report.capacity_page import html, picture
 from benchmarks.report.capacity_statement import comparison, statement
 from benchmarks.servers import machine
 from loadtests.processes import ROOT
@@ -78,12 +79,9 @@ def measure(options: argparse.Namespace) -> int:
             for kind in kinds if number % 2 == 0 else reversed(kinds):  # each kind comes first in turn
                 say(f"repeat {number + 1} of {options.repeats}, {kind} arrivals")
                 result["arrivals"][kind].append(repeat(served, kind, objective, options, number))
-    name = f"capacity-{begun:%Y%m%d-%H%M%S}"
-    options.reports.mkdir(parents=True, exist_ok=True)
-    (options.reports / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n")
-    (options.reports / f"{name}.html").write_text(html(result))
+    written = pictures.write(options.reports / f"capacity-{begun:%Y%m%d-%H%M%S}", result, html(result), picture(result))
     print("\n".join(statement(result)))
-    say(f"written: {options.reports / name}.html and .json")
+    say(written)
     return 0
 
 

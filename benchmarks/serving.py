@@ -3,8 +3,9 @@
     python -m benchmarks.serving [--quick]
 
 Needs `wrk`, and the peers that `python -m benchmarks.install_peers` installed. The command names each peer that it leaves out.
-It rewrites RESULTS.md and results.svg in --output, and ends with one JSON line. It takes about half an hour. With --quick it
-takes about ten minutes: it leaves out the minute of load, and shortens the rest.
+It rewrites RESULTS.md and results.svg in --output, writes reports/serving-<time>.json, .html and .svg, and ends with one JSON
+line. It takes about half an hour. With --quick it takes about ten minutes: it leaves out the minute of load, and shortens the
+rest.
 """
 
 import argparse
@@ -14,13 +15,17 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from benchmarks.load import side_by_side, wrk
 from benchmarks.load.interruptible import interruptible, say
-from benchmarks.report import bar_chart, results_page
+from benchmarks.report import pictures
 from benchmarks.report.results import SUSTAINED, Results, Start
+from benchmarks.report.results_page import write
+from benchmarks.report.results_picture import picture
+from benchmarks.report.serving_page import html
 from benchmarks.servers import machine, realistic_model
 from benchmarks.servers.payloads import rows_body, rows_items
 from benchmarks.servers.running import Server, alone, check, running
@@ -43,13 +48,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--rounds", type=int, default=3, help="runs of each server (default: %(default)s)")
     parser.add_argument("--targets", nargs="+", choices=[target.name for target in TARGETS], help="servers (default: all)")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="measurements (default: all)")
-    parser.add_argument("--output", type=Path, default=Path(__file__).parent, help="folder to write to (default: benchmarks)")
+    parser.add_argument(
+        "--output", type=Path, default=Path(__file__).parent, help="folder for RESULTS.md (default: benchmarks)"
+    )
+    parser.add_argument(
+        "--reports", type=Path, default=ROOT / "reports", help="folder for the page and the figures (default: reports)"
+    )
     options = parser.parse_args(arguments)
     return interruptible("benchmarks.serving", lambda: _measure(options))
 
 
 def _measure(options: argparse.Namespace) -> int:
-    model = model_folder()
+    begun, model = datetime.now(UTC), model_folder()
     seconds = options.seconds or (2 if options.quick else 5)
     results = Results(machine.facts(), seconds, options.rounds)
     chosen = [target for target in TARGETS if options.targets is None or target.name in options.targets]
@@ -73,7 +83,7 @@ def _measure(options: argparse.Namespace) -> int:
     if options.quick:
         results.left_out["20 s after 60 s of load"] = "--quick"
     results.left_out |= {f"the part {part}": "--parts" for part in PARTS if part not in options.parts}
-    _write(results, options.output)
+    _write(results, options, begun)
     print(json.dumps(results.as_json()))
     return 0
 
@@ -161,16 +171,10 @@ def _part(name: str, ours: Target, model: Path, results: Results, *arguments: st
     return found
 
 
-def _write(results: Results, folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    groups = {
-        server.label: {f"{number} connection{'s' * (number > 1)}": max(load.rps, 1.0) for number, load in server.loads.items()}
-        for server in results.servers.values()
-    }
-    (folder / "results.svg").write_text(bar_chart.bars("requests a second, one row of five items, one worker", groups))
-    text = results_page.markdown(results, "results.svg")
-    (folder / "RESULTS.md").write_text(text)
-    print(text)
+def _write(results: Results, options: argparse.Namespace, begun: datetime) -> None:
+    drawn = picture(results)
+    say(pictures.write(options.reports / f"serving-{begun:%Y%m%d-%H%M%S}", results.as_json(), html(results), drawn))
+    print(write(options.output, results, drawn))
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ class Load:
     failed: int  # another status than 2xx or 3xx, no answer, or a broken connection
     checked: int  # good answers that were compared with the right one
     wrong: int
+    rounds: tuple[float, ...] = ()  # requests/s of the several
 
     def with_checks(self, compared: "Load") -> "Load":
         """These speeds, with the failures of another pass added."""
@@ -59,4 +60,4 @@ def medians(loads: Sequence[Load]) -> Load:
     """Medians of the speeds, and the sum of the failures: none may happen."""
     rps, p50, p99 = (statistics.median(getattr(load, name) for load in loads) for name in ("rps", "p50_ms", "p99_ms"))
     failed, checked, wrong = (sum(getattr(load, name) for load in loads) for name in ("failed", "checked", "wrong"))
-    return Load(rps, p50, p99, max(load.max_ms for load in loads), failed, checked, wrong)
+    return Load(rps, p50, p99, max(load.max_ms for load in loads), failed, checked, wrong, tuple(load.rps for load in loads))

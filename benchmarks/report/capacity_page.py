@@ -1,11 +1,16 @@
-"""A capacity result as an HTML page with plots."""
+"""A capacity result as a picture and as an HTML page."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import altair as alt
+
+from benchmarks.report import html_page, intervals, panels
 from benchmarks.report.capacity_statement import statement, sustained
 from benchmarks.report.html_page import facts, heading, page, sentences, table
-from benchmarks.report.line_plot import Mark, Series, plot
+from benchmarks.report.intervals import Interval
+from benchmarks.report.panels import Point
+from benchmarks.report.pictures import Panel
 
 COLUMNS = (
     "offered/s",
@@ -19,12 +24,14 @@ COLUMNS = (
     "CPU-s/million",
     "verdict",
 )
+OFFERED = "offered, requests/s"
 
 
 def html(result: Mapping[str, Any]) -> str:
-    parts = [sentences(statement(result))]
+    drawn = picture(result)
+    parts = [sentences(statement(result)), *([html_page.picture(drawn)] if drawn else [])]
     for kind, repeats in result["arrivals"].items():
-        parts += [heading(f"{kind} arrivals"), *_plots(repeats, result["objective"]["p99_ms"])]
+        parts.append(heading(f"{kind} arrivals"))
         for number, repeat in enumerate(repeats, 1):
             of = f"repeat {number}: {repeat['sustained_rps']:,.0f} requests/s"
             parts.append(
@@ -33,35 +40,62 @@ def html(result: Mapping[str, Any]) -> str:
     return page("Capacity of unroll", [*parts, heading("Machine"), facts(result["machine"])])
 
 
-def _plots(repeats: Sequence[Mapping[str, Any]], objective_ms: float) -> list[str]:
-    curves = [repeat["curve"] for repeat in repeats if repeat["curve"]]
+def picture(result: Mapping[str, Any]) -> alt.TopLevelMixin | None:
+    """Latency, goodput, errors and processor time over the offered rate; None when no rate held."""
+    curves = {kind: [repeat["curve"] for repeat in repeats if repeat["curve"]] for kind, repeats in result["arrivals"].items()}
+    curves = {kind: found for kind, found in curves.items() if found}
     if not curves:
-        return []
-    middle = sum(sustained(repeats)) / len(repeats)
-    mark = Mark("sustained", middle, upright=True)
-    average = [[sum(step[name] or 0.0 for step in steps) / len(steps) for name in NAMES] for steps in zip(*curves, strict=True)]
+        return None
+    held = [_sustained(kind, sustained(result["arrivals"][kind]), len(curves) > 1) for kind in curves]
 
-    def over(column: int) -> list[tuple[float, float]]:
-        return [(row[0], row[column]) for row in average]
+    def of(name: str, series: str, average: Callable[[Sequence[float]], Interval], times: float = 1.0) -> list[Point]:
+        return [
+            point
+            for kind, found in curves.items()
+            for point in _curve(found, name, f"{series}, {kind} arrivals" if len(curves) > 1 else series, average, times)
+        ]
 
-    each = [(step["offered_rps"], step["p99_ms"] or 0.0) for steps in curves for step in steps]
-    x = "offered, requests/s"
-    return [
-        plot(
-            "Latency from when due",
-            x,
-            "ms",
-            [Series("p50, mean", over(2)), Series("p99, mean", over(3)), Series("p99, each repeat", each, joined=False)],
-            [mark, Mark("objective", objective_ms, upright=False)],
-            highest=4 * objective_ms,
-        ),
-        plot("Goodput", x, "requests/s", [Series("goodput, mean", over(1)), Series("offered", over(0))], [mark]),
-        plot("Requests without a right answer", x, "%", [Series("errors, mean", [(a, 100 * b) for a, b in over(4)])], [mark]),
-        plot("Processor time of the service", x, "CPU-seconds per million right answers", [Series("mean", over(5))], [mark]),
+    latency = [*of("p50_ms", "p50", intervals.geometric_mean), *of("p99_ms", "p99", intervals.geometric_mean)]
+    goodput, errors = of("goodput_rps", "goodput", intervals.mean), of("error_share", "errors", intervals.mean, 100)
+    cost = of("cpu_seconds_per_million", "cost", intervals.mean)
+    equal = panels.equal("all that is offered", max(one.x for one in goodput))
+    objective = panels.bound(f"objective: p99 within {result['objective']['p99_ms']:g} ms", result["objective"]["p99_ms"])
+    drawn = [
+        alt.layer(panels.curves("Latency, from when a request was due", OFFERED, "ms", latency), objective, *held),
+        alt.layer(panels.curves("Goodput: right answers in time", OFFERED, "requests/s", goodput), equal, *held),
+        alt.layer(panels.curves("Requests without a right answer", OFFERED, "% of those offered", errors), *held),
+        alt.layer(panels.curves("Processor time of the service", OFFERED, "CPU-seconds per million answers", cost), *held),
     ]
+    repeats = max(len(found) for found in curves.values())
+    intervals_of = (
+        f"means of {repeats} repeats (of latency: geometric), with their 95 % intervals"
+        if repeats > 1
+        else "one repeat, so no intervals"
+    )
+    about = f"Requests of {result['rows']} rows; workers: {result['workers']}; {intervals_of}."
+    title = alt.Title("What the service answers at each offered rate", subtitle=about, fontSize=16, offset=18, frame="bounds")
+    joined: alt.TopLevelMixin = alt.concat(*drawn, columns=2, spacing=36, title=title).resolve_scale(color="independent")
+    return joined
 
 
-NAMES = ("offered_rps", "goodput_rps", "p50_ms", "p99_ms", "error_share", "cpu_seconds_per_million")
+def _sustained(kind: str, rates: Sequence[float], several: bool) -> Panel:
+    return panels.upright(f"sustained, {kind}" if several else "sustained", intervals.mean([rate for rate in rates if rate]))
+
+
+def _curve(
+    curves: Sequence[Sequence[Mapping[str, Any]]],
+    name: str,
+    series: str,
+    average: Callable[[Sequence[float]], Interval],
+    times: float,
+) -> list[Point]:
+    """The repeats' mean at each share of their sustained rates; nothing where no request was answered."""
+    found = []
+    for steps in zip(*curves, strict=True):
+        values = [step[name] * times for step in steps if step[name] is not None]
+        if values:
+            found.append(Point(series, intervals.mean([step["offered_rps"] for step in steps]).value, average(values)))
+    return found
 
 
 def _steps(steps: Sequence[Mapping[str, Any]]) -> str:

@@ -150,17 +150,21 @@ def comparison(first: Result, second: Result) -> list[str]:
 
 
 def _compared(first: Sequence[float], second: Sequence[float]) -> str:
-    found, base = intervals.difference(first, second), statistics.fmean(first)
+    base, now = statistics.fmean(first), statistics.fmean(second)
+    figures = f"{base:,.0f} then {now:,.0f} requests/s"
+    least = intervals.least_p(len(first), len(second))
+    if least > SIGNIFICANT:
+        return (
+            f"too few repeats: run at least {intervals.least_repeats()} of each ({figures}; p of {len(first)} against "
+            f"{len(second)} repeats cannot be below {least:.2f}, and {SIGNIFICANT:.2f} is needed)."
+        )
+    found = intervals.difference(first, second)
     change = Interval(*(value / base for value in found.change))
-    figures = (
-        f"{statistics.fmean(first):,.0f} then {statistics.fmean(second):,.0f} requests/s, a change of {change.value:+.1%} "
-        f"({LEVEL:.0%} interval {change.low:+.1%} to {change.high:+.1%}, Welch; p = {found.p:.3f}, permutation test)"
+    figures += (
+        f", a change of {change.value:+.1%} ({LEVEL:.0%} interval {change.low:+.1%} to {change.high:+.1%}, Welch; "
+        f"p = {found.p:.3f}, permutation test)"
     )
-    if found.least_p > SIGNIFICANT:
-        return f"{len(first)} and {len(second)} repeats are too few to tell: {figures}; p cannot be below {found.least_p:.2f}."
-    if found.p <= SIGNIFICANT:
-        return f"the difference is real: {figures}."
-    return f"the difference may be chance: {figures}."
+    return f"the difference {'is real' if found.p <= SIGNIFICANT else 'may be chance'}: {figures}."
 
 
 def _interval(interval: Interval, form: str) -> str:

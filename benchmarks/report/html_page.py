@@ -1,16 +1,29 @@
-"""A report as one HTML file without external parts."""
+"""A report as one HTML file without external parts. Its policy forbids the browser to ask for any."""
 
 from collections.abc import Mapping, Sequence
 from html import escape
 
-STYLE = """body{font:15px/1.5 sans-serif;max-width:1280px;margin:2em auto;padding:0 1em;color:#222}
-table{border-collapse:collapse;font-size:13px}td,th{padding:3px 10px;border-bottom:1px solid #ddd;text-align:right}
-td:first-child,th:first-child{text-align:left}svg{margin:6px 12px 6px 0}li{max-width:60em}"""
+import altair as alt
+
+from benchmarks.report import pictures
+
+POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:"
+STYLE = """:root{color-scheme:light dark}body{font:15px/1.5 sans-serif;max-width:1280px;margin:2em auto;padding:0 1em}
+table{border-collapse:collapse;font-size:13px}td,th{padding:3px 10px;border-bottom:1px solid #8886;text-align:right}
+td:first-child,th:first-child{text-align:left}li{max-width:60em}#picture{overflow-x:auto}summary{cursor:pointer}"""
 
 
 def page(title: str, parts: Sequence[str]) -> str:
-    head = f"<!doctype html><html lang='en'><meta charset='utf-8'><title>{escape(title)}</title><style>{STYLE}</style>"
-    return "\n".join([head, f"<h1>{escape(title)}</h1>", *parts, "</html>", ""])
+    head = (
+        f"<!doctype html><html lang='en'><meta charset='utf-8'><meta http-equiv='Content-Security-Policy' content=\"{POLICY}\">"
+    )
+    titles = f"<title>{escape(title)}</title><style>{STYLE}</style>"
+    return "\n".join([head, titles, f"<h1>{escape(title)}</h1>", *parts, "</html>", ""])
+
+
+def picture(drawn: alt.TopLevelMixin) -> str:
+    """The picture of a page; a page has one."""
+    return f"<div id='picture'></div><script>{pictures.script(drawn, 'picture')}</script>"
 
 
 def sentences(lines: Sequence[str]) -> str:

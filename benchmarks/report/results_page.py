@@ -1,22 +1,39 @@
 """The page RESULTS.md."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
+
+import altair as alt
 
 from benchmarks.engines import cases as engine_cases
 from benchmarks.engines.cases import RUNTIMES, best_other, of_case
 from benchmarks.load.side_by_side import Measured
 from benchmarks.load.wrk import Load
+from benchmarks.report import pictures, results_summary
 from benchmarks.report.results import Results, verdicts
 from benchmarks.servers.payloads import of_rows
 from benchmarks.servers.realistic_model import NETWORK, STEPS
 from benchmarks.servers.targets import ECHO, IDLE, OURS
 
+PICTURE: Final = "results.svg"
 
-def markdown(results: Results, plot: str) -> str:
-    parts = [_head(results), _must_show(results), _servers(results, plot), _sustained(results)]
-    parts += [_realistic(results), _engine(results), _large(results), _start(results), _overload(results), _left_out(results)]
+
+def markdown(results: Results, picture: str | None) -> str:
+    """The picture and its summary first; `picture` is the address of its file."""
+    parts = [_head(results, picture), _servers(results), _sustained(results), _realistic(results), _engine(results)]
+    parts += [_large(results), _start(results), _overload(results), _must_show(results), _left_out(results), _machine(results)]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def write(folder: Path, results: Results, drawn: alt.TopLevelMixin | None) -> str:
+    """RESULTS.md and its picture. Returns the text of the page."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if drawn:
+        (folder / PICTURE).write_text(pictures.svg(drawn))
+    text = markdown(results, PICTURE if drawn else None)
+    (folder / "RESULTS.md").write_text(text)
+    return text
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -25,13 +42,19 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def _head(results: Results) -> str:
-    facts = table(["", ""], list(results.machine.items())).replace("---:", "---")
-    return (
-        "# Serving, side by side\n\nWritten by `python -m benchmarks.serving`; do not edit. One run on one machine, one worker "
-        "each, all on the loopback interface.\nAbsolute figures depend on the machine and its other load; compare ratios."
-        f"\n\n{facts}"
+def _head(results: Results, picture: str | None) -> str:
+    shown = f"![requests/s and latency of each server, with 95 % intervals]({picture})" if picture else ""
+    about = (
+        "Written by `python -m benchmarks.serving`; do not edit. One run on one machine, one worker each, all on the loopback "
+        "interface.\nAbsolute figures depend on the machine and its other load; compare ratios."
     )
+    found = "\n".join(f"- {line}" for line in results_summary.lines(results))
+    return "\n\n".join(part for part in ("# Serving, side by side", shown, found, about) if part)
+
+
+def _machine(results: Results) -> str:
+    facts = table(["measured on", ""], list(results.machine.items())).replace("---:", "---")
+    return f"## Machine\n\n{facts}"
 
 
 def _must_show(results: Results) -> str:
@@ -39,15 +62,18 @@ def _must_show(results: Results) -> str:
     return f"## What it must show\n\n{table(['what', 'bar', 'found', 'shown'], rows)}" if rows else ""
 
 
-def _servers(results: Results, plot: str) -> str:
+def _servers(results: Results) -> str:
+    if not results.servers:
+        return ""
     how = "\n".join(f"- {server.label}: {server.how}" for server in results.servers.values())
     return (
-        f"## One row of five items\n\n![requests a second]({plot})\n\n{_side_by_side(results.servers)}\n\n"
+        f"## One row of five items\n\n{_side_by_side(results.servers)}\n\n"
         f"Medians of {results.rounds} rounds of {results.seconds:g} s with `wrk -t 1`; the order of the servers rotates. All "
         "servers run from the start, but a server without load is stopped (SIGSTOP).\nOnly good answers count. A first pass "
         "warms up, and compares every answer with the right one (`wrong`).\nIn the measured rounds wrk counts answers other "
         "than 2xx (`failed`). Access logs are off where a server allows that. All peers answer with the "
-        f"version's ONNX translation in ONNX Runtime, one thread.\n\n{how}"
+        "version's ONNX translation in ONNX Runtime, one thread.\nThe picture's intervals are Student's t over the rounds, of "
+        f"the logarithms of requests/s.\n\n{how}"
     )
 
 
@@ -94,11 +120,12 @@ def _engine(results: Results) -> str:
     if not results.engine:
         return ""
     cases, rows = results.engine["cases"], []
+    measured = {name: label for name, label in RUNTIMES.items() if any(name in case["ms"] for case in cases)}
     for case in cases:
         ours, best = case["ms"][engine_cases.OURS], case["ms"][best_other(case)]
-        times = [f"{case['ms'][name]:.3f}" if name in case["ms"] else "-" for name in RUNTIMES]
+        times = [f"{case['ms'][name]:.3f}" if name in case["ms"] else "-" for name in measured]
         rows.append([of_case(case), *times, f"{ours / best:.2f}"])
-    columns = ["", *(f"{label} ms" for label in RUNTIMES.values()), "ours against the best of the others"]
+    columns = ["", *(f"{label} ms" for label in measured.values()), "ours against the best of the others"]
     worst = max(case["largest_difference"] for case in cases)
     return (
         f"## The engine, without HTTP\n\n{table(columns, rows)}\n\nMedians; the runtimes take turns. All have one thread and "
