@@ -248,7 +248,7 @@ WRONG: dict[str, tuple[dict[str, Any], int, list[str]]] = {
     "a key that may not change": (
         POST(path="/admin/models/walks/promote", body="{}"),
         403,
-        ["expected a key with the scope admin", "service.security.keys new NAME --scope admin"],
+        ["expected a key with the scope admin", "unroll keys new NAME --scope admin"],
     ),
     "promote without a version": (
         POST(path="/admin/models/walks/promote", body="{}", key="admin"),
