@@ -121,6 +121,19 @@ def test_what_comes_out_counts_as_waiting(encoding: str) -> None:
 
 
 @EVERY
+def test_a_small_body_that_is_compressed_does_not_pass_for_small_work(encoding: str) -> None:
+    admission = Admission(2**30, 10.0)
+    admission.full = True  # small requests are taken all the same
+    assert Client(admission=admission).request("POST", "/echo", {"content-length": "1"}, [b"1"]).status == 200
+    packed = COMPRESS[encoding](b"1")
+    admission.full = True
+    stated = {"content-length": str(len(packed)), "content-encoding": encoding}
+    assert Client(admission=admission).request("POST", "/echo", stated, [packed]).status == 429
+    admission.full = False
+    assert Client(admission=admission).request("POST", "/echo", stated, [packed]).body == b"1"
+
+
+@EVERY
 def test_others_get_their_turns_and_large_bodies_wait_for_each_other(encoding: str) -> None:
     done: list[str] = []
     decompression, admission = Decompression(), Admission(2**30, 10.0)
