@@ -56,6 +56,7 @@ KINDS: Final[dict[type[UnrollError], Kind]] = {
     errors.NotJSON: Kind(),
     errors.InvalidTimeout: Kind("ours"),
     errors.NotHTTP: Kind("all"),
+    errors.NotTLS: Kind("all"),
     errors.WrongHost: Kind("all"),
     errors.MissingKey: Kind("keys", headers=_CHALLENGE),
     errors.WrongKey: Kind("keys", headers=_CHALLENGE),
