@@ -29,6 +29,7 @@ from service.hosting.supervised import end_with_supervisor
 from service.hosting.uvicorn_config import check_exposure, check_port, listen
 from service.http.body import BodyLimits
 from service.http.head_rules import HeadRules
+from service.http.messages import CLOSE, response_bytes
 from service.http.transport import Limits, Transport
 from service.overload.admission import Admission
 from service.page.page import Page
@@ -45,7 +46,7 @@ from service.security.cors import cross_origin
 from service.security.key_check import Guard
 from service.security.key_rates import KeyRates
 from service.security.reloaded_files import Unusable
-from service.security.tls import certificates_of, tls_options
+from service.security.tls import NO_TLS, certificates_of, tls_options
 from service.settings import Settings, metrics_folder
 from service.telemetry import log_format, metric_files, metrics
 from service.telemetry.metric_buffer import metric_buffer
@@ -106,7 +107,7 @@ listen(
     partial(Connection, Shared(connection_limits, rules, unread, render_error, transport.early, transport)),
     settings.idle_seconds,
     settings.max_connections,
-    certificates_of(settings.reread_seconds),
+    certificates_of(settings.reread_seconds, to_plain_http=response_bytes(render_error(NO_TLS), [CLOSE])),
     listen_on,
 )
 

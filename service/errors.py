@@ -6,6 +6,7 @@ UnrollError                         500  internal
 ├── NotDecodable                    400  not-decodable          the body is not of the encoding that its header names
 ├── InvalidTimeout                  400  invalid-timeout        the header x-request-timeout-ms is not a number
 ├── NotHTTP                         400  not-http               the connection carries another protocol
+├── NotTLS                          400  not-tls                plain HTTP on a port that takes TLS
 ├── WrongHost                       400  wrong-host             the header host is missing, doubled or malformed
 ├── MissingKey                      401  missing-key
 ├── WrongKey                        401  wrong-key
@@ -85,6 +86,10 @@ class InvalidTimeout(UnrollError):
 
 class NotHTTP(UnrollError):
     status, slug, title = 400, "not-http", "This is not an HTTP/1.1 request"
+
+
+class NotTLS(UnrollError):
+    status, slug, title = 400, "not-tls", "This port takes https:// only"
 
 
 class WrongHost(UnrollError):

@@ -61,7 +61,7 @@ class Settings(BaseSettings):
         "auto",
         description="`auto`: ONNX Runtime if the version has a translation, else TensorFlow, which is ten times slower.",
     )
-    max_body_bytes: int = Field(8 * 2**20, ge=1, description="Largest request body, in bytes; beyond it 413.")
+    max_body_bytes: int = Field(8 * 2**20, ge=1, description="Largest request body, decompressed, in bytes; beyond it 413.")
     body_seconds: float = Field(10.0, gt=0, description="How long a body may take to arrive, in seconds; beyond it 408.")
     max_waiting_bytes: int = Field(64 * 2**20, ge=1, description="Most bytes of waiting requests in one worker; beyond it 429.")
     max_waiting_ms: int = Field(

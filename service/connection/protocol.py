@@ -246,7 +246,7 @@ class Connection(HttpToolsProtocol):
             if not self._upgrades.go_on(self, memoryview(data)[upgrade.args[0] :]):
                 self._refuse(self._refused or unparsed(""))
         except httptools.HttpParserError as error:
-            self._refuse(self._refused or unparsed(str(error)))
+            self._refuse(self._refused or unparsed(str(error), data))
 
     def _parse_on(self) -> None:
         while self._unparsed and not self.pipeline:

@@ -32,9 +32,9 @@ class _Encoding(NamedTuple):
 
 _ENCODINGS: Final = {
     "gzip": _Encoding(lambda: zlib.decompressobj(16 + zlib.MAX_WBITS), 2**14, (TURN_BYTES,)),
-    # Of zstd all comes out that goes in: 4 bytes can be a block of 128 kB, so a slice is at most 8 MB. Two bodies must not
+    # Of zstd all comes out that goes in: 4 bytes can be a block of 128 kB, so a slice is at most 4 MB. Two bodies must not
     # share a decompressor: they would share its state.
-    "zstd": _Encoding(lambda: zstandard.ZstdDecompressor(max_window_size=WINDOW_BYTES).decompressobj(), 2**8, ()),
+    "zstd": _Encoding(lambda: zstandard.ZstdDecompressor(max_window_size=WINDOW_BYTES).decompressobj(), 2**7, ()),
 }
 
 

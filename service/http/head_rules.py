@@ -5,6 +5,7 @@ and its host is among `usual_hosts`.
 """
 
 import ipaddress
+import logging
 import re
 from collections.abc import Sequence
 from contextlib import suppress
@@ -12,6 +13,9 @@ from typing import Final
 
 from service.errors import Misdirected, NotHTTP, UnknownTransferCoding, UnrollError, WrongHost, WrongVersion
 from service.security.key_check import OPEN
+from service.token_bucket import TokenBucket
+
+logger = logging.getLogger(__name__)
 
 ANY: Final = "*"
 THIS_MACHINE: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
@@ -25,6 +29,10 @@ _RTSP: Final = re.compile(rb"[\r\n]*[A-Z_]+ +[^ \r\n]+ +RTSP/")
 _VERSIONS: Final = "expected HTTP/1.1 or HTTP/1.0; received"
 _CODINGS: Final = "expected transfer-encoding: chunked, once, or content-length; received"
 _NOT_HTTP: Final = "expected a request of HTTP/1.1; received one of RTSP or another protocol."
+_HELLO: Final = b"\x16\x03"
+"""How a client begins that speaks TLS."""
+_TLS: Final = "expected plain HTTP on this port; received TLS. Type http:// in place of https://."
+_told_of_tls: Final = TokenBucket(1.0)
 _PARSERS: Final = {  # by what llhttp says of a head that it refuses
     "RTSP": NotHTTP(_NOT_HTTP),
     "Invalid HTTP version": WrongVersion(f"{_VERSIONS} another version."),
@@ -115,8 +123,12 @@ def is_rtsp(data: bytes) -> bool:
     return _RTSP.match(data) is not None
 
 
-def unparsed(said: str) -> UnrollError:
-    """Why a request is refused that the parser refused, with what it said."""
+def unparsed(said: str, data: bytes = b"") -> UnrollError:
+    """Why a request is refused that the parser refused, with what it said of `data`."""
+    if data.startswith(_HELLO):
+        if _told_of_tls.take():  # the client shows its user nothing of an answer
+            logger.warning("a client spoke TLS to this port. %s", _TLS)
+        return NotHTTP(_TLS)
     detail = "expected a request of HTTP/1.1; received something else"
     return _PARSERS.get(said) or NotHTTP(f"{detail}: {said}." if said else f"{detail}.")
 

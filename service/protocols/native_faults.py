@@ -21,6 +21,7 @@ _NAMES: Final = ("sequences", "model_version", "routing_key", "strict")
 _OTHER_NAMES: Final = frozenset({"data", "features", "input", "inputs", "instances", "rows", "series", "values", "x"})
 """Names of other servers for what this service calls sequences."""
 _VALUE: Final = re.compile(rb'"(?:[^"\\]|\\.)*"?|[^\s,\]}]+', re.DOTALL)
+_OBJECT: Final = "an object"
 _MOST_SHOWN: Final = 60
 _MOST_NAMES: Final = 200
 """Characters of the names of features in a message."""
@@ -64,7 +65,7 @@ def expected_by(manifest: Manifest) -> Expected:
 def spelled(content: bytes, place: int) -> str:
     """The value that begins at `place`, as the request spells it, cut short; of an object only its kind."""
     if content[place : place + 1] == b"{":
-        return "an object"
+        return _OBJECT
     found = _VALUE.match(content, place, place + _MOST_SHOWN + 1)
     return cut(found[0] if found else content[place : place + _MOST_SHOWN + 1])
 
@@ -124,7 +125,8 @@ def wrong_rows(rows: Any, value: str, expected: Expected, deep: bool) -> Invalid
     `deep`: each row is a list of steps.
     """
     if not isinstance(rows, list):
-        return _invalid("a list of rows", f"{value or _shown(rows)} at sequences")
+        shown = value or _shown(rows)
+        return _invalid("a list of rows", f"{shown} at sequences", _list_for(shown))
     kinds = ("a row (a list of steps)", "a step (a list of numbers)") if deep else ("a row (a list of numbers)",)
     if (fault := _first_fault(rows, value, "sequences", expected, kinds)) is None:
         raise AssertionError("nothing is wrong with these rows")
@@ -154,7 +156,10 @@ def _first_fault(found: list[Any], value: str, path: str, expected: Expected, ki
         return None
     if found[end] is not None:
         return wrong_depth(expected, f"the number {found[end]} at {path}[{end}]", expected.if_number)
-    return not_a_number(value, f"{path}[{end}]") if _numeric(value) else _invalid(kinds[0], f"{value} at {path}[{end}]")
+    if _numeric(value):
+        return not_a_number(value, f"{path}[{end}]")
+    hint = _number_for(value) if value == _OBJECT else _list_for(value)
+    return _invalid(kinds[0], f"{value} at {path}[{end}]", hint)
 
 
 def _first_unlike(types: list[type], kinds: set[type]) -> int:
@@ -176,12 +181,20 @@ def _number_for(value: str) -> str:
         return "No model takes a missing value: fill it in, or leave its row out."
     if value in ("true", "false"):
         return "Write 1 or 0."
-    if not value.startswith('"'):
-        return ""
+    if value == _OBJECT:
+        return "Write numbers without names, in the order of GET /models/{name}."
+    text = value.strip('"')
     with suppress(ValueError):
-        if isfinite(float(value.strip('"'))):
-            return f"Write {value.strip(chr(34))}, without quotes."
-    return "Numbers have no quotes, and a missing one is not taken."
+        if isfinite(float(text)):
+            return f"Write {text}, without quotes."
+    return "A row has numbers only, and none may be missing."
+
+
+def _list_for(value: str) -> str:
+    """What to write in place of a value that is no list of rows."""
+    if value == _OBJECT:
+        return "Of a DataFrame send the rows without names: frame.to_numpy().tolist()."
+    return "Leave the quotes around the list out." if value.startswith('"[') else ""
 
 
 def not_finite(rows: Rows, sequences: list[list[Any]]) -> InvalidRequest:

@@ -37,7 +37,7 @@ _STARTS: Final = _table(  # how a body begins
     (rb"\s*<", "XML or HTML", "Send a JSON object."),
     (rb"\s*@\S+\s*\Z", "the name of a file", "curl reads the file with -d @FILE, not with --data-raw."),
     (rb"\s*[\w.%]+=", "a form (name=value)", "Send the JSON object itself, with no name before it."),
-    (rb"\s*(np\.|numpy\.)?(array|tensor)\(", "the text of an array", _DUMPS),
+    (rb"[\[\s]*(np\.|numpy\.)?(array|tensor|float\d+)\(", "the text of an array", _DUMPS),
     (rb"[\[\s]*-?[\d.]+(e[+-]?\d+)?\s+-?[\d.]", "numbers without commas", _COMMAS),
     (rb"[\[{\s]*'", "Python's single quotes", f"JSON has double quotes. {_DUMPS}"),
     (rb"[^\[\]{}\n]*[,;\t][^\[\]{}]*\Z", "CSV", "Write each line as a list: 0.1,0.2 becomes [0.1, 0.2]."),

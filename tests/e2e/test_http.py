@@ -1,6 +1,9 @@
 """What a user of the service sees, over real HTTP."""
 
+import gzip
+import json
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -8,6 +11,7 @@ import bentoml
 import httpx2
 import numpy as np
 import pytest
+import zstandard
 
 from contract.manifest import Domain
 from contract.rows import Floats
@@ -165,18 +169,41 @@ JSON = {"content-type": "application/json"}
 def test_bad_input_gets_a_clear_answer_and_the_next_request_a_right_one(
     client: httpx2.Client, body: bytes, expected: tuple[int, str]
 ) -> None:
-    assert problem(client.post("/many_to_one", content=body, headers=JSON)) == expected
+    answer = client.post("/many_to_one", content=body, headers=JSON)
+    assert problem(answer) == expected
+    if expected[1] != "too-many-values":
+        assert client.post("/many_to_one", json=answer.json()["example"]).json()["in_domain"] == [True]
     assert worst(client, "many_to_one", tutorial_sequence(5)[None]) < 0.03
 
 
 def test_routes_methods_and_content_types_that_are_not_there(client: httpx2.Client) -> None:
     assert problem(client.get("/nope")) == (404, "unknown-route")
+    answer = client.post("/many-to-many/", json={"sequences": [[0.1]]})
+    assert problem(answer) == (404, "unknown-route")
+    assert answer.json()["detail"] == "nothing at /many-to-many/. Did you mean /many_to_many?"
     assert problem(client.get("/many_to_many")) == (405, "wrong-method")
     assert problem(client.post("/models")) == (405, "wrong-method")
     assert problem(client.post("/livez")) == (405, "wrong-method")
     assert problem(client.post("/many_to_many", content=b"x", headers={"content-type": "text/csv"})) == (
         415,
         "wrong-content-type",
+    )
+
+
+@pytest.mark.parametrize(("encoding", "compress"), [("gzip", gzip.compress), ("zstd", zstandard.compress)])
+@pytest.mark.parametrize("announced", [True, False], ids=["announced", "chunked"])
+def test_compressed_bodies_are_answered_as_others_are(
+    client: httpx.Client, encoding: str, compress: Callable[[bytes], bytes], announced: bool
+) -> None:
+    rows = np.random.default_rng(3).random((20, 500)).tolist()
+    packed = compress(json.dumps({"sequences": rows}).encode())
+    content = packed if announced else (packed[at : at + 1000] for at in range(0, len(packed), 1000))
+    answer = client.post("/many_to_many", content=content, headers={**JSON, "content-encoding": encoding})
+    assert answer.json() == ask(client, "many_to_many", rows)
+    bomb = compress(b" " * 2**26)
+    assert problem(client.post("/many_to_many", content=bomb, headers={**JSON, "content-encoding": encoding})) == (
+        413,
+        "body-too-large",
     )
 
 

@@ -59,6 +59,7 @@ KINDS: Final[dict[type[UnrollError], Kind]] = {
     errors.NotDecodable: Kind("body"),
     errors.InvalidTimeout: Kind("ours"),
     errors.NotHTTP: Kind("all"),
+    errors.NotTLS: Kind("all"),
     errors.WrongHost: Kind("all"),
     errors.MissingKey: Kind("keys", headers=_CHALLENGE),
     errors.WrongKey: Kind("keys", headers=_CHALLENGE),

@@ -14,6 +14,7 @@ def test_the_right_key_gets_in_and_every_wrong_one_is_told_why(guarded: Guarded)
     assert kind(guarded.ask("POST", "/many_to_many", None, BODY, authorization="Bearer x")) == (401, "wrong-key")
     assert kind(guarded.ask("POST", "/many_to_many", "past", BODY)) == (401, "expired-key")
     assert kind(guarded.ask("POST", "/many_to_many", "root", BODY)) == (403, "wrong-scope")
+    assert [guarded.ask("GET", path, "root")[0] for path in ("/models", "/models/many_to_many", "/")] == [200] * 3
     assert guarded.ask("POST", "/many_to_many", "slow", BODY)[0] == 200
     status, problem, headers = guarded.ask("POST", "/many_to_many", "slow", BODY)
     assert (status, problem["reason"]) == (429, "rate")
@@ -49,6 +50,7 @@ def test_an_admin_promotes_and_users_do_not(guarded: Guarded) -> None:
         200,
         {"model": "many_to_many", "alias": "candidate", "version": version, "before": None},
     )
+    assert kind(guarded.ask("POST", "/admin/models/many_to_many/rollback", "root")) == (409, "unchangeable")  # the first
     guarded.until(lambda: "candidate" in guarded.ask("GET", "/models", "alice")[1]["workers"][0]["serving"]["many_to_many"])
 
 

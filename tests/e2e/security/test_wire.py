@@ -1,6 +1,7 @@
 """What is spoken: TLS and its ciphers, and what malformed heads come to."""
 
 import http.client
+import json
 import random
 import re
 import socket
@@ -81,7 +82,7 @@ def test_malformed_heads_let_nobody_in_and_break_nothing(guarded: Guarded) -> No
             answer = connection.recv(65_536)
         said = [int(status) for status in re.findall(rb"HTTP/1\.1 (\d{3}) ", answer)]
         statuses += said
-        assert set(said) <= {400, 401, 404, 405, 431, 501} | ({200} if head.split(b" ")[1] in PROBES else set()), head
+        assert set(said) <= {400, 401, 404, 405, 431, 501} | ({200} if head.split(b" ")[1] in (*PROBES, b"/") else set()), head
     assert len(statuses) > 1000
     assert {200, 400, 401, 404} <= set(statuses)
     assert guarded.ask("POST", "/many_to_many", "alice", BODY)[0] == 200
@@ -127,9 +128,13 @@ def test_tls_is_1_2_with_forward_secrecy_and_authenticated_encryption_or_1_3(gua
     assert accepts(guarded.address, ssl.TLSVersion.TLSv1_3, None) == "TLS_AES_256_GCM_SHA384"
 
 
-def test_plain_http_is_not_spoken_on_the_port(guarded: Guarded) -> None:
+@pytest.mark.parametrize(("method", "body"), [("GET", None), ("POST", "x" * 1_000_000)])
+def test_plain_http_is_told_to_speak_tls(guarded: Guarded, method: str, body: str | None) -> None:
     connection = http.client.HTTPConnection(*guarded.address, timeout=30)
-    connection.request("GET", "/livez")
-    with pytest.raises((ConnectionError, http.client.HTTPException)):
-        connection.getresponse()
+    connection.request(method, "/livez", body)
+    answer = connection.getresponse()
+    problem = json.loads(answer.read())
     connection.close()
+    assert (answer.status, problem["type"]) == (400, "urn:unroll:error:not-tls")
+    assert problem["detail"] == "expected TLS on this port; received plain HTTP. Type https:// in place of http://."
+    assert answer.headers["connection"] == "close"

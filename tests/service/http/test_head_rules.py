@@ -10,6 +10,7 @@ from service.http.messages import Request, Response
 from service.http.routes import Route
 from service.overload.admission import Admission
 from service.protocols.problem import render_error
+from service.token_bucket import TokenBucket
 from tests.service import wire
 from tests.service.asgi import LIMITS, untraced
 from tests.service.wire import Connect, answer
@@ -40,6 +41,16 @@ def asked(raw: bytes, rules: HeadRules | None = None, apart: bool = False) -> tu
     transport.add(Route("/echo", "POST", echo, render_error), Route("/livez", "GET", echo, render_error))
     wire.run(client, transport.around(untaken, []), direct=transport, rules=rules)
     return told[0]
+
+
+def test_who_speaks_tls_to_a_plain_port_is_told_of_in_the_log(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.http.head_rules._told_of_tls", TokenBucket(1.0, lambda: 0.0))
+    for _ in range(2):
+        assert asked(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03") == (400, "not-http")
+    (said,) = caplog.messages
+    assert said.endswith("expected plain HTTP on this port; received TLS. Type http:// in place of https://.")
 
 
 async def untaken(*_: object) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contract.rows import Rows
@@ -177,6 +177,7 @@ def test_numbers_that_take_other_readers_long_cost_no_more_than_others() -> None
     assert cost(tiny) < 3 * cost(b'{"sequences":[[' + b"0.12345678901234567890," * 340_000 + b"1]]}")
 
 
+@settings(deadline=None)
 @given(st.lists(st.lists(st.floats(allow_nan=False, allow_infinity=False) | st.integers(), min_size=1), min_size=1))
 def test_large_bodies_are_read_as_small_ones_are(sequences: list[list[float]]) -> None:
     body = json.dumps({"sequences": sequences, "model_version": "v", "routing_key": None}).encode()
@@ -242,6 +243,7 @@ json_values = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(json_values)
 def test_any_json_is_either_rows_of_numbers_or_explained(document: Any) -> None:
     try:
@@ -251,6 +253,7 @@ def test_any_json_is_either_rows_of_numbers_or_explained(document: Any) -> None:
     assert rows == document["sequences"]
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=60))
 def test_any_bytes_are_either_rows_or_explained(body: bytes) -> None:
     with contextlib.suppress(InvalidRequest, NotJSON):
@@ -281,7 +284,9 @@ def test_calls_inside_the_process_get_the_same_answer(models: dict[str, LoadedMo
             asyncio.run(native.predict("one_to_one", PredictionRequest(sequences=too_many)))
 
 
+@settings(deadline=None)
 @given(json_values)
+@np.errstate(over="ignore")  # as in the service: a number beyond float32 becomes infinite
 def test_any_json_is_either_rows_of_steps_or_explained(document: Any) -> None:
     body = json.dumps({"sequences": document}).encode()
     try:

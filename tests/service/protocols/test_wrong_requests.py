@@ -127,6 +127,8 @@ WRONG: dict[str, tuple[dict[str, Any], int, list[str]]] = {
     "NumPy's text in JSON": (POST(body='{"sequences": [[0.1 0.2]]}'), 400, ["numbers without commas at byte 20"]),
     "array(...)": (POST(body="array([0.1, 0.2])"), 400, ["received the text of an array", "rows.tolist()"]),
     "array(...) in JSON": (POST(body='{"sequences": array([[0.1]])}'), 400, ["the text of an array at byte 14"]),
+    "a list of NumPy's numbers": (POST(body="[np.float64(0.1), np.float64(0.2)]"), 400, ["the text of an array", DUMPS]),
+    "a list of them in JSON": (POST(body='{"sequences": [[np.float64(0.1)]]}'), 400, ["the text of an array at byte"]),
     "Python's quotes": (
         POST(body="{'sequences': [[0.1]]}"),
         400,
@@ -155,6 +157,16 @@ WRONG: dict[str, tuple[dict[str, Any], int, list[str]]] = {
     "NaN": (POST(body='{"sequences": [[0.1, NaN]]}'), 422, ["received NaN at sequences[0][1]", "leave its row out"]),
     "null": (POST(body='{"sequences": [[null]]}'), 422, ["received null at sequences[0][0]", "fill it in"]),
     "a number in quotes": (POST(body='{"sequences": [["0.1"]]}'), 422, ["Write 0.1, without quotes."]),
+    "a date": (POST(body='{"sequences": [["2026-01-01", 1]]}'), 422, ["numbers only, and none may be missing"]),
+    "records": (
+        POST(body='{"sequences": [{"x": 1, "y": 2}]}'),
+        422,
+        ["received an object at sequences[0]. Write numbers without"],
+    ),
+    "steps as records": (POST(path=WALKS, body='{"sequences": [[{"x": 1}]]}'), 422, ["in the order of GET /models/{name}"]),
+    "columns": (POST(body='{"sequences": {"x": [1], "y": [2]}}'), 422, ["an object at sequences", "frame.to_numpy().tolist()"]),
+    "rows as a text": (POST(body='{"sequences": "[[0.1, 0.2]]"}'), 422, ["Leave the quotes around the list out."]),
+    "a row as a text": (POST(body='{"sequences": ["[0.1, 0.2]"]}'), 422, ["Leave the quotes around the list out."]),
     "true": (POST(body='{"sequences": [[true]]}'), 422, ["Write 1 or 0."]),
     "no rows": (POST(body='{"sequences": []}'), 422, ["at least one row; received none"]),
     "an empty row": (POST(body='{"sequences": [[0.1], []]}'), 422, ["an empty row at 1", "Leave empty rows out."]),
@@ -236,7 +248,7 @@ WRONG: dict[str, tuple[dict[str, Any], int, list[str]]] = {
     "a key that may not change": (
         POST(path="/admin/models/walks/promote", body="{}"),
         403,
-        ["expected a key with the scope admin", "service.security.keys new NAME --scope admin"],
+        ["expected a key with the scope admin", "unroll keys new NAME --scope admin"],
     ),
     "promote without a version": (
         POST(path="/admin/models/walks/promote", body="{}", key="admin"),

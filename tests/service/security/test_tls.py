@@ -92,6 +92,36 @@ def test_clients_may_have_to_show_a_certificate_and_still_do_after_a_rotation(tm
                 shake(certificates.context, authority, mine=stranger)
 
 
+@pytest.mark.parametrize("method", [b"GET", b"HEAD", b"POST", b"PUT"])
+def test_plain_http_is_answered_once_and_nothing_of_it_is_kept(tmp_path: Path, method: bytes) -> None:
+    authority = trustme.CA()
+    write(tmp_path, (leaf := authority.issue_cert("localhost")), leaf)
+    certificates = Certificates(tmp_path / "certificate", tmp_path / "key", to_plain_http=b"HTTP/1.1 400 Bad Request\r\n\r\n")
+    arrives, leaves = ssl.MemoryBIO(), ssl.MemoryBIO()
+    server = certificates.context.wrap_bio(arrives, leaves, server_side=True)
+    arrives.write(method + b" / HTTP/1.1\r\nhost: x\r\n\r\n")
+    for _ in range(2):
+        with pytest.raises(ssl.SSLWantReadError):
+            server.do_handshake()
+        arrives.write(b"more")
+    assert leaves.read() == b"HTTP/1.1 400 Bad Request\r\n\r\n"
+    assert arrives.read() == b"more"
+    write(tmp_path, (leaf := authority.issue_cert("localhost")), leaf)
+    certificates.look()
+    assert shake(certificates.context, authority) == der(leaf)  # others are served as ever
+
+
+def test_what_is_neither_tls_nor_http_fails_the_handshake(tmp_path: Path) -> None:
+    leaf = trustme.CA().issue_cert("localhost")
+    write(tmp_path, leaf, leaf)
+    certificates = Certificates(tmp_path / "certificate", tmp_path / "key", to_plain_http=b"HTTP/1.1 400 Bad Request\r\n\r\n")
+    arrives, leaves = ssl.MemoryBIO(), ssl.MemoryBIO()
+    arrives.write(b"SSH-2.0-OpenSSH_9.9\r\n")
+    with pytest.raises(ssl.SSLError, match="WRONG_VERSION_NUMBER"):
+        certificates.context.wrap_bio(arrives, leaves, server_side=True).do_handshake()
+    assert b"HTTP" not in leaves.read()
+
+
 def test_tls_needs_files_that_can_be_used(tmp_path: Path) -> None:
     assert tls_options(None, None) == {"enabled": False}
     with pytest.raises(Unusable, match="missing cannot be read"):
