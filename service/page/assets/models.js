@@ -28,6 +28,8 @@ export function showModels(place, models, chosen, choose) {
       element("span", { class: "note" }, `${TASKS[model.task]}; ${inputText(model)}`), element("span", { class: "note" }, qualityText(model)));
   });
   place.replaceChildren(legend, ...cards);
+  const card = place.querySelector(":checked")?.closest(".model");
+  if (card) place.scrollTop = card.offsetTop; // without moving the page
 }
 
 const badge = (text) => element("span", { class: "badge" }, text);
