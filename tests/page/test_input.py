@@ -39,6 +39,7 @@ def test_an_empty_field_is_not_asked(visit: Opener) -> None:
     seen.page.get_by_label("step 2, value").fill("")
     expect(seen.page.locator("#input-error")).to_have_text("Expected a number at row 1, step 2; the field is empty.")
     expect(seen.page.locator("#answer-said")).to_contain_text("No answer.")
+    expect(seen.page.locator("#curl-section")).to_be_hidden()  # there is no request that it could show
 
 
 def test_steps_are_added_and_removed(visit: Opener) -> None:
@@ -163,6 +164,43 @@ def test_a_file_of_many_rows_is_asked_whole_and_a_wrong_one_is_told(visit: Opene
         {"name": "x.png", "mimeType": "image/png", "buffer": b"\x89PNG\r\n"}
     )
     expect(seen.page.locator("#input-error")).to_contain_text("Expected")
+
+
+def test_a_row_of_a_hundred_thousand_steps_is_answered_and_its_curl_works(visit: Opener) -> None:
+    seen = visit(model="many_to_many", permissions=["clipboard-read", "clipboard-write"])
+    tab(seen.page, "Upload")
+    steps = [number % 100 / 100 for number in range(100_000)]
+    with seen.question():
+        seen.page.get_by_label("A file with rows").set_input_files(
+            {"name": "long.txt", "mimeType": "text/plain", "buffer": "\n".join(map(str, steps)).encode()}
+        )
+    expect(seen.page.locator("#answer-said")).to_contain_text("echoed 100000 steps")
+    expect(seen.page.locator("#curl")).to_contain_text("characters more; Copy copies all")
+    seen.page.get_by_role("button", name="Copy").click()
+    expect(seen.page.locator("#copied")).to_have_text("Copied.")
+    assert len(seen.run(seen.page.evaluate("navigator.clipboard.readText()"))["sequences"][0]) == 100_000
+
+
+def test_looking_again_keeps_what_was_typed(visit: Opener) -> None:
+    seen = visit(model="many_to_many")
+    with seen.question():
+        seen.page.get_by_label("step 1, value").fill("0.7")
+    with seen.question():
+        seen.page.get_by_role("button", name="Look again").click()
+    assert seen.asked == {"sequences": [[0.7, 0.2, 0.4, 0.6, 0.8]]}
+    expect(seen.page.get_by_label("step 1, value")).to_have_value("0.7")
+
+
+def test_a_service_that_is_gone_is_told_and_asked_again(visit: Opener) -> None:
+    seen = visit(model="many_to_many")
+    seen.page.context.set_offline(True)
+    seen.page.get_by_role("button", name="Ask the model").click()
+    expect(seen.page.locator("#input-error")).to_contain_text("The service did not answer: is it still running")
+    seen.refused += 1
+    seen.page.context.set_offline(False)
+    with seen.question():
+        seen.page.get_by_role("button", name="Ask the model").click()
+    expect(seen.page.locator("#input-error")).to_be_hidden()
 
 
 def test_a_row_is_drawn_with_the_mouse(visit: Opener) -> None:

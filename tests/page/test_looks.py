@@ -1,4 +1,4 @@
-"""The page on a phone and a wide screen, light and dark, in each of its states: nothing overflows, axe finds nothing grave."""
+"""The page on a phone and a wide screen, light and dark, in each of its states: nothing overflows, axe finds nothing."""
 
 from collections.abc import Callable, Sequence
 from typing import Final, Literal
@@ -82,7 +82,7 @@ def test_each_state_fits_and_is_accessible(
     seen.accessible()
     seen.picture("many_to_many")
     for model, name, change in states:
-        seen.open(model, anew=True)
+        seen.open(model)
         change(seen)
         seen.no_sideways_scroll()
         seen.accessible()

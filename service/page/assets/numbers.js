@@ -26,6 +26,10 @@ export function percent(share) {
   return `${Number((100 * share).toFixed(1))}\u00a0%`;
 }
 
+/** The largest of any number of values: `Math.max(...values)` fails at a hundred thousand. */
+export const largest = (values) => values.reduce((most, value) => Math.max(most, value), -Infinity);
+export const least = (values) => -largest(values.map((value) => -value));
+
 /** 1, 2 or 5 times a power of ten, and at most `value`. */
 export function roundStep(value) {
   const power = 10 ** Math.floor(Math.log10(value));

@@ -2,7 +2,7 @@
 
 import { chart } from "./charts.js";
 import { details, element, table } from "./dom.js";
-import { percent, readable, shortest } from "./numbers.js";
+import { largest, least, percent, readable, shortest } from "./numbers.js";
 import { perStep } from "./topologies.js";
 
 /** Fill `place` with the answer to row number `row`. */
@@ -23,7 +23,7 @@ function showEcho(place, answer, row) {
   const outputs = perStep(card) ? answer.numbers[row] : answer.numbers[row].map((item) => [item]);
   const errors = answer.errors(row);
   const x = counted(inputs.length);
-  const worst = Math.max(...errors);
+  const worst = largest(errors);
   card.features.forEach((feature, number) => chart(place, {
     x,
     label: `Input and output of ${feature.name} over ${x.length} steps. The largest error is ${readable(worst)}.`,
@@ -86,7 +86,7 @@ function showNumbers(place, answer, row) {
     chart(place, {
       x: counted(steps.length),
       yLabel: named(target),
-      label: `${target.name} for each of ${steps.length} steps, from ${readable(Math.min(...values))} to ${readable(Math.max(...values))}.`,
+      label: `${target.name} for each of ${steps.length} steps, from ${readable(least(values))} to ${readable(largest(values))}.`,
       series: [{ label: target.name, values, colour: "output" }],
     });
   });
@@ -162,7 +162,7 @@ export function spoken(answer, row) {
 }
 
 const SPOKEN = {
-  echo: (answer, row) => `echoed ${answer.rows[row].length} steps, largest error ${readable(Math.max(...answer.errors(row)))}.`,
+  echo: (answer, row) => `echoed ${answer.rows[row].length} steps, largest error ${readable(largest(answer.errors(row)))}.`,
   forecast: (answer, row) => `the next ${perStep(answer.card) ? "step at every step" : `${answer.card.horizon} steps`}, from ${edges(answer.numbers[row].flat())}.`,
   regress: (answer, row) => (perStep(answer.card) ? `a number for each of ${answer.numbers[row].length} steps.` : `${answer.numbers[row].map(readable).join(", ")}.`),
   classify: (answer, row) => `${answer.labels[row]}, probability ${percent(Math.max(...answer.numbers[row]))}.`,
