@@ -128,7 +128,10 @@ def test_rows_of_unequal_lengths_are_filled_up(visit: Opener, client: httpx.Clie
     sees = seen.page.get_by_role("region", name="The model sees, shape (2, 5, 1)").inner_text()
     assert sees.replace(" ", "").endswith("[[0.5],[0.1],[0],[0],[0]]]")
     answer = direct(client, "many_to_many", seen)
-    seen.page.get_by_role("button", name="Row 2").click()
+    first, second = (seen.page.get_by_role("button", name=name) for name in ("Row 1", "Row 2"))
+    expect(first).to_have_attribute("aria-pressed", "true")
+    second.click()
+    expect(second).to_have_attribute("aria-pressed", "true")
     assert [float(row[2]) for row in seen.numbers()] == answer["sequences"][1]
 
 

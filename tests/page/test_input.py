@@ -17,8 +17,11 @@ def tab(page: Page, name: str) -> None:
 
 def test_a_typed_number_is_asked_and_marked_where_it_is_out_of_the_domain(visit: Opener) -> None:
     seen = visit(model="many_to_many")
+    ramp = seen.page.get_by_role("button", name="Ramp")
+    expect(ramp).to_have_attribute("aria-pressed", "true")
     with seen.question():
         seen.page.get_by_label("step 3, value").fill("1.5")
+    expect(ramp).to_have_attribute("aria-pressed", "false")
     assert seen.asked == {"sequences": [[0, 0.2, 1.5, 0.6, 0.8]]}
     expect(seen.page.locator("#domain-note")).to_have_text("Step 3: value 1.5 is out of the domain, 0 to below 1.")
     expect(seen.page.get_by_label("step 3, value")).to_have_class("out")

@@ -26,6 +26,7 @@ let running = null; // ends the question that runs
 const editor = new Editor(byId("editor"), {
   changed(rows) {
     state.example = null;
+    markExample();
     take(rows);
     later();
   },
@@ -88,7 +89,8 @@ async function choose(name) {
   showFacts(byId("facts"), card, trials.trials, state.limits);
   const examples = examplesOf(card);
   byId("examples").replaceChildren(element("span", { class: "note" }, "Examples"), ...examples.map((example) =>
-    element("button", { type: "button", class: "quiet", click: () => begin(example) }, example.name)));
+    element("button", { type: "button", class: "quiet", value: example.name, click: () => begin(example) }, example.name)));
+  markExample();
   if (again) await question();
   else await begin(examples[0]);
 }
@@ -110,10 +112,16 @@ function showVersions(card) {
 
 function begin(example) {
   state.example = example;
+  markExample();
   const rows = example.rows.map((row) => row.map((step) => [...step]));
   take(rows);
   editor.show(rows, state.row, state.card.features);
   return question();
+}
+
+/** Show which example the rows are. */
+function markExample() {
+  for (const button of byId("examples").querySelectorAll("button")) button.setAttribute("aria-pressed", button.value === state.example?.name);
 }
 
 /** The rows are these from now on. */
