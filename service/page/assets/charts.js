@@ -15,11 +15,16 @@ const colour = (name) => getComputedStyle(document.documentElement).getPropertyV
  */
 export function chart(place, { x, series, label, xLabel = "step", yLabel = "value", band = null, height = HEIGHT, zero = false }) {
   const frame = element("div", { class: "chart", role: "img", "aria-label": label });
-  place.append(legend(series), frame);
+  const readout = element("p", { class: "readout", "aria-hidden": "true" }); // the table has the same numbers for all
+  place.append(element("div", { class: "above" }, legend(series), readout), frame);
+  const pointed = ({ cursor: { idx } }) => {
+    const known = idx === null || idx === undefined ? [] : series.filter(({ values }) => values[idx] !== null && values[idx] !== undefined);
+    readout.textContent = known.length ? `${xLabel} ${x[idx]}: ${known.map(({ values }) => readable(values[idx])).join(" | ")}` : "";
+  };
   let plot = null;
   const draw = () => {
     plot?.destroy();
-    plot = new uPlot(options(frame.clientWidth, height, { x, series, xLabel, yLabel, band, zero }), [x, ...series.map((each) => each.values)], frame);
+    plot = new uPlot(options(frame.clientWidth, height, { x, series, xLabel, yLabel, band, zero, pointed }), [x, ...series.map((each) => each.values)], frame);
   };
   const watch = new ResizeObserver(() => {
     if (!frame.isConnected) {
@@ -39,7 +44,7 @@ function legend(series) {
   return element("ul", { class: "legend" }, series.map(item));
 }
 
-function options(width, height, { x, series, xLabel, yLabel, band, zero }) {
+function options(width, height, { x, series, xLabel, yLabel, band, zero, pointed }) {
   const axis = (label, size) => ({
     stroke: colour("muted"),
     grid: { stroke: colour("line"), width: 1 },
@@ -59,7 +64,7 @@ function options(width, height, { x, series, xLabel, yLabel, band, zero }) {
     scales: { x: { time: false, range: [x[0] - 0.5, x.at(-1) + 0.5] }, y: { range: (_plot, low, high) => padded(low, high, zero) } },
     axes: [{ ...axis(xLabel, 34), ...whole }, { ...axis(yLabel, 58), values: (_plot, ticks) => ticks.map(readable) }],
     series: [{}, ...series.map(line)],
-    hooks: { drawClear: band ? [(plot) => shade(plot, band)] : [] },
+    hooks: { drawClear: band ? [(plot) => shade(plot, band)] : [], setCursor: [pointed] },
   };
 }
 

@@ -18,6 +18,7 @@ export function drawn(tag, attributes = {}, ...children) {
 function filled(made, attributes, children) {
   for (const [name, value] of Object.entries(attributes)) {
     if (typeof value === "function") made.addEventListener(name, value);
+    else if (name.startsWith("aria-")) made.setAttribute(name, value);
     else if (value === true) made.setAttribute(name, "");
     else if (value !== false && value !== null && value !== undefined) made.setAttribute(name, value);
   }
@@ -25,7 +26,9 @@ function filled(made, attributes, children) {
   return made;
 }
 
-/** A table. `head` and `rows` hold texts or elements; the first cell of each row is its heading. */
+const MOST_ROWS = 1000;
+
+/** A table. `head` and `rows` hold texts or elements; the first cell of each row is its heading. Of many rows the first are shown. */
 export function table(caption, head, rows) {
   const cells = (row) => row.map((cell, place) => element(place ? "td" : "th", place ? {} : { scope: "row" }, cell));
   return element(
@@ -36,8 +39,9 @@ export function table(caption, head, rows) {
       {},
       element("caption", { class: "hidden" }, caption),
       element("thead", {}, element("tr", {}, head.map((text) => element("th", { scope: "col" }, text)))),
-      element("tbody", {}, rows.map((row) => element("tr", {}, cells(row)))),
+      element("tbody", {}, rows.slice(0, MOST_ROWS).map((row) => element("tr", {}, cells(row)))),
     ),
+    rows.length > MOST_ROWS ? element("p", { class: "note" }, `The first ${MOST_ROWS} of ${rows.length} rows.`) : null,
   );
 }
 

@@ -1,7 +1,7 @@
 /** A canvas on which a row is drawn: by a pointer, or by the arrow keys. */
 
 import { element } from "./dom.js";
-import { readable, roundStep } from "./numbers.js";
+import { largest, least, readable, roundStep } from "./numbers.js";
 
 const HEIGHT = 220;
 const EDGE = 14;
@@ -47,7 +47,7 @@ export class Drawing {
     const { low, high } = this._quantity.domain;
     const values = this._steps.map((step) => step[this._feature]).filter(Number.isFinite);
     const room = (high - low) * ROOM;
-    return [Math.min(low - room, ...values), Math.max(high + room, ...values)];
+    return [least([low - room, ...values]), largest([high + room, ...values])];
   }
 
   get _unit() {

@@ -30,7 +30,7 @@ function golden(card) {
   const shortest = card.data?.shortest ?? 1;
   const usable = card.golden.filter(({ input }) => input.every(inside) && input.length >= shortest);
   const chosen = (usable.length ? usable : card.golden).slice(0, MOST);
-  return chosen.map(({ input, output }, number) => ({ name: `Held-out row ${number + 1}`, rows: [input.map((step) => [...step])], output }));
+  return chosen.map(({ input, output }, number) => ({ name: `${card.data ? "Held-out row" : "Example"} ${number + 1}`, rows: [input.map((step) => [...step])], output }));
 }
 
 /** The first example with one value that no training row had. */

@@ -73,7 +73,7 @@ function bars(lines, text) {
 function features(card) {
   const row = (kind) => (quantity) => [quantity.name, kind, quantity.unit || "–", `${readable(quantity.domain.low)} to ${readable(quantity.domain.high)}`];
   const rows = [...card.features.map(row("feature")), ...card.targets.map(row("target"))];
-  return element("div", {}, element("h3", {}, "Features and their domains"), table("Features", ["name", "", "unit", "domain"], rows));
+  return element("div", {}, element("h3", {}, "Features and their domains"), table("Features", ["name", "kind", "unit", "domain"], rows));
 }
 
 function versions(card) {

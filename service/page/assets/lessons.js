@@ -10,6 +10,6 @@ export function showLessons() {
     const { topology } = place.dataset;
     const outputs = topology === "many_to_one" ? 5 : 1;
     const card = { topology, task: "lesson", units: 5, layers: 1, classes: [], targets: Array(outputs), features: Array(1) };
-    place.append(unrolled({ card, inputs: STEPS, answers: ANSWERS[topology], width: 340 }));
+    place.append(unrolled({ card, inputs: STEPS, answers: ANSWERS[topology], width: 400 }));
   }
 }

@@ -2,7 +2,7 @@
 
 import { Answer } from "./answer.js";
 import { ask, hasKey, Problem, useKey } from "./api.js";
-import { curlText } from "./curl.js";
+import { curlText, cut } from "./curl.js";
 import { byId, element, say } from "./dom.js";
 import { Editor, plain } from "./editor.js";
 import { examplesOf } from "./examples.js";
@@ -19,13 +19,14 @@ const PAUSE = 250; // ms after the last change until the model is asked
 const MOST_WARNINGS = 5;
 
 /** All that is on the screen. `example`: the one that the rows are, unchanged; null after a change. */
-const state = { models: [], limits: null, card: null, rows: [], row: 0, example: null, answer: null };
+const state = { models: [], limits: null, card: null, turn: 0, rows: [], row: 0, example: null, answer: null, command: "" };
 let waiting = null; // the timer of the next question
 let running = null; // ends the question that runs
 
 const editor = new Editor(byId("editor"), {
   changed(rows) {
     state.example = null;
+    markExample();
     take(rows);
     later();
   },
@@ -56,8 +57,8 @@ async function look() {
   byId("served-note").textContent = names.length
     ? `${names.length} model${names.length > 1 ? "s" : ""} in memory. Choose one to try it.`
     : "No model is served. Train one: make train. This page shows it after Look again.";
-  const wanted = decodeURIComponent(location.hash.slice(1));
-  const chosen = [wanted, state.card?.name, preferred(names)].find((name) => names.includes(name));
+  const wanted = new URLSearchParams(location.search).get("model");
+  const chosen = [state.card?.name, wanted, preferred(names)].find((name) => names.includes(name));
   showModels(byId("models"), state.models, chosen, choose);
   if (chosen) await choose(chosen);
   return true;
@@ -65,8 +66,10 @@ async function look() {
 
 const preferred = (names) => (names.includes("many_to_many") ? "many_to_many" : names[0]);
 
+/** Show a model. What was typed stays if the model was shown before. */
 async function choose(name) {
   stop();
+  const turn = ++state.turn;
   let card, trials;
   try {
     [card, trials] = (await Promise.all([ask(`models/${name}`), ask(`models/${name}/comparison`)])).map((each) => each.answer);
@@ -74,18 +77,22 @@ async function choose(name) {
     failed(error);
     return;
   }
-  history.replaceState(null, "", `#${encodeURIComponent(name)}`);
-  Object.assign(state, { card, answer: null });
+  if (turn !== state.turn) return; // another was chosen meanwhile
+  const again = state.card?.name === name && state.rows.length > 0;
+  state.card = card;
+  history.replaceState(null, "", `?model=${name}`);
+  document.title = `${name} · unroll`;
   for (const part of ["workspace", "facts-section"]) byId(part).hidden = false;
-  byId("facts-name").textContent = name;
-  byId("model-name").textContent = name;
+  for (const part of ["model-name", "facts-name"]) byId(part).textContent = name;
   byId("input-note").textContent = expected(card);
   showVersions(card);
   showFacts(byId("facts"), card, trials.trials, state.limits);
   const examples = examplesOf(card);
   byId("examples").replaceChildren(element("span", { class: "note" }, "Examples"), ...examples.map((example) =>
-    element("button", { type: "button", class: "quiet", click: () => begin(example) }, example.name)));
-  begin(examples[0]);
+    element("button", { type: "button", class: "quiet", value: example.name, click: () => begin(example) }, example.name)));
+  markExample();
+  if (again) await question();
+  else await begin(examples[0]);
 }
 
 function expected(card) {
@@ -105,10 +112,16 @@ function showVersions(card) {
 
 function begin(example) {
   state.example = example;
+  markExample();
   const rows = example.rows.map((row) => row.map((step) => [...step]));
   take(rows);
   editor.show(rows, state.row, state.card.features);
-  question();
+  return question();
+}
+
+/** Show which example the rows are. */
+function markExample() {
+  for (const button of byId("examples").querySelectorAll("button")) button.setAttribute("aria-pressed", button.value === state.example?.name);
 }
 
 /** The rows are these from now on. */
@@ -162,7 +175,8 @@ function body() {
 
 function curl() {
   byId("copied").textContent = "";
-  byId("curl").textContent = curlText(state.card.name, body(), hasKey());
+  state.command = curlText(state.card.name, body(), hasKey());
+  byId("curl").textContent = cut(state.command);
 }
 
 function stop() {
@@ -208,6 +222,7 @@ function pictures() {
   const list = element("dl", { class: "said-facts" }, facts.map(([term, text]) => element("div", {}, element("dt", {}, term), element("dd", {}, text))));
   const place = element("div", {});
   byId("answer").replaceChildren(place, ...proof(), list);
+  showSections(true, true);
   showAnswer(place, answer, row);
   showReshape(byId("reshape"), card, rows, answer);
   showNetwork(byId("network"), card, rows[row], answer.texts(row), shapeOf(toModel(card.topology, rows)));
@@ -224,13 +239,20 @@ function proof() {
   return [element("p", { class: same ? "proof" : "problem" }, said)];
 }
 
-/** There is no answer: say why beside the input. */
-function refuse(message) {
+/** The pictures of an answer; `asked`: whether there is a request to show. */
+function showSections(answered, asked) {
+  for (const part of ["reshape-section", "network-section"]) byId(part).hidden = !answered;
+  byId("curl-section").hidden = !asked;
+}
+
+/** There is no answer: say why beside the input. `asked`: whether the service was, and refused. */
+function refuse(message, asked = false) {
   stop();
   state.answer = null;
   say(byId("input-error"), message);
   byId("answer-said").textContent = "No answer. The message beside the input says why.";
-  for (const part of ["answer", "reshape", "network"]) byId(part).replaceChildren();
+  byId("answer").replaceChildren();
+  showSections(false, asked);
 }
 
 function failed(error) {
@@ -239,7 +261,7 @@ function failed(error) {
   else if (byId("workspace").hidden) {
     byId("models-section").hidden = false;
     byId("served-note").textContent = error.message;
-  } else refuse(error.message);
+  } else refuse(error.message, true);
 }
 
 // The key, and what else is pressed.
@@ -272,7 +294,7 @@ function wire() {
 
 async function copy() {
   try {
-    await navigator.clipboard.writeText(byId("curl").textContent);
+    await navigator.clipboard.writeText(state.command);
     byId("copied").textContent = "Copied.";
   } catch {
     getSelection().selectAllChildren(byId("curl"));

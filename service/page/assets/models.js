@@ -14,7 +14,8 @@ export const TASKS = {
 /** Shares are shown as shares; other metrics as they are. */
 const SHARES = new Set(["accuracy", "balanced_accuracy", "f1"]);
 export const metricText = (metric, value) => (SHARES.has(metric) ? percent(value) : readable(value));
-export const metricName = (metric) => metric.replaceAll("_", " ");
+const NAMES = { mae: "MAE", rmse: "RMSE", mape: "MAPE", mase: "MASE", r2: "R²", f1: "F1" };
+export const metricName = (metric) => NAMES[metric] ?? metric.replaceAll("_", " ");
 
 /** `models`: of GET /models; `chosen`: a name; `choose(name)`: another was chosen. */
 export function showModels(place, models, chosen, choose) {
@@ -28,6 +29,8 @@ export function showModels(place, models, chosen, choose) {
       element("span", { class: "note" }, `${TASKS[model.task]}; ${inputText(model)}`), element("span", { class: "note" }, qualityText(model)));
   });
   place.replaceChildren(legend, ...cards);
+  const card = place.querySelector(":checked")?.closest(".model");
+  if (card) place.scrollTop = card.offsetTop; // without moving the page
 }
 
 const badge = (text) => element("span", { class: "badge" }, text);

@@ -19,7 +19,16 @@ export function readable(value) {
   return String(Number(value.toPrecision(4)));
 }
 
-export const percent = (share) => `${(100 * share).toFixed(share < 0.0995 || share > 0.9995 ? 2 : 1)} %`;
+/** A share in percent: never 0 or 100 unless it is that. */
+export function percent(share) {
+  if (share > 0 && share < 0.001) return "< 0.1\u00a0%";
+  if (share < 1 && share > 0.999) return "> 99.9\u00a0%";
+  return `${Number((100 * share).toFixed(1))}\u00a0%`;
+}
+
+/** The largest of any number of values: `Math.max(...values)` fails at a hundred thousand. */
+export const largest = (values) => values.reduce((most, value) => Math.max(most, value), -Infinity);
+export const least = (values) => -largest(values.map((value) => -value));
 
 /** 1, 2 or 5 times a power of ten, and at most `value`. */
 export function roundStep(value) {

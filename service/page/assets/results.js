@@ -2,7 +2,7 @@
 
 import { chart } from "./charts.js";
 import { details, element, table } from "./dom.js";
-import { percent, readable, shortest } from "./numbers.js";
+import { largest, least, percent, readable, shortest } from "./numbers.js";
 import { perStep } from "./topologies.js";
 
 /** Fill `place` with the answer to row number `row`. */
@@ -23,7 +23,7 @@ function showEcho(place, answer, row) {
   const outputs = perStep(card) ? answer.numbers[row] : answer.numbers[row].map((item) => [item]);
   const errors = answer.errors(row);
   const x = counted(inputs.length);
-  const worst = Math.max(...errors);
+  const worst = largest(errors);
   card.features.forEach((feature, number) => chart(place, {
     x,
     label: `Input and output of ${feature.name} over ${x.length} steps. The largest error is ${readable(worst)}.`,
@@ -86,7 +86,7 @@ function showNumbers(place, answer, row) {
     chart(place, {
       x: counted(steps.length),
       yLabel: named(target),
-      label: `${target.name} for each of ${steps.length} steps, from ${readable(Math.min(...values))} to ${readable(Math.max(...values))}.`,
+      label: `${target.name} for each of ${steps.length} steps, from ${readable(least(values))} to ${readable(largest(values))}.`,
       series: [{ label: target.name, values, colour: "output" }],
     });
   });
@@ -95,11 +95,14 @@ function showNumbers(place, answer, row) {
 }
 
 const MOST_BARS = 12;
+const MOST_CHARTS = 3;
+const MOST_RUNS = 4;
 
 function showClasses(place, answer, row) {
   const { card, numbers, labels } = answer;
   const ordered = card.classes.map((name, number) => ({ name, share: numbers[row][number] })).sort((one, other) => other.share - one.share);
   place.append(bars(ordered.slice(0, MOST_BARS), labels[row]));
+  showInputs(place, answer, row);
   const rows = ordered.map(({ name, share }) => [name, String(share)]);
   place.append(details("Numbers", table("Probabilities", ["class", "probability"], rows)));
 }
@@ -117,21 +120,28 @@ function showLabels(place, answer, row) {
   const given = labels[row];
   const share = (step) => Math.max(...numbers[row][step]);
   const runs = runsOf(given);
-  const item = ({ label, first, last }) => {
-    const made = element("li", { class: `kind-${card.classes.indexOf(label) % 6}` }, element("strong", {}, label), ` ${first === last ? `step ${first}` : `steps ${first} to ${last}`}`);
-    made.style.setProperty("--steps", last - first + 1);
+  const item = (run) => {
+    const made = element("li", { class: `kind-${card.classes.indexOf(run.label) % 6}` }, runText(run));
+    made.style.setProperty("--steps", run.last - run.first + 1);
     return made;
   };
-  card.features.slice(0, 3).forEach((feature, number) => chart(place, {
-    x: counted(given.length),
-    height: 150,
-    yLabel: named(feature),
-    label: `${feature.name} over ${given.length} steps.`,
-    series: [{ label: feature.name, values: column(answer.rows[row], number), colour: "input" }],
-  }));
+  showInputs(place, answer, row);
   place.append(element("ol", { class: "runs", "aria-label": "Labels, in the order of the steps" }, runs.map(item)));
   const rows = given.map((label, step) => [`${step + 1}`, label, percent(share(step)), ...numbers[row][step].map(String)]);
   place.append(details("Numbers", table("Label of each step", ["step", "label", "probability", ...card.classes], rows)));
+}
+
+const runText = ({ label, first, last }) => `${label} ${first === last ? `at step ${first}` : `at steps ${first} to ${last}`}`;
+
+/** What was sent, of a few features. */
+function showInputs(place, { card, rows }, row) {
+  card.features.slice(0, MOST_CHARTS).forEach((feature, number) => chart(place, {
+    x: counted(rows[row].length),
+    height: 140,
+    yLabel: named(feature),
+    label: `${feature.name} over ${rows[row].length} steps.`,
+    series: [{ label: `input ${feature.name}`, values: column(rows[row], number), colour: "input" }],
+  }));
 }
 
 /** Neighbouring steps of one label. */
@@ -152,11 +162,14 @@ export function spoken(answer, row) {
 }
 
 const SPOKEN = {
-  echo: (answer, row) => `echoed ${answer.rows[row].length} steps, largest error ${readable(Math.max(...answer.errors(row)))}.`,
+  echo: (answer, row) => `echoed ${answer.rows[row].length} steps, largest error ${readable(largest(answer.errors(row)))}.`,
   forecast: (answer, row) => `the next ${perStep(answer.card) ? "step at every step" : `${answer.card.horizon} steps`}, from ${edges(answer.numbers[row].flat())}.`,
   regress: (answer, row) => (perStep(answer.card) ? `a number for each of ${answer.numbers[row].length} steps.` : `${answer.numbers[row].map(readable).join(", ")}.`),
   classify: (answer, row) => `${answer.labels[row]}, probability ${percent(Math.max(...answer.numbers[row]))}.`,
-  label: (answer, row) => `${runsOf(answer.labels[row]).length} stretches over ${answer.labels[row].length} steps.`,
+  label: (answer, row) => {
+    const runs = runsOf(answer.labels[row]);
+    return runs.length > MOST_RUNS ? `${runs.length} runs of a label over ${answer.labels[row].length} steps.` : `${runs.map(runText).join(", then ")}.`;
+  },
 };
 
 const edges = (values) => `${readable(values[0])} to ${readable(values.at(-1))}`;
