@@ -193,7 +193,7 @@ def test_routes_methods_and_content_types_that_are_not_there(client: httpx2.Clie
 @pytest.mark.parametrize(("encoding", "compress"), [("gzip", gzip.compress), ("zstd", zstandard.compress)])
 @pytest.mark.parametrize("announced", [True, False], ids=["announced", "chunked"])
 def test_compressed_bodies_are_answered_as_others_are(
-    client: httpx.Client, encoding: str, compress: Callable[[bytes], bytes], announced: bool
+    client: httpx2.Client, encoding: str, compress: Callable[[bytes], bytes], announced: bool
 ) -> None:
     rows = np.random.default_rng(3).random((20, 500)).tolist()
     packed = compress(json.dumps({"sequences": rows}).encode())
