@@ -141,6 +141,7 @@ lock: $(DEV_READY)  ## pin requirements/ anew from pyproject.toml  (KEEP=1: keep
 	pin serve-tensorflow pyproject.toml --extra serve --group tensorflow $$same; \
 	pin serve-gpu pyproject.toml --extra serve --group gpu --excludes <(echo onnxruntime) $$same; \
 	pin sbom --group sbom $$same; \
+	pin helm --group helm --no-deps; \
 	pin uv --group uv; \
 	for version in 3.11 3.13; do $(UV_PIP) --dry-run --target .venv/none --python-version $$version --only-binary :all: --requirement requirements/dev.txt; done
 
