@@ -1,6 +1,6 @@
 """Builds an image with docker, podman or buildah. Its list of contents (SBOM) goes to dist/.
 
-    python -m deploy.image serve [--variant tensorflow|gpu] [--models mounted] [--tool podman] [--base python:3.11-slim]
+    python -m deploy.image serve [--variant tensorflow|gpu] [--models mounted] [--tool podman] [--base python:3.13-slim]
     python -m deploy.image train [--variant gpu]
 
 `serve` runs `bentoml build` and `bentoml containerize`. deploy/serve.Dockerfile then leaves out files that only building needs.
@@ -8,12 +8,13 @@
 
 import argparse
 import os
-import re
 import shutil
 import subprocess
 import sys
 import tempfile
 import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -24,14 +25,15 @@ from training.environment import checkout_commit
 
 ROOT: Final = Path(__file__).parent.parent
 HERE: Final = Path(__file__).parent
+REQUIREMENTS: Final = ROOT / "requirements"
 TOOLS: Final = ("docker", "podman", "buildah")
 VARIANTS: Final = {"serve": ("cpu", "tensorflow", "gpu"), "train": ("cpu", "gpu")}
 MOUNT: Final = "/store/models"
 """The store of an image without models. The training image publishes into /store."""
 BAKED: Final = "/home/bentoml/bento/models"
-BASE: Final = "python:3.11-slim"
-CYCLONEDX: Final = "7.5.0"
+BASE: Final = "python:3.13-slim"
 BENTO_IMAGE: Final = "localhost/unroll-bento"
+UV_IMAGE: Final = "localhost/unroll-uv"
 
 
 class ImageError(Exception):
@@ -51,23 +53,17 @@ def version() -> str:
     return str(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"])
 
 
-def packages(kind: str, variant: str) -> str:
-    """The pins that an image installs: requirements/<kind>.txt, and requirements/<kind>-<variant>.txt."""
-    listed = (ROOT / "requirements" / f"{kind}.txt").read_text()
-    if variant != "cpu":
-        listed += (ROOT / "requirements" / f"{kind}-{variant}.txt").read_text()
-    if "onnxruntime-gpu==" in listed:  # both have the same module
-        listed = re.sub(r"^onnxruntime==.*\n", "", listed, flags=re.MULTILINE)
-    if variant != "gpu":  # half the size; a CPU needs no more
-        listed = re.sub(r"^tensorflow==", "tensorflow-cpu==", listed, flags=re.MULTILINE)
-    return listed
+def pins(kind: str, variant: str) -> Path:
+    """The packages that an image installs, each with its hashes."""
+    name = {"serve": "serve", "train": "run"}[kind]
+    return REQUIREMENTS / f"{name}.txt" if variant == "cpu" else REQUIREMENTS / f"{name}-{variant}.txt"
 
 
 def bentofile(variant: str, base: str) -> str:
     """bentofile.yaml with this image's base and pins."""
     options = yaml.safe_load((ROOT / "bentofile.yaml").read_text())
     options["docker"] = {"base_image": base}
-    options["python"] = {"packages": packages("serve", variant).split(), "lock_packages": False}
+    options["python"]["requirements_txt"] = str(pins("serve", variant).relative_to(ROOT))
     return str(yaml.safe_dump(options, sort_keys=False))
 
 
@@ -87,24 +83,37 @@ def build_bento(variant: str, base: str, models: str) -> str:
     return tag
 
 
+def build_uv(tool: str, base: str) -> None:
+    """UV_IMAGE: the base image, and uv by its hash. It installs the packages of both images."""
+    run([tool, "build", "-f", str(HERE / "uv.Dockerfile"), "--build-arg", f"BASE={base}", "-t", UV_IMAGE, str(REQUIREMENTS)])
+
+
 def build_serve(tool: str, variant: str, base: str, models: str) -> str:
-    tag = build_bento(variant, base, models)
+    tag = build_bento(variant, UV_IMAGE, models)
     bento = f"{BENTO_IMAGE}:{tag.partition(':')[2]}"
     run([bentoml(), "containerize", tag, "--backend", tool, "-t", bento])
-    arguments = {"BASE": base, "BENTO": bento, "MODELS_DIR": MOUNT if models == "mounted" else BAKED, "VERSION": version()}
+    arguments = {"BASE": base, "BENTO": bento, "MODELS_DIR": MOUNT if models == "mounted" else BAKED}
     labels = {"unroll.bento": tag, "unroll.models": models}
-    return finish(tool, "serve", "unroll", variant, arguments, labels, HERE)
+    with build_context() as context:
+        return finish(tool, "serve", "unroll", variant, arguments, labels, context)
 
 
 def build_train(tool: str, variant: str, base: str) -> str:
-    with tempfile.TemporaryDirectory() as folder:  # the image can only have files that are copied here
-        context = Path(folder)
+    with build_context() as context:
         for package in ("contract", "training"):
             shutil.copytree(ROOT / package, context / package, ignore=shutil.ignore_patterns("__pycache__"))
-        for helper in ("slim.sh", "sbom.py"):
-            shutil.copy(HERE / helper, context)
-        (context / "requirements.txt").write_text(packages("run", variant))
-        return finish(tool, "train", "unroll-train", variant, {"BASE": base}, {}, context)
+        shutil.copy(pins("train", variant), context / "requirements.txt")
+        return finish(tool, "train", "unroll-train", variant, {"BASE": base, "UV": UV_IMAGE}, {}, context)
+
+
+@contextmanager
+def build_context() -> Iterator[Path]:
+    """A folder with what both Dockerfiles copy. An image can only have files that are copied here."""
+    with tempfile.TemporaryDirectory() as folder:
+        context = Path(folder)
+        for file in (HERE / "slim.sh", HERE / "sbom.sh", REQUIREMENTS / "sbom.txt"):
+            shutil.copy(file, context)
+        yield context
 
 
 def finish(
@@ -119,7 +128,7 @@ def finish(
         **labels,
     }
     build = [tool, "build", "-f", str(HERE / f"{kind}.Dockerfile")]
-    for key, value in {"CYCLONEDX": CYCLONEDX, "COMMIT": checkout_commit(), **arguments}.items():
+    for key, value in {"VERSION": version(), "COMMIT": checkout_commit(), **arguments}.items():
         build += ["--build-arg", f"{key}={value}"]
     label = [part for key, value in whole.items() for part in ("--label", f"{key}={value}")]
     run([*build, *label, "-t", image, str(context)])
@@ -127,7 +136,7 @@ def finish(
     dist.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         run([*build, "--target", "inventory", "--output", f"type=local,dest={folder}", str(context)])
-        shutil.copy(Path(folder) / "sbom.json", dist / f"{image.replace(':', '-')}.cdx.json")
+        shutil.copy(Path(folder) / "sbom.cdx.json", dist / f"{image.replace(':', '-')}.cdx.json")
     return image
 
 
@@ -158,6 +167,7 @@ def main() -> int:
     try:
         tool = working_tool(given.tool)
         serve = given.kind == "serve"
+        build_uv(tool, given.base)
         image = (
             build_serve(tool, given.variant, given.base, given.models)
             if serve

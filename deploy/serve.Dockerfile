@@ -1,6 +1,6 @@
 # The serving image, from the image that `bentoml containerize` built, without files that only building needs.
 # python -m deploy.image serve   (make image)
-ARG BASE=python:3.11-slim
+ARG BASE=python:3.13-slim
 ARG BENTO
 
 FROM ${BASE} AS base
@@ -14,16 +14,15 @@ RUN sh /tmp/slim.sh /app/.venv \
  && chmod -R a+rX /home/bentoml && rm /home/bentoml/bento/env/docker/Dockerfile
 
 FROM slim AS sbom
-ARG CYCLONEDX
-COPY --from=base /var/lib/dpkg /tmp/dpkg
-COPY sbom.py /tmp/
-RUN uv venv -q /sbom && uv pip install -q --python /sbom/bin/python cyclonedx-bom==${CYCLONEDX}
-RUN /sbom/bin/cyclonedx-py environment --of JSON -o /tmp/python.json /app/.venv/bin/python \
- && /sbom/bin/python /tmp/sbom.py /tmp/python.json /tmp/dpkg /sbom.json
+ARG VERSION
+COPY --from=base /etc/os-release /tmp/root/etc/
+COPY --from=base /var/lib/dpkg /tmp/root/var/lib/dpkg
+COPY sbom.sh sbom.txt /tmp/
+RUN sh /tmp/sbom.sh /app/.venv /tmp/root "${VERSION}" /sbom
 
 # Only to export the file: build --target inventory --output type=local,dest=<folder>
 FROM scratch AS inventory
-COPY --from=sbom /sbom.json /
+COPY --from=sbom /sbom.cdx.json /
 
 FROM ${BASE}
 # BentoML made the user bentoml, 1034. USER below has the number, so that Kubernetes knows that it is not root.

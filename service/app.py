@@ -122,7 +122,7 @@ listen(
 @bentoml.service(
     name="unroll",
     workers=settings.workers,
-    image=Image("python:3.11-slim", "custom", "3.11"),
+    image=Image("python:3.13-slim", "custom", "3.13"),
     http={"host": settings.host},
     ssl=tls,
 )

@@ -35,12 +35,12 @@ runtime = "runc" # crun asks for limits and cgroups that a container in a contai
 cgroup_manager = "cgroupfs"
 events_logger = "file"
 """
-# Debian's slim images leave these folders out; python:3.11-slim has these packages.
+# Debian's slim images leave these folders out; python:3.13-slim has these packages.
 LEAN: Final = [f"--dpkgopt=path-exclude=/usr/share/{part}/*" for part in ("doc", "man", "locale", "info", "groff", "lintian")]
 PACKAGES: Final = "python3-minimal,python3-venv,python3-pip,ca-certificates"
 HOOK: Final = (
-    'rm -rf "$1"/usr/lib/python3.11/EXTERNALLY-MANAGED "$1"/var/lib/apt/lists/* "$1"/var/cache/apt/*; '
-    'ln -s /usr/bin/python3.11 "$1"/usr/local/bin/python'
+    'rm -rf "$1"/usr/lib/python3.13/EXTERNALLY-MANAGED "$1"/var/lib/apt/lists/* "$1"/var/cache/apt/*; '
+    'ln -s /usr/bin/python3.13 "$1"/usr/local/bin/python'
 )
 CHANGES: Final = (
     "ENV PATH=/usr/local/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin",
@@ -83,7 +83,7 @@ class Machine:
         (self.folder / "containers.conf").write_text(CONTAINERS)
         base = self.folder / "base.tar"
         make = ["mmdebstrap", "-q", "--variant=minbase", f"--include={PACKAGES}", *LEAN, f"--customize-hook={HOOK}"]
-        subprocess.run([*make, "bookworm", str(base)], check=True, capture_output=True, timeout=300)
+        subprocess.run([*make, "trixie", str(base)], check=True, capture_output=True, timeout=300)
         changes = [part for change in CHANGES for part in ("-c", change)]
         self.podman("import", *changes, str(base), f"localhost/{BASE}")
         base.unlink()
