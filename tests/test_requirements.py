@@ -16,7 +16,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 def pins(path: Path) -> dict[str, tuple[Requirement, list[str]]]:
     """By name: the version, and the hashes."""
-    found = {}
+    found: dict[str, tuple[Requirement, list[str]]] = {}
     for entry in path.read_text().replace("\\\n", " ").splitlines():
         pin, *hashes = entry.split("--hash=")
         requirement = Requirement(pin)
