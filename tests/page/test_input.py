@@ -134,6 +134,29 @@ def test_what_cannot_be_read_is_explained(visit: Opener, model: str, text: str, 
     expect(seen.page.locator("#answer-said")).to_contain_text("No answer.")
 
 
+def test_what_cannot_be_read_is_not_asked_and_given_up_on_another_tab(visit: Opener) -> None:
+    seen = visit(model="many_to_many")
+    tab(seen.page, "Paste")
+    with seen.question():
+        seen.page.get_by_label("Rows as text").fill("[[0.1], [0.2]]")
+    with seen.question():
+        seen.page.get_by_role("button", name="Ask the model").click()
+    seen.page.get_by_role("button", name="Row 2").click()
+    seen.page.get_by_label("Rows as text").fill("[[0.1], [0.2")
+    before = len(seen.requests)
+    seen.page.get_by_role("button", name="Ask the model").click()
+    expect(seen.page.locator("#input-error")).to_contain_text("Is a ] missing?")
+    assert len(seen.requests) == before
+    with seen.question():
+        tab(seen.page, "Type")
+    expect(seen.page.get_by_label("step 1, value")).to_have_value("0.2")
+    expect(seen.page.locator("#answer-said")).to_contain_text("Row 2: echoed 1 step,")
+    with seen.question():
+        tab(seen.page, "Paste")
+        seen.page.get_by_label("Rows as text").fill("[0.3]")
+    expect(seen.page.locator("#rows")).to_be_hidden()
+
+
 @pytest.mark.parametrize(
     ("name", "content"),
     [

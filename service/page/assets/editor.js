@@ -13,10 +13,10 @@ const MOST_TEXT = 20_000; // numbers that the text shows
 export const MISSING = NaN;
 
 export class Editor {
-  /** `changed(rows)`: after each change, with all rows. `wrong(message)`: where what was given cannot be read. */
+  /** `changed(rows, row)`: after each change, with all rows and the place of the one on the screen. `wrong(message)`: where what was given cannot be read. */
   constructor(place, { changed, wrong }) {
     Object.assign(this, { _changed: changed, _wrong: wrong, _rows: [], _row: 0, _page: 0, _feature: 0 });
-    this._drawing = new Drawing(() => this._changed(this._rows));
+    this._drawing = new Drawing(() => this._tell());
     this._tabs = TABS.map((name, number) => element("button", {
       type: "button", role: "tab", id: `tab-${number}`, "aria-controls": `panel-${number}`, click: () => this._open(number), keydown: (event) => this._turn(event, number),
     }, name));
@@ -27,10 +27,15 @@ export class Editor {
 
   /** Show rows of a model's features; `row` is the one to edit. */
   show(rows, row, features) {
-    Object.assign(this, { _rows: rows, _row: row, _features: features });
+    Object.assign(this, { _rows: rows, _row: row, _features: features, _unread: false });
     this._feature = Math.min(this._feature, features.length - 1);
     this._page = 0;
     this._fill();
+  }
+
+  _tell() {
+    this._unread = false;
+    this._changed(this._rows, this._row);
   }
 
   get _steps() {
@@ -44,7 +49,9 @@ export class Editor {
       tab.tabIndex = each === number ? 0 : -1;
       this._panels[each].hidden = each !== number;
     });
-    if (this._rows.length) this._fill();
+    if (!this._rows.length) return;
+    if (this._unread) this._tell(); // what could not be read is given up
+    this._fill();
   }
 
   _turn(event, number) {
@@ -91,7 +98,7 @@ export class Editor {
       input: () => {
         this._steps[step][feature] = field.value === "" ? MISSING : Number(field.value);
         mark(field, this._steps[step][feature], domain);
-        this._changed(this._rows);
+        this._tell();
       },
       keydown: (event) => nudge(event, field, unit),
     });
@@ -106,7 +113,7 @@ export class Editor {
       this._page = Math.floor((this._steps.length - 1) / STEPS_SHOWN);
       this._fillNumbers();
       this._panels[0].querySelectorAll(".lengths button")[name === "Add a step" || this._steps.length === 1 ? 0 : 1].focus();
-      this._changed(this._rows);
+      this._tell();
     } }, name));
     drop.disabled = this._steps.length === 1;
     return element("div", { class: "lengths" }, add, drop, element("span", { class: "note" }, `${this._steps.length} step${this._steps.length > 1 ? "s" : ""}`));
@@ -152,10 +159,11 @@ export class Editor {
       this._row = 0;
       note.textContent = found.note;
     } catch (error) {
+      this._unread = true;
       this._wrong(error.message);
       return false;
     }
-    this._changed(this._rows);
+    this._tell();
     return true;
   }
 

@@ -9,28 +9,28 @@ import { examplesOf } from "./examples.js";
 import { showFacts } from "./facts.js";
 import { showLessons } from "./lessons.js";
 import { showModels } from "./models.js";
-import { showNetwork } from "./network.js";
-import { readable, shapeOf } from "./numbers.js";
-import { showReshape } from "./reshape.js";
-import { showAnswer, spoken } from "./results.js";
-import { toModel } from "./topologies.js";
+import { readable } from "./numbers.js";
+import { showPictures, showSections, showWarnings } from "./pictures.js";
 
 const PAUSE = 250; // ms after the last change until the model is asked
-const MOST_WARNINGS = 5;
 
-/** All that is on the screen. `example`: the one that the rows are, unchanged; null after a change. */
-const state = { models: [], limits: null, card: null, turn: 0, rows: [], row: 0, example: null, answer: null, command: "" };
+/** All that is on the screen. `example`: the one that the rows are, unchanged; null after a change. `fault`: why the text cannot be read. */
+const state = { models: [], limits: null, card: null, turn: 0, rows: [], row: 0, fault: "", example: null, answer: null, command: "" };
 let waiting = null; // the timer of the next question
 let running = null; // ends the question that runs
 
 const editor = new Editor(byId("editor"), {
-  changed(rows) {
+  changed(rows, row) {
     state.example = null;
     markExample();
-    take(rows);
+    take(rows, row);
     later();
   },
-  wrong: refuse,
+  wrong(message) {
+    stop();
+    state.fault = message;
+    refuse(message);
+  },
 });
 
 // What is served.
@@ -85,7 +85,7 @@ async function choose(name) {
   for (const part of ["workspace", "facts-section"]) byId(part).hidden = false;
   for (const part of ["model-name", "facts-name"]) byId(part).textContent = name;
   byId("input-note").textContent = expected(card);
-  showVersions(card);
+  showVersions(card, again ? byId("version").value : "");
   showFacts(byId("facts"), card, trials.trials, state.limits);
   const examples = examplesOf(card);
   byId("examples").replaceChildren(element("span", { class: "note" }, "Examples"), ...examples.map((example) =>
@@ -102,10 +102,10 @@ function expected(card) {
   return `Rows ${length}. ${step}${domain}.`;
 }
 
-function showVersions(card) {
+function showVersions(card, chosen) {
   const aliases = card.versions.flatMap((version) => version.aliases.map((alias) => [alias, `${alias} (${version.version})`]));
   const all = [["", "as usual"], ...aliases, ...card.versions.map(({ version }) => [version, version])];
-  byId("version").replaceChildren(...all.map(([value, text]) => element("option", { value }, text)));
+  byId("version").replaceChildren(...all.map(([value, text]) => element("option", { value, selected: value === chosen }, text)));
 }
 
 // The rows.
@@ -114,7 +114,7 @@ function begin(example) {
   state.example = example;
   markExample();
   const rows = example.rows.map((row) => row.map((step) => [...step]));
-  take(rows);
+  take(rows, 0);
   editor.show(rows, state.row, state.card.features);
   return question();
 }
@@ -125,13 +125,11 @@ function markExample() {
 }
 
 /** The rows are these from now on. */
-function take(rows) {
-  state.rows = rows;
-  state.row = Math.min(state.row, rows.length - 1);
-  state.answer = null;
+function take(rows, row) {
+  Object.assign(state, { rows, row, fault: "", answer: null });
   say(byId("input-error"), "");
   showRows();
-  warn();
+  showWarnings(state);
   curl();
 }
 
@@ -148,20 +146,8 @@ function turnTo(number) {
   editor.show(state.rows, number, state.card.features);
   showRows();
   byId("rows").children[number].focus();
-  warn();
-  pictures();
-}
-
-/** Mark what lies out of the domain in the row on the screen. */
-function warn() {
-  const found = state.rows[state.row].flatMap((step, place) => step.flatMap((item, feature) => {
-    const { name, domain } = state.card.features[feature];
-    if (!Number.isFinite(item) || (item >= domain.low && item < domain.high)) return [];
-    return [`Step ${place + 1}: ${name} ${readable(item)} is out of the domain, ${readable(domain.low)} to below ${readable(domain.high)}.`];
-  }));
-  const more = found.length > MOST_WARNINGS ? [`And ${found.length - MOST_WARNINGS} more.`] : [];
-  byId("domain-note").hidden = !found.length;
-  byId("domain-note").replaceChildren(...[...found.slice(0, MOST_WARNINGS), ...more].map((text) => element("li", {}, text)));
+  showWarnings(state);
+  showPictures(state);
 }
 
 // Question and answer.
@@ -191,6 +177,10 @@ function later() {
 
 async function question() {
   stop();
+  if (state.fault) {
+    refuse(state.fault);
+    return;
+  }
   const empty = state.rows.map((row) => row.findIndex((step) => !step.every(Number.isFinite)));
   const place = empty.findIndex((step) => step >= 0);
   if (place >= 0) {
@@ -204,45 +194,12 @@ async function question() {
     const { answer, milliseconds } = await ask(`models/${card.name}/predict`, body(), running.signal);
     state.answer = new Answer(card, rows, answer, milliseconds);
     say(byId("input-error"), "");
-    pictures();
+    showPictures(state);
   } catch (error) {
     if (error.name === "AbortError") return;
     failed(error);
   }
   byId("answer").removeAttribute("aria-busy");
-}
-
-/** Everything that shows the answer. */
-function pictures() {
-  const { answer, card, rows, row } = state;
-  if (!answer) return;
-  const outside = answer.inDomain[row] ? "" : " Out of the domain: trust it less.";
-  byId("answer-said").textContent = spoken(answer, row) + outside;
-  const facts = [["Version", answer.version], ["In the domain", answer.inDomain[row] ? "yes" : "no"], ["Latency", `${answer.milliseconds.toFixed(1)} ms in this browser`]];
-  const list = element("dl", { class: "said-facts" }, facts.map(([term, text]) => element("div", {}, element("dt", {}, term), element("dd", {}, text))));
-  const place = element("div", {});
-  byId("answer").replaceChildren(place, ...proof(), list);
-  showSections(true, true);
-  showAnswer(place, answer, row);
-  showReshape(byId("reshape"), card, rows, answer);
-  showNetwork(byId("network"), card, rows[row], answer.texts(row), shapeOf(toModel(card.topology, rows)));
-}
-
-/** Of an example with a known answer: how far the answer is from it. */
-function proof() {
-  const { answer, example } = state;
-  if (!example?.output || answer.version !== state.card.version) return [];
-  const given = answer.numbers[0].flat();
-  const largest = example.output.flat().reduce((most, item, place) => Math.max(most, Math.abs(item - given[place])), 0);
-  const same = largest <= state.card.golden_tolerance;
-  const said = `${same ? "✓ The same as" : "Differs from"} the answer before publishing: largest difference ${readable(largest)}.`;
-  return [element("p", { class: same ? "proof" : "problem" }, said)];
-}
-
-/** The pictures of an answer; `asked`: whether there is a request to show. */
-function showSections(answered, asked) {
-  for (const part of ["reshape-section", "network-section"]) byId(part).hidden = !answered;
-  byId("curl-section").hidden = !asked;
 }
 
 /** There is no answer: say why beside the input. `asked`: whether the service was, and refused. */

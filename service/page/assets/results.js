@@ -162,7 +162,7 @@ export function spoken(answer, row) {
 }
 
 const SPOKEN = {
-  echo: (answer, row) => `echoed ${answer.rows[row].length} steps, largest error ${readable(largest(answer.errors(row)))}.`,
+  echo: (answer, row) => `echoed ${answer.rows[row].length} step${answer.rows[row].length > 1 ? "s" : ""}, largest error ${readable(largest(answer.errors(row)))}.`,
   forecast: (answer, row) => `the next ${perStep(answer.card) ? "step at every step" : `${answer.card.horizon} steps`}, from ${edges(answer.numbers[row].flat())}.`,
   regress: (answer, row) => (perStep(answer.card) ? `a number for each of ${answer.numbers[row].length} steps.` : `${answer.numbers[row].map(readable).join(", ")}.`),
   classify: (answer, row) => `${answer.labels[row]}, probability ${percent(Math.max(...answer.numbers[row]))}.`,
