@@ -30,7 +30,8 @@ async def read(exchange: Exchange, limits: BodyLimits, ticket: Ticket) -> bytes 
         async with asyncio.timeout(limits.seconds):
             return await _read(exchange, limits, ticket)
     except TimeoutError:
-        raise SlowBody(f"expected the body within {limits.seconds:g} s; received a part of it.") from None
+        hint = "Is content-length more than the body has?"
+        raise SlowBody(f"expected the body within {limits.seconds:g} s; received a part of it. {hint}") from None
 
 
 async def _read(exchange: Exchange, limits: BodyLimits, ticket: Ticket) -> bytes | Overloaded:

@@ -33,11 +33,12 @@ _HELLO: Final = b"\x16\x03"
 """How a client begins that speaks TLS."""
 _TLS: Final = "expected plain HTTP on this port; received TLS. Type http:// in place of https://."
 _told_of_tls: Final = TokenBucket(1.0)
+_HTTP_2: Final = f"{_VERSIONS} HTTP/2. With curl, leave --http2-prior-knowledge out."
 _PARSERS: Final = {  # by what llhttp says of a head that it refuses
     "RTSP": NotHTTP(_NOT_HTTP),
     "Invalid HTTP version": WrongVersion(f"{_VERSIONS} another version."),
-    "Expected HTTP/2 Connection Preface": WrongVersion(f"{_VERSIONS} HTTP/2."),
-    "Pause on PRI/Upgrade": WrongVersion(f"{_VERSIONS} HTTP/2."),
+    "Expected HTTP/2 Connection Preface": WrongVersion(_HTTP_2),
+    "Pause on PRI/Upgrade": WrongVersion(_HTTP_2),
     "Invalid `Transfer-Encoding` header value": UnknownTransferCoding(f"{_CODINGS} more codings."),
     "Request has invalid `Transfer-Encoding`": UnknownTransferCoding(f"{_CODINGS} another coding."),
     "Empty Transfer-Encoding": UnknownTransferCoding(f"{_CODINGS} none."),

@@ -95,7 +95,8 @@ class Guard:
             least = scopes.split()[0]
             raise _refused(WrongScope, f"{detail} {_NEW} {least}", f'error="insufficient_scope", scope="{least}"')
         if wait := self._rates.take(key):
-            detail = f"expected at most {key.rate:g} requests a second with the key {key.name}, {key.most_at_once} at once."
+            most = f"at most {key.rate:g} requests a second with the key {key.name}, {key.most_at_once} at once"
+            detail = f"expected {most}; received more. Ask again after {math.ceil(wait * 1e3)} ms."
             headers_out = {"retry-after": str(math.ceil(wait))}  # the header takes whole seconds only
             raise RateLimited(detail, headers=headers_out, reason="rate", retry_after_ms=math.ceil(wait * 1e3))
         return key.name

@@ -94,7 +94,7 @@ def ask(tmp_path_factory: pytest.TempPathFactory) -> Ask:
         given = {"authorization": f"Bearer {made[key][0]}"} if key else {}
         stated = {"content-length": str(len(content)), **given, **(JSON if headers is None else headers)}
         stated = {name: value.format(predict=made["predict"][0]) for name, value in stated.items()}
-        return Asking(app).request(method, path, stated, [content])
+        return Asking(app).request(method, path, stated, [content], never=True, whole=True)  # the client stays
 
     return asked
 
