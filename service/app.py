@@ -172,9 +172,10 @@ class Unroll:
         ]
         self._native = Native(Engine(registry, bars, admission.aside), settings.max_rows, settings.max_items)
         workers = WorkerStates()
-        pages = ModelPages(registry, workers, RequestLimits.model_validate(settings, from_attributes=True))
-        page = Page(render_error, keys=settings.keys_file is not None)
+        request_limits = RequestLimits.model_validate(settings, from_attributes=True)
+        pages = ModelPages(registry, workers, request_limits)
         documentation = Documentation(lambda: Facts.of(registry.served, settings, guard), swagger_ui.folder(), swagger_ui.FILES)
+        page = Page(render_error, keys=settings.keys_file is not None)
         protocols = page, self._native, pages, documentation, Admin(store, guard, admission.aside)
         transport.add(*(route for protocol in protocols for route in protocol.routes))
         guard.start(settings.reread_seconds)

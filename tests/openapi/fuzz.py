@@ -16,11 +16,13 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from contract.store import ModelStore
 from loadtests.processes import BIN
 from service.security.keys import SCOPES, line, new
 from tests.asking import get
 from tests.conftest import ROOT
 from tests.e2e.conftest import serving
+from tests.service.own_models import OWN, publish_own
 
 HERE = Path(__file__).parent
 
@@ -39,11 +41,15 @@ class Asked(NamedTuple):
 
 @contextmanager
 def guarded(models: Path, folder: Path) -> Iterator[Asked]:
-    """A service with keys and with models of its own, because admins change them."""
-    shutil.copytree(models, folder / "models")
+    """A service with keys, and with models of its own, because admins change them: echoes, and one of each task and shape."""
+    store = ModelStore(folder / "store")  # beside BentoML's own
+    shutil.copytree(models, store.root)
+    for name in OWN:
+        store.promote(name, "production", publish_own(store, name).version)
     secret, key = new("all", list(SCOPES), None, None, None)
     (folder / "keys").write_text(f"{line(key)}\n")
     with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("UNROLL_MODELS_DIR", str(store.root))
         patch.setenv("UNROLL_KEYS_FILE", str(folder / "keys"))
         with serving(folder) as url:
             yield Asked(url, secret, folder)

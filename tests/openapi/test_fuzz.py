@@ -1,9 +1,7 @@
 """Schemathesis finds nothing in a short run. `make fuzz` is the long one."""
 
-import json
+import copy
 from typing import Any
-
-import pytest
 
 from tests.openapi.fuzz import Asked, fuzz
 
@@ -13,20 +11,18 @@ SHORT = ("--seed", "1", "--max-examples", "2", "--phases", "examples,coverage,fu
 def test_nothing_is_found(service: Asked, document: dict[str, Any]) -> None:
     ended = fuzz(service, document, SHORT)
     assert ended.returncode == 0, ended.stdout
-    assert "No issues found" in ended.stdout
     assert f"Tested: {len(document['paths'])}" in ended.stdout
 
 
-@pytest.mark.parametrize("left_out", ["a status", "a member", "a bound"])
-def test_what_the_document_does_not_say_is_found(service: Asked, document: dict[str, Any], left_out: str) -> None:
+def test_what_the_document_leaves_out_is_found(service: Asked, document: dict[str, Any]) -> None:
     """So that the test above can fail."""
-    wrong = json.loads(json.dumps(document))
-    operation = wrong["paths"]["/models/{name}/predict"]["post"]
-    if left_out == "a status":
-        del operation["responses"]["404"]
-    elif left_out == "a member":
-        del wrong["components"]["schemas"]["NamedPrediction"]["properties"]["in_domain"]
-    else:
-        wrong["components"]["schemas"]["NamedPredictionRequest"]["properties"]["sequences"]["minItems"] = 0
-    found = fuzz(service, wrong, (*SHORT, "--include-operation-id", "predict"))
+    wrong = copy.deepcopy(document)
+    schemas = wrong["components"]["schemas"]
+    del wrong["paths"]["/models/{name}/predict"]["post"]["responses"]["404"]
+    del schemas["NamedPrediction"]["properties"]["in_domain"]
+    schemas["NamedPrediction"]["required"].remove("in_domain")
+    schemas["NamedPredictionRequest"]["properties"]["routing_key"]["anyOf"][0]["maxLength"] = 300
+    found = fuzz(service, wrong, (*SHORT, "--include-operation-id", "predict", "--continue-on-failure"))
     assert found.returncode == 1, found.stdout
+    for code in ("ST103 Undocumented status code", "ST108 Response violates schema", "ST901 Custom check failed"):
+        assert code in found.stdout, found.stdout

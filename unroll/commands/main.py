@@ -45,8 +45,8 @@ SECTIONS: Final[dict[str, dict[str, Entry]]] = {
     "Serve": {
         "serve": Entry("unroll.commands.serve:serve", "Serve the models of the store over HTTP.", "serve"),
         "load": Entry("loadtests.__main__:load", "Load a service, and check every answer.", "load"),
+        "openapi": Entry("unroll.commands.openapi:openapi", "Write the OpenAPI document of the service.", "serve"),
         "keys": Entry("service.security.keys:keys", "Make keys for clients.", "serve"),
-        "openapi": Entry("unroll.commands.openapi:openapi", "Write the OpenAPI document.", "serve"),
     },
 }
 COMPLETE: Final = "_UNROLL_COMPLETE"

@@ -4,7 +4,6 @@ Without a server it loads the versions that a service would load: the examples i
 """
 
 import json
-import sys
 import urllib.error
 import urllib.request
 from functools import partial
@@ -35,11 +34,12 @@ def openapi(output: Path | None, url: str | None, key: str | None) -> None:
         output.write_text(text, encoding="utf-8")
     except OSError as error:
         raise click.ClickException(f"{output} cannot be written: {error.strerror or error}") from error
-    click.echo(f"{output}: OpenAPI {document['openapi']}, {len(document['paths'])} paths", file=sys.stderr)
+    click.echo(f"{output}: OpenAPI {document['openapi']}, {len(document['paths'])} paths", err=True)
 
 
 def _of_store() -> dict[str, Any]:
-    from contract.store import ModelStore  # noqa: PLC0415 - asking a service needs none of these
+    from contract.hints import typed  # noqa: PLC0415 - asking a service needs none of these
+    from contract.store import ModelStore  # noqa: PLC0415
     from service.errors import ModelNotServed  # noqa: PLC0415
     from service.protocols.openapi.document import document  # noqa: PLC0415
     from service.protocols.openapi.facts import Facts  # noqa: PLC0415
@@ -47,16 +47,17 @@ def _of_store() -> dict[str, Any]:
     from service.security.key_check import Guard  # noqa: PLC0415
     from service.security.key_rates import KeyRates  # noqa: PLC0415
     from service.security.reloaded_files import Unusable  # noqa: PLC0415
-    from service.settings import Settings  # noqa: PLC0415
+    from service.settings import Settings, place  # noqa: PLC0415
     from service.versions.registry import Registry  # noqa: PLC0415
 
     settings = Settings.read()
+    click.echo(f"store: {place()}", err=True)
     registry = Registry(ModelStore(settings.models_dir), partial(load, choice=settings.runtime), settings.keep_previous)
     try:
         registry.load_all()
         guard = Guard(settings.keys_file, KeyRates(settings.models_dir))  # it is asked which keys exist, and counts none
     except ModelNotServed as error:
-        raise click.ClickException(f"{error.detail}. Train models with: unroll train. Or ask a service: --url") from error
+        raise click.ClickException(f"{error.detail}. Train models with: {typed('train')}. Or ask a service: --url") from error
     except Unusable as error:
         raise click.ClickException(str(error)) from error
     return document(Facts.of(registry.served, settings, guard))

@@ -1,5 +1,6 @@
 """The OpenAPI 3.1 document of a service, as it serves now: its routes, its models, its limits, its keys."""
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -11,7 +12,10 @@ from service.protocols.openapi.examples import Example, example_of
 from service.protocols.openapi.facts import Facts
 from service.protocols.openapi.operations import JSON, OPERATIONS, TAGS, TEXT, Operation
 from service.protocols.openapi.problems import HEADERS, headers, kinds_of, problem_response, problem_schema
+from service.security.key_check import ADMITTED
+from service.security.keys import Needed
 
+_PARAMETER: Final = re.compile(r"{(\w+)}")
 EVERY: Final = ("x-content-type-options", "cache-control")
 """The headers of every answer."""
 OURS: Final = ("x-request-id", *EVERY)
@@ -67,16 +71,20 @@ def _operation(
         "tags": [operation.tag],
         "summary": operation.summary,
         "description": operation.description or f"{operation.summary}.",
-        "security": [{scheme: [operation.scope] if scheme == "bearer" else []} for scheme in KEYS] if needs_key else [],
+        "security": _security(operation.needs) if operation.needs is not None and needs_key else [],
     }
     shared = () if operation.of_bentoml else ("request-id", "traceparent", "timeout")
-    names = ("name",) * operation.named + ("file",) * ("{file}" in operation.path) + shared
+    names = tuple(_PARAMETER.findall(operation.path)) + shared
     if names:
         said["parameters"] = [{"$ref": f"#/components/parameters/{name}"} for name in names]
     mine = {name: each for name, each in examples.items() if _answers(operation, name, each)}
     if operation.request is not None:
         schema = reference("ManyToOneRequest" if operation.id == "many_to_one" else operation.request.__name__)
-        said["requestBody"] = {"required": True, "content": {JSON: {"schema": schema, **_asked(operation, examples, mine)}}}
+        said["requestBody"] = {
+            "description": "It may be compressed, with `content-encoding: gzip` or `zstd`.",
+            "required": operation.body_needed,
+            "content": {JSON: {"schema": schema, **_asked(operation, examples, mine)}},
+        }
     said["responses"] = {"200": _answer(operation, mine)}
     if operation.path == "/readyz":
         said["responses"]["503"] = {"description": "It drains.", "headers": headers(EVERY), "content": _content(TEXT)}
@@ -88,6 +96,12 @@ def _operation(
         problems[name] = response
         said["responses"][str(status)] = {"$ref": f"#/components/responses/{name}"}
     return said
+
+
+def _security(needs: Needed) -> list[dict[str, list[str]]]:
+    """Any of these; for the bearer of a key with the scope that it names."""
+    bearers: list[dict[str, list[str]]] = [{"bearer": [scope]} for scope in sorted(ADMITTED[needs], reverse=True)]
+    return [*bearers, {"header": []}]
 
 
 def _answers(operation: Operation, name: str, example: Example) -> bool:
@@ -139,7 +153,7 @@ def _parameters(facts: Facts, names: list[str]) -> dict[str, Any]:
             "schema": text | {"pattern": f"^{NAME}$"},
             "examples": {name: {"value": name} for name in names},
         },
-        "file": {"name": "file", "in": "path", "required": True, "schema": text, "example": "start.js"},
+        "file": {"name": "file", "in": "path", "required": True, "description": "Its name.", "schema": text},
         "request-id": {
             "name": "x-request-id",
             "in": "header",

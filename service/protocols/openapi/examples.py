@@ -6,8 +6,10 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import orjson
 
+from contract.manifest import Manifest
 from contract.rows import Rows
 from service.engine.engine import Predicted
+from service.protocols import native_examples
 from service.protocols.native import render
 from service.protocols.native_answers import render_named
 from service.versions.served_versions import ServedVersions
@@ -24,17 +26,21 @@ class Example(NamedTuple):
 
 
 def example_of(served: ServedVersions) -> Example:
-    """A row of a golden pair, and what the default version answers. Runs the model once for each version."""
+    """One row in the model's domain, and what the default version answers. Runs the model once for each version."""
     model = served.default
     if (example := _made.get(model)) is None:
-        golden = model.manifest.golden  # an echo's first row is the tutorial's sequence
-        shown = golden[0] if model.manifest.task == "echo" else min(golden, key=lambda pair: len(pair.input))
-        steps = np.asarray(shown.input, np.float32)  # (steps, F)
-        rows = Rows(steps, [len(steps)])
+        request = native_examples.example(model.manifest) or _real(model.manifest)
+        rows = Rows.of(request["sequences"], model.features)
         predicted = Predicted(model, rows, *model.run(rows))
-        # orjson writes each float32 in the fewest digits: 0.2, not 0.20000000298023224
-        row = orjson.loads(orjson.dumps(steps if steps.shape[1] > 1 else steps[:, 0], option=orjson.OPT_SERIALIZE_NUMPY))
         named: dict[str, Any] = orjson.loads(render_named(predicted))
         echo = orjson.loads(render(predicted)) if model.manifest.task == "echo" and model.features == 1 else None
-        example = _made[model] = Example({"sequences": [row]}, named, echo)
+        example = _made[model] = Example(request, named, echo)
     return example
+
+
+def _real(manifest: Manifest) -> dict[str, Any]:
+    """The shortest row of a golden pair, for a model whose rows are long."""
+    steps = np.asarray(min(manifest.golden, key=lambda pair: len(pair.input)).input, np.float32)  # (steps, F)
+    row = steps if steps.shape[1] > 1 else steps[:, 0]
+    shown: dict[str, Any] = orjson.loads(orjson.dumps({"sequences": [row]}, option=orjson.OPT_SERIALIZE_NUMPY))
+    return shown  # orjson writes each float32 in the fewest digits: 0.2, not 0.20000000298023224

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from service import errors
 from service.errors import UnrollError
 from service.protocols import admin_schemas, schemas
-from service.security.keys import Scope
+from service.security.keys import Needed, Scope
 
 JSON: Final = "application/json"
 HTML: Final = "text/html"
@@ -43,12 +43,13 @@ class Operation(NamedTuple):
     content: tuple[str, ...] = (JSON,)
     errors: tuple[type[UnrollError], ...] = ()  # beside those of every route
     scope: Scope | None = "predict"  # that a key must have, where the service has keys
+    body_needed: bool = True
     of_bentoml: bool = False  # BentoML answers: without a request id, whatever the client's timeout
 
     @property
-    def named(self) -> bool:
-        """Whether a model is named in the path."""
-        return "{name}" in self.path
+    def needs(self) -> Needed | None:
+        """What opens the route, where the service has keys; None: it needs no key."""
+        return "read" if (self.method, self.scope) == ("GET", "predict") else self.scope
 
 
 def _echo(name: str, summary: str, description: str, *own: type[UnrollError]) -> Operation:
@@ -135,6 +136,7 @@ OPERATIONS: Final = (
         admin_schemas.Changed,
         errors=_CHANGE,
         scope="admin",
+        body_needed=False,
     ),
     Operation(
         "/admin/keys",
@@ -183,14 +185,14 @@ OPERATIONS: Final = (
         "What BentoML's own client reads first",
         of_bentoml=True,
     ),
-    Operation("/", "GET", "page", "documentation", "The page for people", content=(HTML,), scope=None),
+    Operation("/", "GET", "page", "documentation", "What is served, and a place to try it", content=(HTML,), scope=None),
     Operation(
         "/page/{file}",
         "GET",
         "page_file",
         "documentation",
         "A file of that page",
-        content=("text/css", "text/javascript", "image/svg+xml", "text/plain"),
+        content=("text/css", "text/javascript", "image/svg+xml", TEXT),
         errors=(errors.UnknownRoute,),
         scope=None,
     ),

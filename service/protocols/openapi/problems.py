@@ -26,12 +26,12 @@ MEMBERS: Final[dict[str, dict[str, Any]]] = {
     "retry_after_ms": _COUNT | {"description": "Milliseconds after which to try again: finer than `retry-after`."},
     "received_length": _COUNT | {"description": "The length of the request's rows."},
     "served_lengths": {"type": "array", "items": _COUNT, "description": "The lengths that are served."},
+    "example": {"type": "object", "description": "The body of a request that works."},
     "max_body_bytes": _COUNT,
     "max_headers": _COUNT,
     "max_header_bytes": _COUNT,
 }
 """What a problem may have beside the members of RFC 9457."""
-EXAMPLE: Final = {"type": "object", "description": "The body of a request that works."}
 HEADERS: Final[dict[str, dict[str, Any]]] = {
     "x-request-id": {"description": "The request's own id, or a new one.", "schema": _TEXT},
     "x-content-type-options": {"description": "Always `nosniff`.", "schema": _TEXT | {"const": "nosniff"}},
@@ -104,9 +104,13 @@ def kinds_of(operation: Operation, keys: bool) -> dict[int, list[type[UnrollErro
     return dict(sorted(found.items()))
 
 
+def members_of(kind: type[UnrollError]) -> tuple[str, ...]:
+    return (*KINDS[kind].members, *(("example",) if kind.example_helps else ()))
+
+
 def problem_schema(status: int) -> dict[str, Any]:
     kinds = [kind for kind in KINDS if kind.status == status]
-    members = dict.fromkeys(member for kind in kinds for member in KINDS[kind].members)
+    members = dict.fromkeys(member for kind in kinds for member in members_of(kind))
     types = [f"urn:unroll:error:{kind.slug}" for kind in kinds]
     return {
         "type": "object",
@@ -117,7 +121,6 @@ def problem_schema(status: int) -> dict[str, Any]:
             "status": {"type": "integer", "const": status},
             "detail": _TEXT,
             **{member: MEMBERS[member] for member in members},
-            **({"example": EXAMPLE} if any(kind.example_helps for kind in kinds) else {}),
         },
         "required": ["type", "title", "status", "detail"],
     }

@@ -78,6 +78,7 @@ def test_keys_are_asked_for_where_the_service_has_keys(facts: Facts) -> None:
     assert "401" not in json.dumps(operations(document(facts))["predict"]["responses"])
     asked = secured(facts._replace(keys=True, admin=True))
     assert asked["predict"] == [{"bearer": ["predict"]}, {"header": []}]
+    assert asked["show_model"] == [{"bearer": ["predict"]}, {"bearer": ["admin"]}, {"header": []}]
     assert asked["promote"][0] == {"bearer": ["admin"]}
     assert set(asked) == {operation.id for operation in OPERATIONS if operation.scope is not None}
     assert "metrics" not in secured(facts._replace(keys=True, open_metrics=True))
@@ -88,8 +89,9 @@ def test_examples_are_the_models_own_answers(facts: Facts) -> None:
     asked = shown["predict"]["requestBody"]["content"]["application/json"]["examples"]
     answered = shown["predict"]["responses"]["200"]["content"]["application/json"]["examples"]
     assert list(asked) == list(answered) == sorted(facts.served)
-    assert asked["stove"]["value"] == {"sequences": [[[0.1, 20.0], [0.2, 21.0]]]}
-    assert answered["stove"]["value"]["sequences"] == [[[0.1, 20.0], [0.2, 21.0]]]  # the fake model echoes
+    row = [[0.1, 12.0], [0.3, 16.0], [0.5, 20.0]]
+    assert asked["stove"]["value"] == {"sequences": [row]}
+    assert answered["stove"]["value"]["sequences"] == [row]  # the fake model echoes
     assert answered["stove"]["value"]["task"] == "regress"
     assert list(shown["many_to_one"]["requestBody"]["content"]["application/json"]["examples"]) == [
         "many_to_one_3",

@@ -23,8 +23,8 @@ def test_every_route_of_ours_is_listed_with_its_scope_and_no_other() -> None:
     routes = [route for kind in PROTOCOLS for route in kind.__new__(kind).routes]  # type: ignore[attr-defined]
     routes += Page(render_error, keys=False).routes
     ours = [operation for operation in OPERATIONS if not operation.of_bentoml]
-    assert sorted((each.path, each.method, str(each.scope)) for each in ours) == sorted(
-        (route.path, route.method, str(route.scope)) for route in routes
+    assert sorted((each.path, each.method, str(each.needs)) for each in ours) == sorted(
+        (route.path, route.method, str(route.needs)) for route in routes
     )
 
 
