@@ -23,7 +23,9 @@ from service.engine.engine import Engine
 from service.engine.switch_interval import LOOP_SECONDS
 from service.hosting import memory, swagger_ui
 from service.hosting.draining import Draining
+from service.hosting.listening import Listeners
 from service.hosting.outermost import Outermost
+from service.hosting.ready import Example, Ready
 from service.hosting.shared_metrics import supervisor_of, sweep, use_own_folder
 from service.hosting.supervised import end_with_supervisor
 from service.hosting.uvicorn_config import check_exposure, check_port, listen
@@ -35,6 +37,7 @@ from service.page.page import Page
 from service.protocols.admin import Admin
 from service.protocols.models import ModelPages
 from service.protocols.native import Native
+from service.protocols.native_examples import example
 from service.protocols.openapi.documentation import Documentation
 from service.protocols.openapi.facts import Facts
 from service.protocols.problem import render_error
@@ -95,6 +98,7 @@ connection_limits = ConnectionLimits(
     settings.max_unread_bytes,
 )
 unread = UnreadAnswers(settings.max_unread_bytes)
+ready = Ready(settings.log_format, settings.keys_file, settings.allowed_hosts)
 
 
 def listen_on(address: str) -> None:
@@ -108,6 +112,8 @@ listen(
     settings.max_connections,
     certificates_of(settings.reread_seconds),
     listen_on,
+    None if (folder := metrics_folder()) is None else Listeners(folder),
+    ready.say,
 )
 
 
@@ -130,6 +136,8 @@ class Unroll:
         """Once, before any worker starts."""
         if not store.names():
             raise SystemExit(f"No models in {store.root}. Train them with: {typed('train')}")
+        if not store.tags():
+            raise SystemExit(f"No model in {store.root} is whole. See why with: {typed('models')}")
         from service.hosting import seams, supervisor  # noqa: PLC0415 - a worker needs none of what they import
 
         sweep()
@@ -155,7 +163,12 @@ class Unroll:
         raise_open_files(settings.max_connections)
         metrics.build_info.labels(settings.version, settings.commit, version("bentoml")).set(1)
         registry = Registry(store, partial(load, choice=settings.runtime), settings.keep_previous)
-        registry.load_all()
+        with log_format.starting(settings.log_format):
+            registry.load_all()
+        ready.models = lambda: [
+            Example(name, served.default.manifest.version, served.names_of_default, example(served.default.manifest))
+            for name, served in sorted(registry.served.items())
+        ]
         self._native = Native(Engine(registry, bars, admission.aside), settings.max_rows, settings.max_items)
         workers = WorkerStates()
         pages = ModelPages(registry, workers, RequestLimits.model_validate(settings, from_attributes=True))

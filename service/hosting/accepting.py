@@ -8,12 +8,14 @@ connect for each request got 3,000 answers a second, now 7,600.
 import asyncio
 import signal
 import socket
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, Final
 
 import uvicorn.server
 
+from service.hosting.listening import Listeners
 from service.hosting.unfit import end_unfit
 
 MOST: Final = 64
@@ -33,12 +35,20 @@ def running_server() -> uvicorn.server.Server | None:
 class Server(uvicorn.server.Server):
     """When uvloop has accepted a connection, this server accepts the other waiting ones. BentoML runs it with `sockets`.
 
-    Beyond `most_connections` it leaves them to other workers, as long as those accept them.
+    Beyond `most_connections` it leaves them to other workers, as long as those accept them. `ready` is called with the name of
+    the socket, in the first worker that listens.
     """
 
-    def __init__(self, config: uvicorn.Config, most_connections: int) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        most_connections: int,
+        listeners: Listeners | None = None,
+        ready: Callable[[object], None] = lambda _: None,
+    ) -> None:
         super().__init__(config)
-        self._most_connections = most_connections
+        self._most_connections, self._listeners, self._ready = most_connections, listeners, ready
+        self._first = True
         self._accepted = set[asyncio.Task[None]]()  # not connected yet
         self._due = False  # whether to look for others is scheduled
 
@@ -55,7 +65,33 @@ class Server(uvicorn.server.Server):
             return make(**uvicorns)
 
         self.config.http_protocol_class = connection  # type: ignore[assignment]
+        started = self.lifespan.startup
+
+        async def started_and_listening() -> None:
+            await started()
+            if not self.lifespan.should_exit:
+                self._listen(sockets or ())
+
+        self.lifespan.startup = started_and_listening
         await super().startup(sockets)
+        if self._first and sockets:
+            self._ready(sockets[0].getsockname())
+
+    def _listen(self, sockets: Iterable[socket.socket]) -> None:
+        if self._listeners is not None:
+            self._first = self._listeners.join()
+        for listener in sockets:
+            try:
+                listener.listen(self.config.backlog)
+            except OSError as error:  # another service began to listen on the port while this one started
+                end_unfit(f"it cannot listen on {listener.getsockname()}: {error.strerror}")
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        """uvicorn raises a signal again when it has ended. For SIGINT, BentoML would say `Aborted!` and exit with 1."""
+        with super().capture_signals():
+            yield
+            self._captured_signals = [number for number in self._captured_signals if number != signal.SIGINT]
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         for server in self.servers:  # first: uvicorn tells later connections nothing of its end

@@ -18,6 +18,7 @@ import uvicorn.server
 from bentoml._internal.configuration.containers import BentoMLContainer
 from circus.arbiter import Arbiter
 from circus.process import Process
+from circus.sockets import CircusSocket
 from prometheus_client import Histogram, mmap_dict
 from uvicorn.protocols.http import httptools_impl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
@@ -86,7 +87,9 @@ SEAMS: Final = (
         "`Server` is replaced (`hosting/accepting.py`)",
         "it accepts one connection a turn",
         "7,600 new connections/s, not 3,000",
-        lambda: _without(("startup", "shutdown", "handle_exit"), dir(uvicorn.server.Server)),
+        lambda: _without(
+            ("startup", "shutdown", "handle_exit", "capture_signals", "_captured_signals"), _names(uvicorn.server.Server)
+        ),
     ),
     Seam(
         "uvicorn",
@@ -143,6 +146,13 @@ SEAMS: Final = (
         "it looks every ten seconds",
         "a new worker at once, not after 5 s",
         lambda: _without(("start", "iter_watchers", "manage_watchers", "status"), {*dir(Arbiter), *vars(Process)}),
+    ),
+    Seam(
+        "circus",
+        "its sockets do not listen (`hosting/listening.py`)",
+        "it listens before a worker can answer",
+        "a connection is refused, not left waiting",
+        lambda: _without(("listen",), CircusSocket.bind_and_listen.__code__.co_names),
     ),
     Seam(
         "prometheus_client",

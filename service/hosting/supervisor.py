@@ -3,15 +3,15 @@
 BentoML's supervisor is the arbiter of circus. It looks at its workers every ten seconds, and listens on when they have ended.
 BentoML makes the arbiter out of reach, so `attend` is called before (`bentoml.on_deployment`) and replaces the arbiter's start.
 A killed worker was replaced after 5 s on average. A connection made after the workers had ended hung and was reset; now it is
-refused at once. In a container BentoML replaces no worker, and goes on with those that are left.
+refused at once (`listening.py`). In a container BentoML replaces no worker, and goes on with those that are left.
 """
 
 import logging
 import os
 import signal
-import socket
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from types import FrameType
 from typing import Any, Final
 
@@ -20,6 +20,7 @@ from circus.exc import ConflictError
 from circus.process import DEAD_OR_ZOMBIE, OTHER, Process
 from prometheus_client.multiprocess import mark_process_dead
 
+from service.hosting.listening import Listeners, only_bind, shut
 from service.hosting.unfit import UNFIT
 
 logger = logging.getLogger(__name__)
@@ -47,6 +48,7 @@ def attend(pause: float, grace: float) -> None:
             start(arbiter, cb)
             return
         attendance = _Attendance(arbiter, pause, grace)
+        only_bind(arbiter.sockets.values())
         try:
             start(arbiter, cb)
         except RuntimeError as error:
@@ -94,8 +96,7 @@ class _Attendance:
         self._arbiter.loop.call_later(self._pause + STOPPED_SECONDS, self._stop_listening)
 
     def _stop_listening(self) -> None:
-        for listening in self._arbiter.sockets.values():
-            listening.shutdown(socket.SHUT_RDWR)
+        shut(self._arbiter.sockets.values())
 
     def _on_child(self, _number: int, _frame: FrameType | None) -> None:
         self._arbiter.loop.add_callback_from_signal(self._look_soon)
@@ -125,6 +126,7 @@ class _Attendance:
         if not self._always:  # the orchestrator sees a worker that cannot start
             watcher.respawn = self._started or exit_code == -signal.SIGKILL
         folder = watcher.env["PROMETHEUS_MULTIPROC_DIR"]
+        Listeners(Path(folder)).shut_unless_any(self._arbiter.sockets.values())
         if os.path.isdir(folder):
             mark_process_dead(process_pid, folder)  # type: ignore[no-untyped-call]  # otherwise its gauges would be summed for ever
         return True

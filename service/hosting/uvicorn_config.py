@@ -12,7 +12,6 @@ import ssl
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
 from typing import Any, Final
 
 import psutil  # type: ignore[import-untyped]
@@ -20,6 +19,7 @@ import uvicorn
 
 from service.connection.protocol import Connection
 from service.hosting.accepting import Server
+from service.hosting.listening import Listeners
 from service.http.head_rules import is_loopback
 
 HEADERS: Final = [("x-content-type-options", "nosniff"), ("cache-control", "no-store")]
@@ -56,6 +56,11 @@ def check_port(host: str, port: int) -> None:
                 raise SystemExit(
                     f"Port {port} of {host} is taken{_holder(port)}. End that process, or choose another port with --port."
                 ) from error
+            if error.errno == errno.EACCES:
+                raise SystemExit(f"Port {port} needs rights that this user lacks. Choose one from 1024 with --port.") from error
+            if error.errno == errno.EADDRNOTAVAIL:
+                raise SystemExit(f"{host} is no address of this machine. Choose another with --host.") from error
+            raise
 
 
 def _holder(port: int) -> str:
@@ -74,8 +79,13 @@ def listen(
     most_connections: int,
     ssl_context: Callable[[uvicorn.Config, Callable[[], ssl.SSLContext]], ssl.SSLContext],
     check: Callable[[str], None],
+    listeners: Listeners | None,
+    ready: Callable[[object, bool], None],
 ) -> None:
-    """Replace the classes of configuration and server that BentoML's worker uses. `check` is called with the address."""
+    """Replace the classes of configuration and server that BentoML's worker uses.
+
+    `check` is called with the address; `ready`, when the first worker listens, with the socket's name and whether TLS is on.
+    """
 
     def config(*arguments: Any, **options: Any) -> uvicorn.Config:
         check(_address())
@@ -92,8 +102,11 @@ def listen(
             options["ssl_context_factory"] = ssl_context
         return _uvicorns(*arguments, **options)
 
+    def server(config: uvicorn.Config) -> Server:
+        return Server(config, most_connections, listeners, lambda name: ready(name, config.is_ssl))
+
     uvicorn.Config = config  # type: ignore[misc,assignment]
-    uvicorn.Server = partial(Server, most_connections=most_connections)  # type: ignore[misc,assignment]
+    uvicorn.Server = server  # type: ignore[misc,assignment]
 
 
 _uvicorns: Final = uvicorn.Config

@@ -7,6 +7,8 @@ import logging
 import threading
 import time
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Final, Literal
 
@@ -69,6 +71,17 @@ def without_text(error: BaseException) -> str:
     return "\nfrom which came:\n".join(reversed(seen))
 
 
+@contextmanager
+def starting(form: LogFormat) -> Iterator[None]:
+    """While the models of the start are loaded, which the text says at its end (`hosting/ready.py`). Faults are logged."""
+    logger = logging.getLogger("service.versions")
+    logger.setLevel(logging.WARNING if form == "text" else logging.NOTSET)
+    try:
+        yield
+    finally:
+        logger.setLevel(logging.NOTSET)
+
+
 def setup(form: LogFormat) -> None:
     """Set the format of all that this process logs. Call it after BentoML has set up its handlers."""
     formatter: logging.Formatter
@@ -91,4 +104,5 @@ def setup(form: LogFormat) -> None:
                 handler.setFormatter(formatter)
                 handler.addFilter(_IDS)
     logging.getLogger("service").setLevel(logging.INFO)
+    logging.getLogger("bentoml").setLevel(logging.WARNING)  # its hooks' lines say nothing that a user could use
     logging.getLogger("asyncio").addFilter(_FIRST_LINE)

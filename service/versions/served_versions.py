@@ -37,6 +37,11 @@ class ServedVersions:
         usual = None if PRODUCTION in self.canaries else Choice(self.default, None, self.shadows.get(PRODUCTION))
         object.__setattr__(self, "usual", usual)
 
+    @property
+    def names_of_default(self) -> list[str]:
+        """The aliases of the default version."""
+        return sorted(alias for alias, version in self.aliases.items() if version == self.default.manifest.version)
+
     def choose(self, wanted: str | None, key: str | None) -> Choice | None:
         """The model for a request that names a version, an alias or neither; None if it is not in memory.
 

@@ -3,16 +3,21 @@
 import json
 import re
 import shutil
+import signal
+import socket
 import subprocess
+import sys
 from pathlib import Path
 
+import psutil  # type: ignore[import-untyped]
 import pytest
 
 from contract.hints import typed
 from contract.store import ModelStore
+from loadtests.processes import free_port, home_environment, process
 from tests.asking import get, post, until
 from tests.conftest import ROOT, environment
-from tests.e2e.conftest import BENTOML, serving
+from tests.e2e.conftest import BENTOML, serving, workers_of
 
 REQUEST = {"sequences": [[0.0, 0.2, 0.4, 0.6, 0.8]]}
 
@@ -22,9 +27,76 @@ def test_an_empty_store_says_in_one_line_what_to_type(tmp_path: Path) -> None:
         command = [str(BENTOML), "serve", "service.app:Unroll", "--port", "0"]
         ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
     assert ended.returncode == 1
-    assert (ended.stdout + ended.stderr).splitlines() == [
-        f"No models in {tmp_path / 'models'}. Train them with: {typed('train')}"
-    ]
+    (line,) = (ended.stdout + ended.stderr).splitlines()
+    assert re.fullmatch(rf"No models in {tmp_path}/models\. Train them with: \S*(python -m )?unroll train", line)
+
+
+def test_a_store_of_broken_versions_is_said_in_one_line(home: Path, tmp_path: Path) -> None:
+    shutil.copytree(home / "models", tmp_path / "models")
+    for manifest in tmp_path.rglob("manifest.json"):
+        manifest.unlink()
+    ended = unroll_serve(tmp_path)
+    assert (ended.returncode, ended.stdout) == (1, "")
+    said = f"No model in {tmp_path}/models is whole. See why with: {typed('models')}"
+    assert ended.stderr.splitlines()[1:] == [said]
+
+
+def unroll_serve(home: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """`unroll serve`, where it cannot start."""
+    with environment(home):
+        command = [sys.executable, "-m", "unroll", "serve", "--port", "0", *options]
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_until_it_says_ready_connections_are_refused_and_then_its_own_request_is_answered(home: Path, tmp_path: Path) -> None:
+    port, log = free_port(), tmp_path / "log"
+    more = {**home_environment(home), "UNROLL_WORKERS": "2"}
+    with process([sys.executable, "-m", "unroll", "serve", "--port", str(port)], log, more) as service:
+        while (answered := asked(port)) == "refused":
+            assert service.poll() is None, log.read_text()
+        assert answered == "200"
+        until(lambda: "\ntry: " in log.read_text())
+        lines = log.read_text().splitlines()
+        assert lines[0].startswith(f"store: {home}/models (BENTOML_HOME")
+        assert [line.split()[0] for line in lines[1:4]] == ["many_to_many", "many_to_one_5", "one_to_one"]
+        assert all(line.split()[2] == "production" for line in lines[1:4])
+        url = f"http://127.0.0.1:{port}"
+        assert lines[4:6] == [f"ready: {url}", f"page:  {url}/"]
+        assert lines[6].startswith(f"try:   curl -s {url}/models/")
+        curl = ["bash", "-c", lines[6].removeprefix("try:")]
+        done = subprocess.run(curl, capture_output=True, text=True, check=True, timeout=30)
+        assert json.loads(done.stdout)["in_domain"] == [True]
+        until(lambda: len(workers_of(psutil.Process(service.pid))) == 2)
+        for worker in workers_of(psutil.Process(service.pid)):
+            worker.kill()
+        until(lambda: asked(port) == "refused")  # before, one may be reset
+        while (again := asked(port)) == "refused":
+            assert service.poll() is None, log.read_text()
+        assert again == "200"
+        service.send_signal(signal.SIGINT)
+        assert service.wait(30) == 0
+    later = log.read_text().splitlines()[7:]
+    assert [line for line in later if "has ended with -9" not in line] == lines[1:7]  # ready once more, and no word of the end
+
+
+def asked(port: int) -> str:
+    """What a connection meets now: `refused`, or the status of its answer. Fails where it is left waiting."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=20) as client:
+            client.sendall(b"GET /livez HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
+            return client.recv(64).decode().split(" ")[1]
+    except ConnectionRefusedError:
+        return "refused"
+    except ConnectionError:
+        return "reset"
+
+
+def test_a_busy_port_is_said_in_one_line(home: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        ended = unroll_serve(home, "--port", str(taken.getsockname()[1]))
+    assert (ended.returncode, ended.stdout) == (1, "")
+    (_, line) = ended.stderr.splitlines()
+    assert re.fullmatch(r"Port \d+ of 127\.0\.0\.1 is taken by process \d+ \(.*\)\. End .* another port with --port\.", line)
 
 
 def test_a_damaged_newest_version_is_refused_and_the_one_before_it_served(home: Path, tmp_path: Path) -> None:

@@ -22,8 +22,9 @@ def openapi(output: Path | None, url: str | None, key: str | None) -> None:
     """Write the OpenAPI 3.1 document: every route, its requests, answers and errors.
 
     \b
-    unroll openapi -o openapi.json
-    unroll openapi --url http://127.0.0.1:3000 | openapi-python-client generate --path /dev/stdin
+    Examples:
+      unroll openapi -o openapi.json
+      unroll openapi --url http://127.0.0.1:3000 | openapi-python-client generate --path /dev/stdin
     """
     document = _of_store() if url is None else _of_service(url, key)
     text = f"{json.dumps(document, indent=2, ensure_ascii=False)}\n"
@@ -38,7 +39,8 @@ def openapi(output: Path | None, url: str | None, key: str | None) -> None:
 
 
 def _of_store() -> dict[str, Any]:
-    from contract.store import ModelStore  # noqa: PLC0415 - asking a service needs none of these
+    from contract.hints import typed  # noqa: PLC0415 - asking a service needs none of these
+    from contract.store import ModelStore  # noqa: PLC0415
     from service.errors import ModelNotServed  # noqa: PLC0415
     from service.protocols.openapi.document import document  # noqa: PLC0415
     from service.protocols.openapi.facts import Facts  # noqa: PLC0415
@@ -55,7 +57,7 @@ def _of_store() -> dict[str, Any]:
         registry.load_all()
         guard = Guard(settings.keys_file, KeyRates(settings.models_dir))  # it is asked which keys exist, and counts none
     except ModelNotServed as error:
-        raise click.ClickException(f"{error.detail}. Train models with: unroll train. Or ask a service: --url") from error
+        raise click.ClickException(f"{error.detail}. Train models with: {typed('train')}. Or ask a service: --url") from error
     except Unusable as error:
         raise click.ClickException(str(error)) from error
     return document(Facts.of(registry.served, settings, guard))
