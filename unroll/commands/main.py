@@ -46,6 +46,7 @@ SECTIONS: Final[dict[str, dict[str, Entry]]] = {
         "serve": Entry("unroll.commands.serve:serve", "Serve the models of the store over HTTP.", "serve"),
         "load": Entry("loadtests.__main__:load", "Load a service, and check every answer.", "load"),
         "keys": Entry("service.security.keys:keys", "Make keys for clients.", "serve"),
+        "doctor": Entry("unroll.commands.doctor:doctor", "Say what is wrong on this machine.", "serve"),
         "openapi": Entry("unroll.commands.openapi:openapi", "Write the OpenAPI document.", "serve"),
     },
 }
@@ -88,7 +89,7 @@ class Lazy(click.Group):
 
 def _pastable(text: str) -> str:
     """The examples in a help text, with the command as this environment has it."""
-    return re.sub(r"\n( +)unroll (?=[a-z])", lambda found: f"\n{found[1]}{typed('')}", text)
+    return re.sub(r"\n( +)(?:\S+ -m )?\S*unroll (?=[a-z])", lambda found: f"\n{found[1]}{typed('')}", text)
 
 
 def _and_below(command: click.Command) -> Iterator[click.Command]:
