@@ -2,8 +2,10 @@
 
 import os
 import re
+from collections.abc import Mapping
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import AliasChoices, Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
@@ -41,6 +43,14 @@ def _host() -> str:
 def _told(fault: ErrorDetails) -> str:
     said = fault["msg"].removeprefix("Value error, ")
     return f"UNROLL_{fault['loc'][0]}".upper() + f": {said}; received {fault['input']!r}" if fault["loc"] else said
+
+
+PREFIX: Final = "UNROLL_"
+CLIENTS: Final = "KEY"
+"""Of clients, which send it as their key."""
+_INJECTED: Final = re.compile(r"(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)")
+"""What Kubernetes sets in every pod for a service whose name begins with `unroll`, such as UNROLL_PORT_3000_TCP."""
+_NEAR: Final = 0.7
 
 
 class Settings(BaseSettings):
@@ -159,7 +169,9 @@ class Settings(BaseSettings):
 
     @classmethod
     def read(cls) -> "Settings":
-        """Read the environment. If a setting is wrong, exit and say which."""
+        """Read the environment. If a setting is wrong, or misspelt, exit and say which."""
+        if slips := misspelt(os.environ):
+            raise SystemExit("\n".join(slips))
         try:
             return cls()
         except ValidationError as error:
@@ -212,3 +224,19 @@ class Settings(BaseSettings):
         if (self.tls_certificate_file is None) != (self.tls_key_file is None):
             raise ValueError("expected both UNROLL_TLS_CERTIFICATE_FILE and UNROLL_TLS_KEY_FILE, or neither; received one")
         return self
+
+
+def misspelt(variables: Mapping[str, str]) -> list[str]:
+    """A sentence for each variable that is no setting and looks like one."""
+    known, slips = [*map(str.upper, Settings.model_fields), CLIENTS], []
+    for variable in sorted(variables):
+        name = variable.upper().removeprefix(PREFIX)
+        if not variable.upper().startswith(PREFIX) or name in known:
+            continue
+        if name == "PORT" and "://" not in variables[variable]:
+            slips.append(f"{variable} is no setting. Name the port with --port {variables[variable]}.")
+        elif not _INJECTED.fullmatch(name):
+            longer = [each for each in known if len(name) > 3 and each.startswith(name)]
+            if near := longer[:1] or get_close_matches(name, known, n=1, cutoff=_NEAR):
+                slips.append(f"{variable} is no setting. Did you mean {PREFIX}{near[0]}?")
+    return slips

@@ -15,12 +15,12 @@ LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - an address that
 
 
 class Example(NamedTuple):
-    """A model's default version. `body`: of a request that it answers; None where that would be long."""
+    """A model's default version, and a request that it answers."""
 
     name: str
     version: str
     aliases: Sequence[str]
-    body: dict[str, Any] | None
+    request: dict[str, Any] | None  # None: it would be long
 
 
 class Ready:
@@ -42,20 +42,19 @@ class Ready:
             sys.stdout.write(f"ready: {name}\n")
             return
         here = f"{scheme}://{_in_url(LOOPBACK.get(host, host))}:{port}"
-        wide = max((len(each.name) for each in models), default=0)
-        long = max((len(each.version) for each in models), default=0)
+        wide, long = (max(map(len, column), default=0) for column in ([m.name for m in models], [m.version for m in models]))
         for each in models:
             sys.stdout.write(f"  {each.name:{wide}}  {each.version:{long}}  {', '.join(each.aliases)}\n")
         sys.stdout.write(f"ready: {url}\npage:  {here}/\n")
-        bodies = [(each.name, json.dumps(each.body)) for each in models if each.body is not None]
-        if bodies:
-            sys.stdout.write(f"try:   {self._curl(here, tls, *min(bodies, key=lambda each: len(each[1])))}\n")
+        if requests := [(json.dumps(each.request), each.name) for each in models if each.request is not None]:
+            sys.stdout.write(f"try:   {self._curl(here, tls, *min(requests, key=lambda each: len(each[0])))}\n")
         if self._keys is not None:
             sys.stdout.write(f"key:   put a key of {self._keys} into UNROLL_KEY; `unroll keys new NAME` makes one\n")
         sys.stdout.flush()
 
-    def _curl(self, url: str, tls: bool, model: str, body: str) -> str:
-        words = ["curl -sk" if tls else "curl -s", f"{url}/models/{model}/predict", "-H 'content-type: application/json'"]
+    def _curl(self, url: str, tls: bool, body: str, model: str) -> str:
+        route = f"{url}/models/{model}/predict"
+        words = ["curl -sk" if tls else "curl -s", route, "-H 'content-type: application/json'"]
         if self._hosts and not {"*", "127.0.0.1", "localhost"} & set(self._hosts):
             words.append(shlex.quote(f"-Hhost: {self._hosts[0]}"))
         if self._keys is not None:

@@ -1,7 +1,7 @@
 import pytest
 from pydantic import ValidationError
 
-from service.settings import Settings
+from service.settings import Settings, misspelt
 
 
 def test_origins_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,3 +55,42 @@ def test_a_wrong_setting_is_named_with_its_value(monkeypatch: pytest.MonkeyPatch
     with pytest.raises(SystemExit) as caught:
         Settings.read()
     assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("variable", "meant"),
+    [
+        ("UNROLL_WORKER", "UNROLL_WORKERS"),
+        ("UNROLL_KEYFILE", "UNROLL_KEYS_FILE"),
+        ("UNROLL_KEY_FILE", "UNROLL_KEYS_FILE"),
+        ("UNROLL_MODEL_DIR", "UNROLL_MODELS_DIR"),
+        ("UNROLL_LOGFORMAT", "UNROLL_LOG_FORMAT"),
+        ("UNROLL_TIMEOUT", "UNROLL_TIMEOUT_MS"),
+        ("UNROLL_TLS_CERT", "UNROLL_TLS_CERTIFICATE_FILE"),
+        ("unroll_hots", "UNROLL_HOST"),
+    ],
+)
+def test_a_misspelt_variable_is_told_the_nearest(monkeypatch: pytest.MonkeyPatch, variable: str, meant: str) -> None:
+    monkeypatch.setenv(variable, "1")
+    with pytest.raises(SystemExit) as caught:
+        Settings.read()
+    assert str(caught.value) == f"{variable} is no setting. Did you mean {meant}?"
+
+
+def test_a_port_is_an_option(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UNROLL_PORT", "8080")
+    with pytest.raises(SystemExit, match=r"^UNROLL_PORT is no setting\. Name the port with --port 8080\.$"):
+        Settings.read()
+
+
+def test_what_orchestrators_inject_and_clients_use_is_no_slip() -> None:
+    of_kubernetes = {
+        "UNROLL_SERVICE_HOST": "10.0.0.7",
+        "UNROLL_SERVICE_PORT": "3000",
+        "UNROLL_SERVICE_PORT_HTTP": "3000",
+        "UNROLL_PORT": "tcp://10.0.0.7:3000",
+        **{f"UNROLL_PORT_3000_TCP{end}": "" for end in ("", "_PROTO", "_PORT", "_ADDR")},
+        "UNROLL_HOST_SERVICE_HOST": "10.0.0.8",
+        "UNROLL_CANARY_PORT_3000_TCP_ADDR": "10.0.0.8",
+    }
+    assert misspelt(of_kubernetes | {"UNROLL_KEY": "unroll_x", "UNROLL_OF_ANOTHER_PROGRAM": "1", "WORKER": "1"}) == []

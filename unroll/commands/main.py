@@ -47,6 +47,7 @@ SECTIONS: Final[dict[str, dict[str, Entry]]] = {
         "load": Entry("loadtests.__main__:load", "Load a service, and check every answer.", "load"),
         "openapi": Entry("unroll.commands.openapi:openapi", "Write the OpenAPI document of the service.", "serve"),
         "keys": Entry("service.security.keys:keys", "Make keys for clients.", "serve"),
+        "doctor": Entry("unroll.commands.doctor:doctor", "Say what is wrong on this machine.", "serve"),
     },
 }
 COMPLETE: Final = "_UNROLL_COMPLETE"
@@ -88,7 +89,7 @@ class Lazy(click.Group):
 
 def _pastable(text: str) -> str:
     """The examples in a help text, with the command as this environment has it."""
-    return re.sub(r"\n( +)unroll (?=[a-z])", lambda found: f"\n{found[1]}{typed('')}", text)
+    return re.sub(r"\n( +)(?:\S+ -m )?\S*unroll (?=[a-z])", lambda found: f"\n{found[1]}{typed('')}", text)
 
 
 def _and_below(command: click.Command) -> Iterator[click.Command]:
