@@ -1,15 +1,15 @@
-"""How a test asks a real service. httpx itself gives up after 5 s, for which a machine shared with others may stall."""
+"""How a test asks a real service. httpx2 itself gives up after 5 s, for which a machine shared with others may stall."""
 
 import time
 from collections.abc import Callable
 from functools import partial
 from typing import Final
 
-import httpx
+import httpx2
 
 PATIENCE: Final = 60.0  # seconds
-get = partial(httpx.get, timeout=PATIENCE)
-post = partial(httpx.post, timeout=PATIENCE)
+get = partial(httpx2.get, timeout=PATIENCE)
+post = partial(httpx2.post, timeout=PATIENCE)
 
 
 def until(true: Callable[[], object], seconds: float = PATIENCE, pause: float = 0.01) -> None:

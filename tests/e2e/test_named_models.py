@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import numpy as np
 import pytest
 
@@ -71,8 +71,8 @@ def own(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def service(own: Path) -> Iterator[httpx.Client]:
-    with serving(own) as url, httpx.Client(base_url=url, timeout=30) as client:
+def service(own: Path) -> Iterator[httpx2.Client]:
+    with serving(own) as url, httpx2.Client(base_url=url, timeout=30) as client:
         yield client
 
 
@@ -92,7 +92,7 @@ def manifest_of(own: Path, name: str) -> Manifest:
     return store.verify(name, store.aliases(name)["production"].version)
 
 
-def asked(client: httpx.Client, name: str, rows: Rows, **more: Any) -> dict[str, Any]:
+def asked(client: httpx2.Client, name: str, rows: Rows, **more: Any) -> dict[str, Any]:
     sequences = [(row[:, 0] if rows.features == 1 else row).astype(float).tolist() for row in rows.split()]
     answer = client.post(f"/models/{name}/predict", json={"sequences": sequences, **more})
     assert answer.status_code == 200, answer.text
@@ -100,7 +100,7 @@ def asked(client: httpx.Client, name: str, rows: Rows, **more: Any) -> dict[str,
     return body
 
 
-def test_a_forecast_is_closer_than_the_value_a_year_before(own: Path, service: httpx.Client) -> None:
+def test_a_forecast_is_closer_than_the_value_a_year_before(own: Path, service: httpx2.Client) -> None:
     data = dataset_of(own, "sales")
     rows, right = data.inputs(data.held_out), data.answers(data.held_out)
     answer = np.array(asked(service, "sales", rows)["outputs"])
@@ -109,7 +109,7 @@ def test_a_forecast_is_closer_than_the_value_a_year_before(own: Path, service: h
     assert np.abs(answer - right).mean() < 0.8 * np.abs(year_before - right).mean()
 
 
-def test_a_class_comes_with_its_probabilities_and_no_company_changes_a_bit(own: Path, service: httpx.Client) -> None:
+def test_a_class_comes_with_its_probabilities_and_no_company_changes_a_bit(own: Path, service: httpx2.Client) -> None:
     data = dataset_of(own, "walks")
     rows = data.inputs(data.held_out)
     answer = asked(service, "walks", rows)
@@ -123,7 +123,7 @@ def test_a_class_comes_with_its_probabilities_and_no_company_changes_a_bit(own: 
         assert sum(probabilities) == pytest.approx(1, abs=1e-5)
 
 
-def test_each_step_gets_a_label(own: Path, service: httpx.Client) -> None:
+def test_each_step_gets_a_label(own: Path, service: httpx2.Client) -> None:
     data = dataset_of(own, "sides")
     rows = data.inputs(data.held_out)
     answer = asked(service, "sides", rows)
@@ -142,7 +142,7 @@ def test_the_manifest_counts_the_steps_that_were_trained_and_a_checkpoint_ends_t
     assert manifest.steps == manifest.curve[-1].step == last.step <= read(folder).plan.steps
 
 
-def test_the_echoes_answer_beside_them_and_the_cards_say_what_each_model_is(own: Path, service: httpx.Client) -> None:
+def test_the_echoes_answer_beside_them_and_the_cards_say_what_each_model_is(own: Path, service: httpx2.Client) -> None:
     for topology in ("one_to_one", "many_to_one", "many_to_many"):
         answer = service.post(f"/{topology}", json={"sequences": [[0.0, 0.2, 0.4, 0.6, 0.8]]}).json()
         assert answer["sequences"][0] == pytest.approx([0.0, 0.2, 0.4, 0.6, 0.8], abs=0.05)
@@ -158,7 +158,7 @@ def test_the_echoes_answer_beside_them_and_the_cards_say_what_each_model_is(own:
     assert card["curve"][-1]["validation_loss"] < card["curve"][0]["validation_loss"]
 
 
-def test_rows_out_of_the_domain_are_marked_and_strict_refuses_them(service: httpx.Client) -> None:
+def test_rows_out_of_the_domain_are_marked_and_strict_refuses_them(service: httpx2.Client) -> None:
     far, inside, short = [[99.0, 0.0]] * 8, [[0.5, 0.1]] * 8, [[0.5, 0.1]] * 7  # the data has 8 to 29 steps
     assert asked(service, "walks", Rows.of([far, inside, short], 2))["in_domain"] == [False, True, False]
     for row, expected in ((far, "expected x from "), (short, "expected rows of at least 8 steps, ")):

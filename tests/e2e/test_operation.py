@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import httpx
+import httpx2
 import psutil  # type: ignore[import-untyped]
 import pytest
 
@@ -106,7 +106,7 @@ def test_log_lines_are_json_with_ids_and_without_what_users_send(service: Servic
         f"{{{MARK}",
     ]
     private = {"authorization": f"Bearer {MARK}", "x-api-key": MARK, "cookie": MARK, "x-request-timeout-ms": "1000"}
-    with httpx.Client(base_url=service.url, headers=private, timeout=PATIENCE) as client:
+    with httpx2.Client(base_url=service.url, headers=private, timeout=PATIENCE) as client:
         statuses = [client.post(f"/many_to_many?key={MARK}", content=body, headers=JSON).status_code for body in bodies]
         for path in ("/", "/docs.json", f"/{MARK}", f"/models/{MARK}", "/livez", "/metrics"):
             client.get(f"{path}?key={MARK}")
@@ -199,7 +199,7 @@ def test_told_to_end_it_answers_on_closes_connections_finishes_and_is_out(servic
     assert time.monotonic() < begun + DRAIN_SECONDS, "this machine is too slow for the test"
 
     statuses = set()
-    with suppress(httpx.ConnectError, httpx.ReadError, httpx.RemoteProtocolError):
+    with suppress(httpx2.ConnectError, httpx2.ReadError, httpx2.RemoteProtocolError):
         while True:  # until it stops listening
             statuses.add(post(f"{service.url}/many_to_many", json=REQUEST).status_code)
     assert statuses == {200}

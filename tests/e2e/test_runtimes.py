@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import httpx
+import httpx2
 import numpy as np
 import onnx
 import psutil  # type: ignore[import-untyped]
@@ -26,14 +26,14 @@ RAGGED = [np.random.default_rng(2).random(length, np.float32).astype(float).toli
 
 
 def answers(url: str, topology: str, rows: list[list[float]], **fields: str) -> dict[str, Any]:
-    answer = httpx.post(f"{url}/{topology}", json={"sequences": rows, **fields}, timeout=30)
+    answer = httpx2.post(f"{url}/{topology}", json={"sequences": rows, **fields}, timeout=30)
     assert answer.status_code == 200, answer.text
     body: dict[str, Any] = answer.json()
     return body
 
 
 def models(url: str) -> dict[str, Any]:
-    told: dict[str, Any] = httpx.get(f"{url}/models", timeout=30).json()
+    told: dict[str, Any] = httpx2.get(f"{url}/models", timeout=30).json()
     return told
 
 
@@ -143,7 +143,7 @@ def test_a_version_without_a_translation_is_served_by_tensorflow_and_damaged_tra
         newest = answers(url, NAME, RAGGED)  # of those that are whole
         trained = answers(url, NAME, RAGGED, model_version=store.trained)
         told = models(url)
-        lost = httpx.post(f"{url}/{NAME}", json={"sequences": ROWS, "model_version": next(iter(store.damaged))}, timeout=30)
+        lost = httpx2.post(f"{url}/{NAME}", json={"sequences": ROWS, "model_version": next(iter(store.damaged))}, timeout=30)
     assert (newest["version"], trained["version"]) == (store.untranslated, store.trained)
     close(newest, trained)
     runtimes = {model["version"]: model["runtime"] for model in told["models"]}

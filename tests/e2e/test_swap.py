@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import httpx
+import httpx2
 import pytest
 import tensorflow as tf
 
@@ -59,9 +59,9 @@ def service(running: Service) -> Iterator[Service]:
 
 
 @pytest.fixture
-def client(service: Service) -> Iterator[httpx.Client]:
+def client(service: Service) -> Iterator[httpx2.Client]:
     """A new connection for each request, so that both workers get some."""
-    with httpx.Client(base_url=service.url, timeout=30, limits=httpx.Limits(max_keepalive_connections=0)) as http:
+    with httpx2.Client(base_url=service.url, timeout=30, limits=httpx2.Limits(max_keepalive_connections=0)) as http:
         yield http
 
 
@@ -75,7 +75,7 @@ def defaults(service: Service) -> list[str]:
     return [worker["serving"][NAME]["default"] for worker in models(service)["workers"]]
 
 
-def ask(client: httpx.Client, **fields: Any) -> dict[str, Any]:
+def ask(client: httpx2.Client, **fields: Any) -> dict[str, Any]:
     answer = client.post(f"/{NAME}", json={"sequences": [ROW], **fields})
     assert answer.status_code == 200, answer.text
     body: dict[str, Any] = answer.json()
@@ -146,8 +146,8 @@ class Load:
         self._thread.join(30)
 
     def _run(self) -> None:
-        limits = httpx.Limits(max_keepalive_connections=0)
-        with httpx.Client(base_url=self._url, timeout=30, limits=limits) as client:
+        limits = httpx2.Limits(max_keepalive_connections=0)
+        with httpx2.Client(base_url=self._url, timeout=30, limits=limits) as client:
             while not self._stop.is_set():
                 sent = time.monotonic()
                 try:
@@ -199,7 +199,7 @@ def spoil_nothing(_: Path) -> None:
     pass
 
 
-def test_versions_that_fail_a_check_are_named_and_the_one_before_serves_on(service: Service, client: httpx.Client) -> None:
+def test_versions_that_fail_a_check_are_named_and_the_one_before_serves_on(service: Service, client: httpx2.Client) -> None:
     first = service.store.verify(NAME, service.base).golden[0]
     wrong = GoldenPair(input=first.input, output=[[step[0] + 0.5] for step in first.output])
     cases: list[tuple[str, Callable[[Path], None], dict[str, Any], str]] = [
@@ -229,7 +229,7 @@ def test_versions_that_fail_a_check_are_named_and_the_one_before_serves_on(servi
     assert defaults(service) == [service.base] * 2
 
 
-def test_a_version_that_is_removed_is_not_served_any_more(service: Service, client: httpx.Client) -> None:
+def test_a_version_that_is_removed_is_not_served_any_more(service: Service, client: httpx2.Client) -> None:
     second, third = publish_shifted(service, 0.5), publish_shifted(service, 1.0)
     assert shift(ask(client, model_version=second)) == 0.5
     shutil.rmtree(service.store.path(NAME, second))
@@ -240,7 +240,7 @@ def test_a_version_that_is_removed_is_not_served_any_more(service: Service, clie
     assert ask(client)["version"] == service.base
 
 
-def test_a_canary_answers_its_share_alike_for_a_key_on_both_workers(service: Service, client: httpx.Client) -> None:
+def test_a_canary_answers_its_share_alike_for_a_key_on_both_workers(service: Service, client: httpx2.Client) -> None:
     second = publish_shifted(service, 0.0)
     service.store.set_canary(NAME, "production", second, 25.0)
     until(lambda: [w["serving"][NAME]["canary"] for w in models(service)["workers"]] == [second] * 2)
@@ -253,7 +253,7 @@ def test_a_canary_answers_its_share_alike_for_a_key_on_both_workers(service: Ser
     assert trial["differing_rows"] == 0
 
 
-def test_a_broken_canary_withdraws_itself_and_says_why(service: Service, client: httpx.Client) -> None:
+def test_a_broken_canary_withdraws_itself_and_says_why(service: Service, client: httpx2.Client) -> None:
     broken = publish_shifted(service, 0.5)
     service.store.set_canary(NAME, "production", broken, 25.0)
     shifts = {service.base: 0.0, broken: 0.5}
@@ -272,7 +272,7 @@ def test_a_broken_canary_withdraws_itself_and_says_why(service: Service, client:
     assert f'unroll_canary_rollbacks_total{{model="{NAME}"}}' in client.get("/metrics").text
 
 
-def test_a_shadow_answers_nobody_and_its_differences_are_told(service: Service, client: httpx.Client) -> None:
+def test_a_shadow_answers_nobody_and_its_differences_are_told(service: Service, client: httpx2.Client) -> None:
     shadow = publish_shifted(service, 0.5)
     service.store.set_shadow(NAME, "production", shadow)
     until(lambda: [w["serving"][NAME]["shadow"] for w in models(service)["workers"]] == [shadow] * 2)

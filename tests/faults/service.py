@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-import httpx
+import httpx2
 import psutil  # type: ignore[import-untyped]
 import uvloop
 
@@ -51,7 +51,7 @@ class Service:
     def whole(self) -> bool:
         try:
             return self.gauge("unroll_ready_workers") == WORKERS
-        except httpx.HTTPError:
+        except httpx2.HTTPError:
             return False
 
     @property

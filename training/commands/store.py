@@ -5,7 +5,7 @@ from functools import wraps
 from typing import Any
 
 import click
-import httpx
+import httpx2
 from pydantic import TypeAdapter
 
 from contract.aliases import PRODUCTION, Alias
@@ -44,9 +44,9 @@ def _tag(_context: click.Context, _parameter: click.Parameter, given: str) -> tu
 
 def _url(_context: click.Context, _parameter: click.Parameter, given: str | None) -> str | None:
     try:
-        address = None if given is None else httpx.URL(given)
-    except httpx.InvalidURL:
-        address = httpx.URL()
+        address = None if given is None else httpx2.URL(given)
+    except httpx2.InvalidURL:
+        address = httpx2.URL()
     if address is not None and not (address.scheme in ("http", "https") and address.host and (address.port or 1) < 2**16):
         raise click.BadParameter(f"expected an address such as http://127.0.0.1:3000; received {given!r}")
     return given

@@ -5,7 +5,7 @@ import time
 from collections.abc import Mapping
 from functools import cache
 
-import httpx
+import httpx2
 from pydantic import BaseModel, ValidationError
 
 PAUSE = 0.1
@@ -36,7 +36,7 @@ def wait_until_served(url: str, name: str, wanted: Mapping[str, str | None], tim
     keys. Raises NotServed after `timeout` seconds, and at once where the service refuses the key.
     """
     until = time.monotonic() + timeout
-    with httpx.Client(headers={"authorization": f"Bearer {key}"} if key else {}, verify=_authorities()) as client:
+    with httpx2.Client(headers={"authorization": f"Bearer {key}"} if key else {}, verify=_authorities()) as client:
         while True:
             try:
                 workers = _workers(client, url, max(until - time.monotonic(), ANSWER))
@@ -49,12 +49,12 @@ def wait_until_served(url: str, name: str, wanted: Mapping[str, str | None], tim
                 if workers and not behind:
                     return len(workers)
                 why = ", ".join(behind) or "it names no worker"
-            except httpx.HTTPStatusError as error:
+            except httpx2.HTTPStatusError as error:
                 why = f"GET {url}/models: {error}"
                 if error.response.status_code in (401, 403):
                     hint = "the service refuses the key in UNROLL_KEY" if key else "put a key of the service into UNROLL_KEY"
                     raise NotServed(f"{why.splitlines()[0]}: {hint}") from None
-            except httpx.HTTPError as error:
+            except httpx2.HTTPError as error:
                 why = f"GET {url}/models: {error or type(error).__name__}"
             except ValidationError as error:
                 fault = error.errors()[0]
@@ -69,10 +69,10 @@ def wait_until_served(url: str, name: str, wanted: Mapping[str, str | None], tim
 @cache
 def _authorities() -> ssl.SSLContext:
     """Read once: reading takes 20 ms of processor time."""
-    return httpx.create_ssl_context()
+    return httpx2.create_ssl_context()
 
 
-def _workers(client: httpx.Client, url: str, timeout: float) -> dict[int, dict[str, dict[str, str | None]]]:
+def _workers(client: httpx2.Client, url: str, timeout: float) -> dict[int, dict[str, dict[str, str | None]]]:
     """Process id -> model name -> alias, `canary` or `shadow` -> version. Raises HTTPError or ValidationError."""
     answer = client.get(f"{url.rstrip('/')}/models", timeout=timeout).raise_for_status().content
     return {worker.pid: worker.serving for worker in _Models.model_validate_json(answer).workers}

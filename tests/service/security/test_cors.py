@@ -1,6 +1,6 @@
 import asyncio
 
-import httpx
+import httpx2
 from starlette.responses import PlainTextResponse
 
 from service.security.cors import cross_origin
@@ -13,16 +13,16 @@ PREFLIGHT = {
 }
 
 
-def ask(origins: tuple[str, ...], method: str, headers: dict[str, str]) -> httpx.Response:
-    async def asked() -> httpx.Response:
-        transport = httpx.ASGITransport(cross_origin(origins)(APP, []))
-        async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
+def ask(origins: tuple[str, ...], method: str, headers: dict[str, str]) -> httpx2.Response:
+    async def asked() -> httpx2.Response:
+        transport = httpx2.ASGITransport(cross_origin(origins)(APP, []))
+        async with httpx2.AsyncClient(transport=transport, base_url="http://service") as client:
             return await client.request(method, "/many_to_many", headers=headers)
 
     return asyncio.run(asked())
 
 
-def allowed(answer: httpx.Response) -> dict[str, str]:
+def allowed(answer: httpx2.Response) -> dict[str, str]:
     return {name: value for name, value in answer.headers.items() if name.startswith("access-control")}
 
 
