@@ -29,11 +29,13 @@ _PLACES: Final = {
 __all__ = [*_PLACES]  # noqa: PLE0604 - the names above
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _PLACES:
-        raise AttributeError(f"module 'unroll' has no attribute {name!r}")
-    module = import_module(_PLACES[name])
-    return module if name == "errors" else getattr(module, name)
+if not TYPE_CHECKING:  # else every misspelt name has a type
+
+    def __getattr__(name: str) -> Any:
+        if name not in _PLACES:
+            raise AttributeError(f"module 'unroll' has no attribute {name!r}")
+        module = import_module(_PLACES[name])
+        return module if name == "errors" else getattr(module, name)
 
 
 def __dir__() -> list[str]:

@@ -33,7 +33,7 @@ def _refuse_shape(array: npt.NDArray[Any], width: int) -> NoReturn:
 
 def of_rows(given: Sequence[Any] | npt.NDArray[Any], width: int) -> Rows:
     """A list, a tuple or an array, for each row."""
-    if all(isinstance(row, np.ndarray) for row in given):
+    if all(isinstance(row, np.ndarray) and row.dtype != object for row in given):
         return _of_arrays([*given], width)
     rows = [row.tolist() if isinstance(row, np.ndarray) else row for row in given]
     for place, row in enumerate(rows):

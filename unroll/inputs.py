@@ -23,7 +23,9 @@ def taken(given: Any, features: Sequence[str], sequence: str | None = None, time
 
         several = isinstance(given, list | tuple)
         found = of_frames(given, features, time) if several else of_frame(given, features, sequence, time)
-    if not all_finite(found.rows.values):
+    with np.errstate(over="ignore", invalid="ignore"):
+        finite = all_finite(found.rows.values)
+    if not finite:
         _refuse_number(found.rows)
     return found
 

@@ -63,7 +63,8 @@ class Model:
         return Prediction(**{**vars(answer), "names": given.names})
 
     def _answer(self, rows: Rows, strict: bool) -> Prediction:
-        values, inside = self._loaded.run(rows)
+        with np.errstate(over="ignore", invalid="ignore"):
+            values, inside = self._loaded.run(rows)
         if strict and not all(inside):
             raise self._loaded.domains.outside(rows)
         in_domain, lengths = np.array(inside), np.array(rows.lengths)
