@@ -3,14 +3,14 @@
 import json
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from playwright.sync_api import expect
 
 from tests.page.conftest import Opener, Visit
 
 
-def direct(client: httpx.Client, model: str, asked: dict[str, Any]) -> dict[str, Any]:
+def direct(client: httpx2.Client, model: str, asked: dict[str, Any]) -> dict[str, Any]:
     answer = client.post(f"/models/{model}/predict", json=asked)
     assert answer.status_code == 200, answer.text
     body: dict[str, Any] = answer.json()
@@ -25,7 +25,7 @@ def sent(seen: Visit) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("model", ["one_to_one", "many_to_one_5", "many_to_many"])
-def test_an_echo_shows_each_output_with_its_error(visit: Opener, client: httpx.Client, model: str) -> None:
+def test_an_echo_shows_each_output_with_its_error(visit: Opener, client: httpx2.Client, model: str) -> None:
     seen = visit(model=model)
     inputs = [0, 0.2, 0.4, 0.6, 0.8]
     assert sent(seen) == {"sequences": [inputs]}
