@@ -21,7 +21,7 @@ from tests.service.own_models import publish_own
 from tests.test_docs import kinds as error_kinds
 from tests.unroll.fake_service import Answer, Heard, Say, answering, echo, models, problem
 from unroll import AsyncClient, Client, Prediction
-from unroll.errors import KINDS, NotReached, OtherAnswer
+from unroll.problems import KINDS, NotReached, OtherAnswer
 
 Ask = Callable[..., Prediction]
 
