@@ -63,7 +63,7 @@ ONLY_IN = {  # modules or rooms
     "keras": {"training.networks", "training.fit", "training.fitting", "training.gate", "training.job"},
     "onnx": {"training.translation"},
     "onnxruntime": {"training.gate", "service.runtime.onnx_graph"},
-    "pyarrow": {"training.sequences"},
+    "pyarrow": {"training.sequences", "unroll.bulk"},
     "bentoml": {
         *("training.publish", "service.app"),
         *("service.hosting.seams", "service.hosting.shared_metrics", "service.hosting.supervisor"),

@@ -10,20 +10,25 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from service import errors as errors
     from service.errors import UnrollError as UnrollError
     from unroll.client import AsyncClient as AsyncClient
     from unroll.client import Client as Client
     from unroll.local import Model as Model
     from unroll.local import load as load
     from unroll.predictions import Prediction as Prediction
+    from unroll.problems import NotReached as NotReached
+    from unroll.problems import OtherAnswer as OtherAnswer
 
 _PLACES: Final = {
     "AsyncClient": "unroll.client",
     "Client": "unroll.client",
     "Model": "unroll.local",
+    "NotReached": "unroll.problems",
+    "OtherAnswer": "unroll.problems",
     "Prediction": "unroll.predictions",
     "UnrollError": "service.errors",
-    "errors": "unroll.errors",
+    "errors": "service.errors",
     "load": "unroll.local",
 }
 __all__ = [*_PLACES]  # noqa: PLE0604 - the names above

@@ -16,9 +16,9 @@ import stamina
 
 from service.errors import InvalidRequest
 from service.protocols.schemas import ModelInfo
-from unroll.errors import NotReached
 from unroll.exchanges import Asked, Exchange, Exchanges, Received, seconds_to_wait
 from unroll.predictions import Prediction
+from unroll.problems import NotReached
 
 Result = TypeVar("Result")
 logging.getLogger("stamina").addHandler(logging.NullHandler())  # else each wait prints a line where no logging is set up

@@ -19,9 +19,9 @@ from contract.rows import Ints, Rows
 from contract.topologies import TOPOLOGIES
 from service.errors import Overloaded, RateLimited, TooManyConnections, UnrollError
 from service.protocols.schemas import Limits, ModelInfo, Models
-from unroll.errors import NotReached, OtherAnswer, moved, of_problem
 from unroll.inputs import in_parts, taken
 from unroll.predictions import Prediction, joined
+from unroll.problems import NotReached, OtherAnswer, moved, of_problem
 from unroll.stored import parsed
 
 Result = TypeVar("Result")

@@ -10,9 +10,9 @@ from contract.rows import Rows
 from contract.topologies import ShapeError
 from service.errors import InvalidShape, UnrollError
 from service.runtime.loaded_model import LoadedModel
-from unroll.errors import moved
 from unroll.inputs import in_parts, taken
 from unroll.predictions import Prediction, joined
+from unroll.problems import moved
 from unroll.stored import load_version, parsed, store_at
 
 PART_ITEMS: Final = 2**16

@@ -79,7 +79,7 @@ def models(rows: int = 10_000, items: int = 500_000, size: int = 8 << 20, **info
         "score": None, "data": None, "recipe": "general", "seed": 1, "steps": 1, "created": "2026-11-30T00:00:00Z",
         "commit": "unknown", "libraries": {}, "signatures": [], "runtime": "onnx", "gate": {},
     }  # fmt: skip
-    limits = {"max_rows": rows, "max_items": items, "max_body_bytes": size, "timeout_ms": 10_000, "max_timeout_ms": 60_000}
+    limits = {"max_rows": rows, "max_items": items, "max_body_bytes": size, "timeout_ms": 1_000, "max_timeout_ms": 2_000}
     return Say(200, {"limits": limits, "models": [facts | info], "refused": [], "workers": []})
 
 

@@ -16,11 +16,12 @@ from stamina.instrumentation import RetryDetails
 from contract.store import ModelStore
 from service import errors
 from service.errors import InvalidRequest, OutOfDomain, Overloaded, RateLimited, UnknownModel, UnknownVersion, UnrollError
+from tests.asking import until
 from tests.service.own_models import publish_own
 from tests.test_docs import kinds as error_kinds
 from tests.unroll.fake_service import Answer, Heard, Say, answering, echo, models, problem
 from unroll import AsyncClient, Client, Prediction
-from unroll.errors import KINDS, NotReached, OtherAnswer
+from unroll.problems import KINDS, NotReached, OtherAnswer
 
 Ask = Callable[..., Prediction]
 
@@ -232,16 +233,17 @@ def test_a_real_service_is_ready_names_its_models_and_refuses_what_is_wrong(clie
 
 def test_a_swap_between_two_requests_of_a_call_changes_no_row(kinds: Path, client: Client) -> None:
     store, rows = ModelStore(kinds / "models"), np.full((25_000, 2, 1), 0.5, np.float32)
-    before = client.predict("level", rows[:1])
-    exchange = client._exchanges.predict("level", rows, False, None, None, None)
+    store.promote("level", "moving", store.aliases("level")["production"].version)
+    until(lambda: "moving" in {alias for model in client.models() for alias in model.aliases})
+    before = client.predict("level@moving", rows[:1])
+    exchange = client._exchanges.predict("level@moving", rows, False, None, None, None)
     requests = next(exchange)
     requests = exchange.send(client._ask_all(requests))
-    store.promote("level", "production", publish_own(store, "level", seed=7).version)
-    while client.predict("level", rows[:1]).version == before.version:
-        pass  # until the service has the new version in production
+    store.promote("level", "moving", publish_own(store, "level", seed=7).version)
+    until(lambda: client.predict("level@moving", rows[:1]).version != before.version)
     with pytest.raises(StopIteration) as ended:
         exchange.send(client._ask_all(requests))
     answer = ended.value.value
     assert (answer.version, len(answer)) == (before.version, 25_000)
     assert np.array_equal(answer.values, np.tile(before.values, (25_000, 1)))
-    assert not np.array_equal(client.predict("level", rows[:1]).values, before.values)
+    assert not np.array_equal(client.predict("level@moving", rows[:1]).values, before.values)

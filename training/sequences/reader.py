@@ -48,7 +48,7 @@ def _read(file: Opened, source: Source) -> Found:
             return read_npy(file, source)
         case ".parquet" | ".pq":
             try:
-                return read_table(parquet.table_of(file, source), source, lambda: file.sha256)
+                return read_table(parquet.table_of(file.seekable(), source), source, lambda: file.sha256)
             except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
                 return refuse(source, f"cannot be read as Parquet: {error}")
         case ".ts":

@@ -42,6 +42,9 @@ SECTIONS: Final[dict[str, dict[str, Entry]]] = {
         "delete": Entry("training.commands.store:delete", "Delete a version.", "train"),
         "prune": Entry("training.commands.store:prune", "Delete old versions.", "train"),
     },
+    "Predict": {
+        "predict": Entry("unroll.commands.predict:predict", "Predict a file, without a server.", "train"),
+    },
     "Serve": {
         "serve": Entry("unroll.commands.serve:serve", "Serve the models of the store over HTTP.", "serve"),
         "load": Entry("loadtests.__main__:load", "Load a service, and check every answer.", "load"),

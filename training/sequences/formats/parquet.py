@@ -1,21 +1,20 @@
 """Reads Parquet by row groups."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet
 
 from training.sequences.cells import Faults
 from training.sequences.columns import CALENDAR_NAMES, Kind
-from training.sequences.formats.opened import Opened
 from training.sequences.formats.tables import SAMPLED_ROWS, Table, kind_of
 from training.sequences.source import Source
 
 
-def table_of(opened: Opened, source: Source) -> Table:
+def table_of(content: BinaryIO, source: Source) -> Table:
     """The table in a Parquet file, not read yet. Raises Arrow's errors for a file of another kind."""
-    file = pyarrow.parquet.ParquetFile(opened.seekable())
+    file = pyarrow.parquet.ParquetFile(content)
     schema = file.schema_arrow
     columns = list(schema.names)
 

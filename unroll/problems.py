@@ -1,4 +1,4 @@
-"""The errors of `load` and of the clients: those of the service, as one tree in `service/errors.py`, and two of a client's own.
+"""The errors that answers say, of the tree in `service/errors.py`, and two of a client's own.
 
 Each has `type`, `status`, `detail`, and in `extra` the other members of the problem. `row` is the first row at fault.
 """
