@@ -21,8 +21,8 @@ from service.errors import Overloaded, RateLimited, TooManyConnections, UnrollEr
 from service.protocols.schemas import Limits, ModelInfo, Models
 from unroll.errors import NotReached, OtherAnswer, moved, of_problem
 from unroll.inputs import in_parts, taken
+from unroll.model_names import parsed
 from unroll.predictions import Prediction, joined
-from unroll.stored import parsed
 
 Result = TypeVar("Result")
 KNOWN_SECONDS: Final = 10.0
