@@ -20,9 +20,9 @@ from contract.topologies import TOPOLOGIES
 from service.errors import Overloaded, RateLimited, TooManyConnections, UnrollError
 from service.protocols.schemas import Limits, ModelInfo, Models
 from unroll.inputs import in_parts, taken
+from unroll.model_names import parsed
 from unroll.predictions import Prediction, joined
 from unroll.problems import NotReached, OtherAnswer, moved, of_problem
-from unroll.stored import parsed
 
 Result = TypeVar("Result")
 KNOWN_SECONDS: Final = 10.0

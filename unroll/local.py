@@ -11,9 +11,10 @@ from contract.topologies import ShapeError
 from service.errors import InvalidShape, UnrollError
 from service.runtime.loaded_model import LoadedModel
 from unroll.inputs import in_parts, taken
+from unroll.model_names import parsed
 from unroll.predictions import Prediction, joined
 from unroll.problems import moved
-from unroll.stored import load_version, parsed, store_at
+from unroll.stored import load_version, store_at
 
 PART_ITEMS: Final = 2**16
 """Items that are computed at a time: memory is bounded, and what is computed stays in the processor's cache."""

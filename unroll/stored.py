@@ -6,7 +6,7 @@ from contract.aliases import PRODUCTION
 from contract.store import ModelStore
 from contract.store_place import HOME
 from contract.store_reader import BrokenVersion
-from service.errors import InvalidRequest, ModelNotServed, UnknownModel, UnknownVersion
+from service.errors import ModelNotServed, UnknownModel, UnknownVersion
 from service.runtime import runtimes
 from service.runtime.loaded_model import LoadedModel
 from service.versions.golden_check import check_golden
@@ -21,22 +21,6 @@ def store_at(folder: str | Path | None = None) -> ModelStore:
         return ModelStore(environment.place().models)
     home = Path(folder).expanduser()
     return ModelStore((home / HOME if (home / HOME).is_dir() else home) / "models")
-
-
-def parsed(model: str) -> tuple[str, str | None]:
-    """`name`, `name@version` or `name@alias` -> the name, and the version or alias. Raises InvalidRequest."""
-    name, at, wanted = model.partition("@")
-    if ":" in name:
-        there, _, word = name.partition(":")
-        raise _wrong(model, f"Type {there}@{word}.")
-    if not name or (at and not wanted):
-        raise _wrong(model)
-    return name, wanted or None
-
-
-def _wrong(model: str, hint: str = "") -> InvalidRequest:
-    expected = "a name such as many_to_many, or many_to_many@candidate"
-    return InvalidRequest(f"expected {expected}; received {model[:100]}. {hint}".rstrip(), expected=expected, received=model)
 
 
 def load_version(store: ModelStore, name: str, wanted: str | None) -> LoadedModel:

@@ -16,7 +16,8 @@ from unroll.bulk.files import reading_of
 from unroll.bulk.job import Done, Job
 from unroll.bulk.outputs import SUFFIXES
 from unroll.bulk.parts import InUse, Parts
-from unroll.stored import load_version, parsed, store_at
+from unroll.model_names import parsed
+from unroll.stored import load_version, store_at
 
 QUIET_SECONDS: Final = 1.0
 """A shorter run shows no progress."""
