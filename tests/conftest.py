@@ -22,6 +22,26 @@ ROOT = Path(__file__).parents[1]
 # XLA compiles in half of the time, and its steps take six times as long: most tests train a few hundred.
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 Publish = Callable[..., Manifest]
+LONGEST = [
+    (ROOT / "tests" / name).resolve(strict=True)
+    for name in (
+        "training/test_job.py",
+        "training/fitting/test_epochs.py",
+        "e2e/test_named_models.py",
+        "training/test_fit.py",
+        "e2e/test_own_data.py",
+        "deploy/test_alerts.py",
+        "training/commands/test_train.py",
+        "e2e/test_start.py",
+        "training/gate/test_fidelity.py",
+    )
+]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest files. Otherwise one process works on its last file long after the others have ended."""
+    place = {path: number for number, path in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(item.path, len(place)))
 
 
 def make_manifest(
