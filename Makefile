@@ -56,9 +56,9 @@ train: $(SERVE_READY)  ## train, gate and publish all three topologies  (ARGS="-
 retrain: $(SERVE_READY)  ## train again, compare with production too, publish as candidate  (ARGS="--promote ...")
 	$(BIN)/python -m training retrain $(ARGS)
 
-# Two processes: half of the time tests wait. A file's tests stay together, with the services that they share.
+# Three processes on two cores: a third of the time tests wait. A file's tests stay together, with the services that they share.
 test: $(DEV_READY)  ## every test but those of images, faults and the page  (ARGS="-n 0 ...": in one process)
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --ignore tests/deploy/images --ignore tests/faults --ignore tests/page $(ARGS)
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --ignore tests/deploy/images --ignore tests/faults --ignore tests/page $(ARGS)
 
 test-image: $(DEV_READY)  ## build the images and run them (podman, some minutes)
 	$(BIN)/python -m pytest tests/deploy/images $(ARGS)

@@ -3,13 +3,10 @@
 import errno
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from subprocess import PIPE, STDOUT
 from typing import Any
 
 import pytest
@@ -22,7 +19,29 @@ from loadtests.processes import home_environment
 from tests.training.forked import Training
 
 ROOT = Path(__file__).parents[1]
+# XLA compiles in half of the time, and its steps take six times as long: most tests train a few hundred.
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 Publish = Callable[..., Manifest]
+LONGEST = [
+    (ROOT / "tests" / name).resolve(strict=True)
+    for name in (
+        "training/test_job.py",
+        "training/fitting/test_epochs.py",
+        "e2e/test_named_models.py",
+        "training/test_fit.py",
+        "e2e/test_own_data.py",
+        "deploy/test_alerts.py",
+        "training/commands/test_train.py",
+        "e2e/test_start.py",
+        "training/gate/test_fidelity.py",
+    )
+]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest files. Otherwise one process works on its last file long after the others have ended."""
+    place = {path: number for number, path in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(item.path, len(place)))
 
 
 def make_manifest(
@@ -135,14 +154,9 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _train(folder: Path) -> None:
-    arguments = ["run", "--runs", str(folder / "runs"), "--topology"]
-    command = [sys.executable, "-m", "training", *arguments, "many_to_one"]  # the slowest, beside the others
-    with (
-        environment(folder),
-        Training(folder, *arguments, "one_to_one", "--topology", "many_to_many") as others,
-        subprocess.Popen(command, cwd=ROOT, stdout=PIPE, stderr=STDOUT, text=True) as process,
-    ):
-        shown, _ = process.communicate(timeout=240)
-        assert process.returncode == 0, shown
-        code, shown = others.finish()
-        assert code == 0, shown
+    arguments = ("run", "--runs", str(folder / "runs"), "--topology")
+    others = ("one_to_one", "--topology", "many_to_many")
+    with Training(folder, *arguments, "many_to_one") as slowest, Training(folder, *arguments, *others) as both:
+        for process in (slowest, both):
+            code, shown = process.finish()
+            assert code == 0, shown

@@ -25,11 +25,11 @@ SEASON = 6
 """Weeks of a sequence with targets."""
 
 
-def train(*trainings: tuple[Path, Path, str]) -> None:
-    """Each into a BENTOML_HOME, from a file, with more arguments; all at once, each as a process of its own."""
+def train(home: Path, *trainings: tuple[str, str]) -> None:
+    """Each from a file in `home`, with more arguments; all at once, each as a process of its own."""
     for process in [
-        Training(home, "run", "--runs", str(home / "runs"), "--data", str(file), *arguments.split())
-        for home, file, arguments in trainings
+        Training(home, "run", "--runs", str(home / "runs"), "--data", str(home / file), *arguments.split())
+        for file, arguments in trainings
     ]:
         with process:
             code, shown = process.finish()
@@ -57,7 +57,7 @@ def answers(client: httpx2.Client, path: str, rows: Rows) -> Floats:
 
 @pytest.fixture(scope="module")
 def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A BENTOML_HOME with models of both series; in it the series, and another home, with a model of a moving average."""
+    """A BENTOML_HOME with the series, with models of both, and with a model of a moving average."""
     home = tmp_path_factory.mktemp("own")
     air = co2.load_pandas().data["co2"].dropna().to_numpy()
     (home / "co2.csv").write_text("\n".join(["value", *(f"{value:.1f}" for value in air)]))
@@ -70,53 +70,49 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
             lines.append(f"{number},{change:.1f},{weeks[max(0, week - 2) : week + 1].mean():.6f}")
     (home / "smoothed.csv").write_text("\n".join(lines))
     train(
-        (
-            home / "averaging",
-            home / "smoothed.csv",
-            "--topology many_to_many --alias production --learning-rate 0.02 --patience 60",
-        ),
-        (home, home / "co2.csv", "--length 6 --topology many_to_many --steps 3000"),
-        (home, home / "elnino.csv", "--length 5 --topology many_to_one --steps 15000"),
+        home,
+        ("smoothed.csv", "--topology many_to_many --alias production --learning-rate 0.02 --patience 60"),
+        ("co2.csv", "--length 6 --topology many_to_many --steps 3000"),
+        ("elnino.csv", "--length 5 --topology many_to_one --steps 15000"),
     )
     return home
 
 
 @pytest.fixture(scope="module")
-def echoing(own: Path) -> Iterator[httpx2.Client]:
+def service(own: Path) -> Iterator[httpx2.Client]:
     with serving(own) as url, httpx2.Client(base_url=url, timeout=30) as client:
         yield client
 
 
 @pytest.mark.parametrize(("file", "topology", "length"), [("co2", "many_to_many", 6), ("elnino", "many_to_one", 5)])
 def test_held_out_windows_are_echoed_within_two_percent_of_the_range(
-    own: Path, echoing: httpx2.Client, file: str, topology: str, length: int
+    own: Path, service: httpx2.Client, file: str, topology: str, length: int
 ) -> None:
     dataset = dataset_of(Source(str(own / f"{file}.csv"), length=length, seed=26))
     manifest = manifest_of(own, topology if topology == "many_to_many" else f"{topology}_{length}")
     assert manifest.data == dataset.facts
     assert manifest.features == dataset.features
     rows, domain = dataset.inputs(dataset.held_out), dataset.features[0].domain
-    worst = float(np.abs(answers(echoing, f"/{topology}", rows) - rows.values[:, 0]).max())
+    worst = float(np.abs(answers(service, f"/{topology}", rows) - rows.values[:, 0]).max())
     assert worst < 0.02 * (domain.high - domain.low)
 
 
-def test_the_domain_is_that_of_the_series_and_in_domain_follows_it(own: Path, echoing: httpx2.Client) -> None:
-    models = {model["topology"]: model for model in echoing.get("/models").json()["models"]}
+def test_the_domain_is_that_of_the_series_and_in_domain_follows_it(own: Path, service: httpx2.Client) -> None:
+    models = {model["topology"]: model for model in service.get("/models").json()["models"]}
     domain = models["many_to_many"]["features"][0]["domain"]
     lowest, highest = float(np.float32(313.0)), float(np.float32(373.9))
     assert 312.9 < domain["low"] <= lowest
     assert highest < domain["high"] < 374.0
     rows = [[lowest, highest], [lowest, 374.0], [312.9]]
-    assert echoing.post("/many_to_many", json={"sequences": rows}).json()["in_domain"] == [True, False, False]
+    assert service.post("/many_to_many", json={"sequences": rows}).json()["in_domain"] == [True, False, False]
 
 
-def test_a_moving_average_is_learnt_within_a_tenth_of_the_targets_deviation(own: Path) -> None:
+def test_a_moving_average_is_learnt_within_a_tenth_of_the_targets_deviation(own: Path, service: httpx2.Client) -> None:
     dataset = dataset_of(Source(str(own / "smoothed.csv"), seed=26))
     assert (dataset.task, dataset.per_step) == ("regress", True)
     rows, targets = dataset.inputs(dataset.held_out), dataset.answers(dataset.held_out)[:, 0]
     assert len(rows.lengths) > 50
-    with serving(own / "averaging") as url, httpx2.Client(base_url=url, timeout=30) as client:
-        values = answers(client, "/models/smoothed/predict", rows)
+    values = answers(service, "/models/smoothed/predict", rows)
     error = float(np.sqrt(np.mean((values - targets) ** 2)))
     assert error < 0.1 * float(targets.std())
     assert float(np.sqrt(np.mean((rows.values[:, 0] - targets) ** 2))) > 0.2 * float(targets.std())  # no echo

@@ -24,7 +24,7 @@ from service.protocols.problem import render_error
 LIMITS = ConnectionLimits(
     connections=10, header_bytes=2000, header_count=20, header_seconds=60, write_seconds=60, unread_bytes=2**30
 )
-LINGER: Final = 0.2
+LINGER: Final = 0.05
 """Seconds, where the service lingers for one: test and service share a loop, so an answer is read in time."""
 GET = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]

@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from contract.manifest import Figure
 from contract.topologies import TopologyName
+from tests.training.short_gate import shorten
 from tests.training.untrained import exported, plan_for
 from training.gate.judge import judge
 from training.networks import build
@@ -78,9 +79,8 @@ def untrained(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Train
 
 
 @pytest.fixture
-def few_lengths(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The gate tries lengths 1 to 16 and the longest: 257 of them take half of its time."""
-    monkeypatch.setattr("training.gate.echo.EVERY_LENGTH_TO", 16)
+def short_gate(monkeypatch: pytest.MonkeyPatch) -> None:
+    shorten(monkeypatch)
 
 
 def own_data(folder: Path, inputs: npt.NDArray[Any], targets: npt.NDArray[Any] | None = None) -> Dataset:

@@ -15,6 +15,7 @@ import pytest
 from contract.manifest import Figure
 from contract.store import ModelStore
 from tests.training.forked import Training
+from tests.training.short_gate import shorten
 from tests.victim import Victim
 from training import job
 from training.gate import judge as gate
@@ -25,13 +26,14 @@ from training.runs import checkpoints
 from training.runs.plan import NoRun
 from training.runs.record import Record, folders, read
 
+pytestmark = pytest.mark.usefixtures("short_gate")
 QUICK = plan_echo(TUTORIAL, "one_to_one", length=5, seed=1)
 KILLS = 10
 WRITES, EVENTS = (45, 200), (1_100, 9_900)
 """Each kill hits a random one of so many: first up to the fourth checkpoint of a whole run of `go_on`, then up to its end."""
 STEPS = 4_000
-LONG = 40_000
-"""Steps of a run that is interrupted at a tenth of them: 72 chunks are left, of 20 ms each."""
+LONG = 5_000
+"""Steps of a run that is interrupted at a tenth of them: 9 chunks are left, of 180 ms each."""
 
 
 def records(runs: Path) -> list[Record]:
@@ -40,6 +42,7 @@ def records(runs: Path) -> list[Record]:
 
 def go_on(root: Path) -> None:
     """The victim runs this: resume a dead run or begin one, with a checkpoint after every chunk."""
+    shorten(pytest.MonkeyPatch())
     os.dup2(os.open(root.parent / "shown", os.O_WRONLY | os.O_CREAT | os.O_APPEND), 1)
     runs = root.parent / "runs"
     died = [record.folder for record in records(runs) if record.shown == "died"]
@@ -48,7 +51,10 @@ def go_on(root: Path) -> None:
     assert (resume(died[0]) if died else train_all([settled], ModelStore(root), wish)) == 0
 
 
-def test_a_run_killed_at_ten_random_moments_reaches_the_weights_of_an_undisturbed_run(store: ModelStore) -> None:
+def test_a_run_killed_at_ten_random_moments_reaches_the_weights_of_an_undisturbed_run(
+    store: ModelStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("XLA_FLAGS")  # so many steps are quicker as users compile them
     runs = store.root.parent / "runs"
     chance = random.Random(16)
     killed_at: list[Record] = []
@@ -90,7 +96,7 @@ def test_a_run_killed_at_ten_random_moments_reaches_the_weights_of_an_undisturbe
 
 
 def start(home: Path, *arguments: str, largest_file: int | None = None) -> Training:
-    return Training(home, "run", *arguments, "--runs", str(home / "runs"), largest_file=largest_file)
+    return Training(home, "run", *arguments, "--runs", str(home / "runs"), brief=True, largest_file=largest_file)
 
 
 def test_one_process_at_a_time_and_after_ctrl_c_the_same_weights(tmp_path: Path) -> None:

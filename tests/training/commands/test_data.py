@@ -18,6 +18,8 @@ from training.commands.main import cli
 from training.fit import Adam, Progress, fit
 from training.plan import Plan
 
+pytestmark = pytest.mark.usefixtures("short_gate")
+
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:

@@ -13,6 +13,8 @@ from tests.training.commands.test_runs import call
 from training.commands.main import cli
 from training.runs.record import folders, read
 
+pytestmark = pytest.mark.usefixtures("short_gate")
+
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:

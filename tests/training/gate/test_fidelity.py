@@ -16,6 +16,7 @@ from training.gate.exported import Exported, Translated
 from training.gate.judge import judge, judge_translation
 from training.sequences.generated import HELD_OUT, random_rows, random_steps
 
+pytestmark = pytest.mark.usefixtures("short_gate")
 ACCURACY = ("mae", "rmse", "balanced_accuracy", "held-out rows")
 Untrained = Callable[[str], Trained]
 

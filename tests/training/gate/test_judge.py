@@ -34,7 +34,7 @@ def test_a_trained_model_passes_every_bar(trained: Trained, judged: dict[str, Fi
     assert ("step against whole sequence" in judged) is trained.plan.topology.return_sequences
 
 
-@pytest.mark.usefixtures("few_lengths")
+@pytest.mark.usefixtures("short_gate")
 def test_an_untrained_model_is_refused(many_to_many: Trained, tmp_path: Path) -> None:
     fresh = build(many_to_many.plan.network, 5, seed=1)
     export(fresh, many_to_many.plan.network, tmp_path / "saved")
@@ -43,7 +43,7 @@ def test_an_untrained_model_is_refused(many_to_many: Trained, tmp_path: Path) ->
     assert judged["export against Keras"].passed
 
 
-@pytest.mark.usefixtures("few_lengths")
+@pytest.mark.usefixtures("short_gate")
 def test_the_time_distributed_fault_of_keras_is_refused(
     many_to_many: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -59,7 +59,7 @@ def test_the_time_distributed_fault_of_keras_is_refused(
     assert {"export against Keras", "error, held-out rows", "alone against in a batch"} <= refused(judged)
 
 
-@pytest.mark.usefixtures("few_lengths")
+@pytest.mark.usefixtures("short_gate")
 def test_an_export_of_other_weights_is_refused(many_to_many: Trained, tmp_path: Path) -> None:
     nudged = keras.models.clone_model(many_to_many.model)
     nudged.set_weights([weight + np.float32(1e-3) for weight in many_to_many.model.get_weights()])
@@ -67,7 +67,7 @@ def test_an_export_of_other_weights_is_refused(many_to_many: Trained, tmp_path: 
     assert "export against Keras" in refused(figures(many_to_many._replace(folder=tmp_path / "saved")))
 
 
-@pytest.mark.usefixtures("few_lengths")
+@pytest.mark.usefixtures("short_gate")
 def test_a_model_that_answers_nan_is_refused(many_to_many: Trained, tmp_path: Path) -> None:
     broken = keras.models.clone_model(many_to_many.model)
     broken.set_weights([np.full_like(weight, np.nan) for weight in many_to_many.model.get_weights()])
@@ -76,7 +76,7 @@ def test_a_model_that_answers_nan_is_refused(many_to_many: Trained, tmp_path: Pa
     assert refused(judged) == set(judged) - {"parameters off the arithmetic"}
 
 
-@pytest.mark.usefixtures("few_lengths")
+@pytest.mark.usefixtures("short_gate")
 def test_a_step_endpoint_with_other_answers_is_refused(
     many_to_many: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -102,7 +102,7 @@ def test_a_tutorial_model_is_judged_on_its_one_sequence(tmp_path: Path) -> None:
     assert refused(judged) == {"error, its one sequence"}
 
 
-@pytest.mark.usefixtures("few_lengths")
+@pytest.mark.usefixtures("short_gate")
 def test_an_echo_of_own_data_is_judged_on_its_held_out_rows_and_on_its_whole_domain(tmp_path: Path) -> None:
     data = own_data(tmp_path, np.random.default_rng(1).normal(1000, 50, (200, 5)))
     settled = plan_echo(GENERAL, "one_to_one", 5, seed=1, chosen=Chosen(steps=2_000), data=data)

@@ -23,6 +23,7 @@ from training.plan import Plan
 from training.sequences.scaling import Scaling
 from training.translation import Weights, pack, translate
 
+pytestmark = pytest.mark.usefixtures("short_gate")
 Fault = Callable[[Weights, Plan], onnx.ModelProto]
 
 
