@@ -123,7 +123,7 @@ def carry_out(run: Run) -> Outcome:
     write_atomically(gate_json, record.FIGURES.dump_json(gate, indent=2))
     if not all(figure.passed for figure in gate):
         run.end("refused", "; ".join(figure.name for figure in gate if not figure.passed))
-        return Outcome(plan, None, run.worked(), gate, scored, advice(plan, gate), str(run.folder))
+        return Outcome(plan, None, run.plan.alias, run.worked(), gate, scored, advice(plan, gate), str(run.folder))
 
     golden = golden_pairs(plan, exported.answers)
     manifest = manifest_for(run.plan, plan, gate, golden, scored, record.curve(run.folder), done)
@@ -230,4 +230,4 @@ def _named(run: Run, store: ModelStore, plan: Plan, gate: list[Figure], scored: 
     if alias is None or run.plan.version not in {event.version for event in alias.history if event.what == "promote"}:
         store.promote(plan.name, run.plan.alias, run.plan.version)
     run.end("published")
-    return Outcome(plan, run.plan.version, run.worked(), gate, scored, [], str(run.folder))
+    return Outcome(plan, run.plan.version, run.plan.alias, run.worked(), gate, scored, [], str(run.folder))

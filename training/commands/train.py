@@ -248,7 +248,7 @@ def resume(run_id: str, runs: Path) -> None:
     with no_run_in_one_line():
         found = read(find(runs, run_id))
         if found.shown in ("published", "refused"):
-            screen.console.print(f"{found.folder.name} has ended: {found.shown}. There is nothing to resume.", soft_wrap=True)
+            screen.console.print(f"{found.folder.name} has ended: {found.shown}. There is nothing to resume.")
             raise SystemExit(0 if found.shown == "published" else 1)
         found.plan.again(found.folder)
         options.say_store(found.plan.store)

@@ -47,7 +47,7 @@ def show_report(report: "Report") -> None:
         console.print(f"  held out    {facts.sequences_held_out:>10,} {judged} {facts.rows_held_out:>12,} rows")
         console.print(f"sha256 {facts.sha256}")
     for warning in report.warnings:
-        console.print(f"[yellow]warning:[/] {escape(warning)}", soft_wrap=True)
+        console.print(f"[yellow]warning:[/] {escape(warning)}")
     if report.faults:
         show_faults(report.faults, report.faults_in_all)
 
@@ -57,7 +57,7 @@ def show_faults(faults: list[Fault], total: int) -> None:
     more = f", the first {described} of them" if total > described else ""
     console.print(f"[bold red]{total:,} {'fault' if total == 1 else 'faults'}{more}:[/]")
     for fault in faults:
-        console.print(f"  {escape(str(fault))}", soft_wrap=True)
+        console.print(f"  {escape(str(fault))}")
 
 
 def _show_spread(name: str, spread: "Spread") -> None:

@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from contract.aliases import PRODUCTION
 from contract.hints import typed
 from contract.manifest import Figure, Score
 from contract.rows import Floats
@@ -30,6 +31,7 @@ SHOWN_STEPS = 2
 class Outcome(NamedTuple):
     plan: Plan
     version: str | None  # None: refused
+    alias: str  # of the version
     seconds: float
     gate: list[Figure]
     score: Score | None  # None: an echo
@@ -64,12 +66,12 @@ def show_plan(plan: Plan) -> None:
             ("held out", facts.rows_held_out),
         )
         rows = ", ".join(f"{rows:,} {side}" for side, rows in sides if rows)
-        console.print(f"rows: {rows}; split {facts.split}", soft_wrap=True)
-    console.print(f"learns {_learns(plan)}; length {plan.length}, {plan.steps:,} steps of {plan.batch} rows", soft_wrap=True)
-    console.print(plan.topology.drawn(network.units, network.features, network.outputs, network.layers), soft_wrap=True)
-    console.print(f"LSTM   4 * ((inputs + 1) * units + units^2) = {counted.lstm_worked} = {counted.lstm}", soft_wrap=True)
-    console.print(f"Dense  inputs * outputs + outputs           = {counted.dense_worked} = {counted.dense}", soft_wrap=True)
-    console.print(f"total  {counted.lstm} + {counted.dense} = {counted.total} parameters", soft_wrap=True)
+        console.print(f"rows: {rows}; split {facts.split}")
+    console.print(f"learns {_learns(plan)}; length {plan.length}, {plan.steps:,} steps of {plan.batch} rows")
+    console.print(plan.topology.drawn(network.units, network.features, network.outputs, network.layers))
+    console.print(f"LSTM   4 * ((inputs + 1) * units + units^2) = {counted.lstm_worked} = {counted.lstm}")
+    console.print(f"Dense  inputs * outputs + outputs           = {counted.dense_worked} = {counted.dense}")
+    console.print(f"total  {counted.lstm} + {counted.dense} = {counted.total} parameters")
 
 
 def _learns(plan: Plan) -> str:
@@ -186,18 +188,29 @@ def show_outcomes(outcomes: list[Outcome]) -> None:
                 f"[bold red]{outcome.plan.name} refused:[/] {figure.name} {figure.value:.3g}, bar {least}{figure.bar:g}"
             )
         for sentence in outcome.advice:
-            console.print(escape(sentence), soft_wrap=True)
+            console.print(escape(sentence))
     for outcome in outcomes:
         what = f"{outcome.plan.name}:{outcome.version}" if outcome.version else f"{outcome.plan.name}: nothing published"
-        console.print(f"{what}  record in {outcome.run_dir}", soft_wrap=True)
+        console.print(f"{what}  record in {outcome.run_dir}")
+    _show_next([outcome for outcome in outcomes if outcome.version])
+
+
+def _show_next(published: list[Outcome]) -> None:
+    """What to type next."""
+    if published:
+        console.print(f"to serve it: {typed('serve')}")
+    for outcome in published:
+        if outcome.alias != PRODUCTION:
+            promote = typed(f"promote {outcome.plan.name}:{outcome.alias}")
+            console.print(f"to put it into production: {promote}")
 
 
 def show_stopped(why: str, run: Run | None) -> None:
     """Show what stopped a job, what became of the current run, and how to continue."""
-    console.print(f"\n[bold red]{escape(why)}.[/]", soft_wrap=True)
+    console.print(f"\n[bold red]{escape(why)}.[/]")
     if run is None:
-        console.print(f"No run was in progress. `{typed('runs')}` lists all runs.", soft_wrap=True)
+        console.print(f"No run was in progress. `{typed('runs')}` lists all runs.")
         return
     name = f"{run.plan.model}:{run.plan.version}"
     what = f"{name} is published, but {run.plan.alias} may not name it yet" if run.published() else "Nothing was published"
-    console.print(f"{what}. Continue with: {resume_command(run.folder)}", soft_wrap=True)
+    console.print(f"{what}. Continue with: {resume_command(run.folder)}")

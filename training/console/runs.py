@@ -44,7 +44,7 @@ def as_json(record: Record) -> dict[str, Any]:
 def table(records: list[Record], runs: Path) -> None:
     """A narrow terminal hides model and version, since the id contains both."""
     if not records:
-        screen.console.print(f"No runs in {runs} yet: `{typed('train')}` makes one.", soft_wrap=True)
+        screen.console.print(f"No runs in {runs} yet: `{typed('train')}` makes one.")
         return
     shown_on = screen.console if screen.console.is_terminal else Console(width=_WIDE, highlight=False)
     wide = shown_on.width >= _WIDE
@@ -78,11 +78,11 @@ def one(record: Record) -> None:
     log = record.folder / "log.txt"
     lines = log.read_text().splitlines() if log.exists() else []
     if lines:
-        written.print(f"last lines of {log}, {len(lines)} in all", soft_wrap=True)
+        written.print(f"last lines of {log}, {len(lines)} in all")
     for line in lines[-LOG_LINES:]:
-        written.print(f"  {line}", markup=False, soft_wrap=True)
+        written.print(f"  {line}", markup=False)
     if record.shown not in ("published", "refused", "running"):
-        written.print(f"continue with: {screen.resume_command(record.folder)}", soft_wrap=True)
+        written.print(f"continue with: {screen.resume_command(record.folder)}")
 
 
 def _fields(record: Record) -> dict[str, str]:

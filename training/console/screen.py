@@ -14,11 +14,13 @@ from training.runs.record import RUNS
 
 
 class Logged(Console):
-    """Shows lines, and copies them as plain text into the log of the current run."""
+    """Shows lines, and copies them as plain text into the log of the current run. A line of text is never wrapped."""
 
     copy: Console | None = None
 
     def print(self, *objects: Any, **how: Any) -> None:
+        if all(isinstance(each, str) for each in objects):  # not tables
+            how.setdefault("soft_wrap", True)
         super().print(*objects, **how)
         if self.copy is not None:
             self.copy.print(*objects, **how)
@@ -42,7 +44,7 @@ def logged(path: Path) -> Iterator[None]:
 def show_figure(figure: Figure) -> None:
     verdict = "[green]ok[/]" if figure.passed else f"[bold red]{'TOO SMALL' if figure.at_least else 'TOO LARGE'}[/]"
     bar = f"{'at least ' if figure.at_least else ''}{figure.bar:.4g}"
-    console.print(f"  {figure.name:<42} {figure.value:>9.3g}  bar {bar:<15} {verdict}", soft_wrap=True)
+    console.print(f"  {figure.name:<42} {figure.value:>9.3g}  bar {bar:<15} {verdict}")
 
 
 def resume_command(folder: Path) -> str:
