@@ -206,7 +206,7 @@ class ModelStore(StoreReader):
         if alias not in aliases:
             now = next((each for each in self.preference(name, aliases) if self.is_whole(name, each)), version)
             where = "" if alias == PRODUCTION else f" --alias {alias}"
-            raise BrokenVersion(f"{_missing(name, alias, aliases)}; first promote {name}:{now}{where}")
+            raise BrokenVersion(f"{_missing(name, alias, aliases)}; first promote {name}@{now}{where}")
         if aliases[alias].version == version:
             raise BrokenVersion(f"{alias} of {name} names {version} already: try another version")
         manifest = self._verify_known(name, version)

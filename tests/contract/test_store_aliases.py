@@ -53,7 +53,7 @@ def test_an_alias_names_only_whole_versions(store: ModelStore, versions: list[st
 def test_a_trial_needs_an_alias_of_another_version(store: ModelStore, versions: list[str]) -> None:
     store.promote(NAME, "candidate", versions[4])
     break_(store, versions[3])
-    answering = f"{NAME}:{versions[2]}"
+    answering = f"{NAME}@{versions[2]}"
     with pytest.raises(BrokenVersion, match=f"{NAME} has no alias production; it has: candidate; first promote {answering}$"):
         store.set_canary(NAME, PRODUCTION, versions[4], 5)
     with pytest.raises(BrokenVersion, match=f"no alias next; it has: candidate; first promote {answering} --alias next$"):

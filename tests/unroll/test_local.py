@@ -29,6 +29,7 @@ def test_a_name_alone_is_production_and_others_are_named(stored: tuple[ModelStor
     store, (first, second, third) = stored
     home = store.root.parent
     assert load("walks", store=home).version == load("walks@production", store=str(home)).version == first
+    assert load("walks:production", store=home).version == first  # as BentoML writes it
     assert load("walks@candidate", store=home).version == third
     assert load(f"walks@{second}", store=home).version == second
     store.promote("walks", "production", second)
@@ -59,8 +60,8 @@ def test_a_damaged_version_is_named_and_an_alias_goes_back_to_the_one_before(sto
     [
         ("walk", UnknownModel, "Did you mean walks?"),
         ("walks@champion", UnknownVersion, "aliases: candidate, production; versions: "),
-        ("walks:candidate", UnrollError, "received walks:candidate. Type walks@candidate."),
-        ("walks@", UnrollError, "expected a name such as many_to_many, or many_to_many@candidate; received walks@."),
+        ("walks@", UnrollError, "expected a model such as many_to_many or many_to_many@candidate; received 'walks@'."),
+        ("@candidate", UnrollError, "received '@candidate'."),
     ],
 )
 def test_what_is_not_there(stored: tuple[ModelStore, list[str]], model: str, kind: type[UnrollError], said: str) -> None:

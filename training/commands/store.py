@@ -10,6 +10,7 @@ from pydantic import TypeAdapter
 
 from contract.aliases import PRODUCTION, Alias
 from contract.hints import did_you_mean, typed
+from contract.model_names import parse
 from contract.store import ModelStore
 from contract.store_reader import BrokenVersion
 from training import environment
@@ -36,9 +37,12 @@ def on_store(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def _tag(_context: click.Context, _parameter: click.Parameter, given: str) -> tuple[str, str]:
-    name, colon, version = given.partition(":")
-    if not (name and colon and version):
-        raise click.BadParameter(f"expected MODEL:VERSION, such as many_to_many:candidate; received {given!r}")
+    try:
+        name, version = parse(given)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+    if version is None:
+        raise click.BadParameter(f"expected MODEL@VERSION, such as {given}@candidate; received {given!r}")
     return name, version
 
 
@@ -56,7 +60,7 @@ TRIALS_SEEN = "--wait works only for the canary and the shadow of production"
 alias_option = click.option(
     "--alias", default=PRODUCTION, show_default=True, callback=lambda *given: options.alias(given[-1]), help="The alias."
 )
-tag_argument = click.argument("tag", metavar="MODEL:VERSION", callback=_tag)
+tag_argument = click.argument("tag", metavar="MODEL@VERSION", callback=_tag)
 
 
 def wait_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -114,10 +118,10 @@ def promote(
 
     \b
     Examples:
-      unroll promote many_to_many:candidate
-      unroll promote many_to_many:candidate --canary 5
-      unroll promote many_to_many:candidate --shadow
-      unroll promote many_to_many:latest --wait http://127.0.0.1:3000
+      unroll promote many_to_many@candidate
+      unroll promote many_to_many@candidate --canary 5
+      unroll promote many_to_many@candidate --shadow
+      unroll promote many_to_many@latest --wait http://127.0.0.1:3000
     """
     if wait and alias != PRODUCTION and (shadow or canary is not None):
         raise click.UsageError(TRIALS_SEEN)
@@ -209,7 +213,7 @@ def delete(store: ModelStore, tag: tuple[str, str], yes: bool) -> None:
 
     \b
     Example:
-      unroll delete many_to_many:20261124-102713-195442-60bc --yes
+      unroll delete many_to_many@20261124-102713-195442-60bc --yes
     """
     name, word = tag
     version = _resolve(store, name, word)
@@ -259,7 +263,7 @@ def history(store: ModelStore, model: str, as_json: bool) -> None:
     elif aliases:
         show_history(aliases)
     else:
-        click.echo(f"{model} has no alias. Give it one with: {typed(f'promote {model}:latest')}")
+        click.echo(f"{model} has no alias. Give it one with: {typed(f'promote {model}@latest')}")
 
 
 COMMANDS = (models, promote, withdraw, unalias, rollback, delete, prune, history)

@@ -190,7 +190,7 @@ def show_outcomes(outcomes: list[Outcome]) -> None:
         for sentence in outcome.advice:
             console.print(escape(sentence))
     for outcome in outcomes:
-        what = f"{outcome.plan.name}:{outcome.version}" if outcome.version else f"{outcome.plan.name}: nothing published"
+        what = f"{outcome.plan.name}@{outcome.version}" if outcome.version else f"{outcome.plan.name}: nothing published"
         console.print(f"{what}  record in {outcome.run_dir}")
     _show_next([outcome for outcome in outcomes if outcome.version])
 
@@ -201,7 +201,7 @@ def _show_next(published: list[Outcome]) -> None:
         console.print(f"to serve it: {typed('serve')}")
     for outcome in published:
         if outcome.alias != PRODUCTION:
-            promote = typed(f"promote {outcome.plan.name}:{outcome.alias}")
+            promote = typed(f"promote {outcome.plan.name}@{outcome.alias}")
             console.print(f"to put it into production: {promote}")
 
 

@@ -9,7 +9,7 @@ import tomllib
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
-from typing import Final, Literal, NamedTuple, get_args
+from typing import Final
 
 from packaging.requirements import Requirement
 
@@ -17,23 +17,13 @@ from contract.hints import typed
 from contract.store import ModelStore
 from contract.store_place import store_place
 from contract.store_reader import BrokenVersion
+from unroll.commands.findings import ROOM, Found, State
 
 ROOT: Final = Path(__file__).parents[2]
 OLDEST_PYTHON: Final = (3, 11)
 USES: Final = {"serve": "unroll serve", "train": "unroll train", "load": "unroll load", "client": "unroll.Client"}
 """What an extra of the distribution is for."""
 TOOLS: Final = {"wrk": "make bench", "podman": "make image", "helm": "make chart"}
-ROOM: Final = 200 * 2**20
-"""Bytes of disk and of memory that a service, or a training run, should find free."""
-State = Literal["ok", "warn", "wrong"]
-STATES: Final[tuple[State, ...]] = get_args(State)
-
-
-class Found(NamedTuple):
-    name: str
-    state: State
-    says: str
-    hint: str = ""  # what to type, or to do
 
 
 def python() -> Iterator[Found]:
@@ -53,11 +43,11 @@ def packages() -> Iterator[Found]:
 def _requirements(extra: str) -> list[Requirement]:
     """What the distribution needs for an extra; of a checkout that is not installed, what its pyproject.toml says."""
     try:
-        stated = requires("unroll") or []
+        found = map(Requirement, requires("unroll") or [])
     except PackageNotFoundError:
         project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-        return [Requirement(each) for each in project["optional-dependencies"][extra]]
-    found = map(Requirement, stated)
+        stated = [Requirement(each) for each in project["optional-dependencies"][extra]]
+        return [each for each in stated if each.marker is None or each.marker.evaluate()]
     return [each for each in found if each.marker is not None and each.marker.evaluate({"extra": extra})]
 
 
@@ -119,7 +109,7 @@ def versions() -> Iterator[Found]:
 def _mended(models: ModelStore, name: str, label: str) -> str:
     """What gives an alias a whole version."""
     there = any(models.is_whole(name, each) for each in models.versions(name))
-    return typed(f"promote {name}:latest --alias {label}") if there else f"train {name} again: {typed('train --help')}"
+    return typed(f"promote {name}@latest --alias {label}") if there else f"train {name} again: {typed('train --help')}"
 
 
 def tools() -> Iterator[Found]:

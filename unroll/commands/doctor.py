@@ -5,7 +5,8 @@ from collections import Counter
 
 import click
 
-from unroll.commands.checks import STATES, Found, every
+from unroll.commands.checks import every
+from unroll.commands.findings import STATES, Found
 
 COLOURS = {"ok": "green", "warn": "yellow", "wrong": "red"}
 

@@ -116,7 +116,7 @@ Examples:
   unroll train                                  # three echoes, to see it run
   unroll data check sales.csv --task forecast --length 36 --horizon 12
   unroll train --data sales.csv --task forecast --length 36 --horizon 12
-  unroll promote sales:candidate
+  unroll promote sales@candidate
   unroll serve
 \b
 The store is .bentoml of the project, unless BENTOML_HOME or UNROLL_MODELS_DIR names another.

@@ -15,7 +15,7 @@ from service.security.keys import KeysUnreadable, parse
 from service.security.reloaded_files import Unusable
 from service.security.tls import tls_options
 from service.settings import Settings
-from unroll.commands.checks import ROOM, Found
+from unroll.commands.findings import ROOM, Found
 
 
 def every(port: int) -> Iterator[Found]:

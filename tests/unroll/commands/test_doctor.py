@@ -73,7 +73,7 @@ def test_versions_that_are_not_whole(publish: Publish, store: ModelStore) -> Non
     store.promote("one_to_one", "production", third)
     for version in (second, third):
         (store.path("one_to_one", version) / "weights").write_bytes(b"changed")
-    mend = typed("promote one_to_one:latest --alias production")
+    mend = typed("promote one_to_one@latest --alias production")
     assert wrong("versions") == [f"one_to_one:{third}, which production needs, is broken: weights is changed -> {mend}"]
     delete = typed(f"delete one_to_one:{second}")
     assert wrong("versions", state="warn") == [f"one_to_one:{second} is broken: weights is changed -> {delete}"]
@@ -87,7 +87,7 @@ def test_aliases_that_cannot_be_read_or_name_what_is_gone(publish: Publish, stor
     store.path("one_to_one", versions[1]).rename(store.root / "elsewhere")
     (said,) = wrong("aliases")
     assert said == f"production of one_to_one names {versions[1]}, which is gone -> " + typed(
-        "promote one_to_one:latest --alias production"
+        "promote one_to_one@latest --alias production"
     )
     (store.root / "one_to_one/aliases.json").write_text("{")
     (said,) = wrong("aliases")
