@@ -98,7 +98,7 @@ def test_held_out_windows_are_echoed_within_two_percent_of_the_range(
 
 
 def test_the_domain_is_that_of_the_series_and_in_domain_follows_it(own: Path, service: httpx2.Client) -> None:
-    models = {model["topology"]: model for model in service.get("/models").json()["models"]}
+    models = {model["name"]: model for model in service.get("/models").json()["models"]}
     domain = models["many_to_many"]["features"][0]["domain"]
     lowest, highest = float(np.float32(313.0)), float(np.float32(373.9))
     assert 312.9 < domain["low"] <= lowest
