@@ -6,7 +6,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 export BENTOML_HOME ?= $(CURDIR)/.bentoml
 export BENTOML_DO_NOT_TRACK ?= True
-export TF_CPP_MIN_LOG_LEVEL ?= 2
+export TF_CPP_MIN_LOG_LEVEL ?= 3
 export HOST ?= 127.0.0.1
 export PORT ?= 3000
 ifdef WORKERS
@@ -17,6 +17,8 @@ export PYTHONPATH := $(CURDIR)
 BIN := .venv/bin
 IMAGE_ARGS = $(if $(TOOL),--tool $(TOOL)) $(if $(VARIANT),--variant $(VARIANT)) $(if $(BASE_IMAGE),--base $(BASE_IMAGE))
 UV_PIP = $(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes
+# The `unroll` command, from this checkout; built by the pinned setuptools of the lock files.
+OWN = $(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 # One file for every platform, and for Python 3.11 and later.
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest --generate-hashes --no-annotate --no-header
 SERVE_READY := .venv/.serve
@@ -34,27 +36,29 @@ $(BIN)/uv: requirements/uv.txt
 	@touch $@
 
 # The first run installs what serving and training need; a later `make test` adds the rest.
-$(SERVE_READY): requirements/run.txt | $(BIN)/uv
+$(SERVE_READY): requirements/run.txt pyproject.toml | $(BIN)/uv
 	@echo "installing what serving and training need into .venv (about half a minute) ..."
 	$(UV_PIP) --requirement requirements/run.txt
+	$(OWN)
 	@touch $@
 
-$(DEV_READY): requirements/dev.txt | $(BIN)/uv
+$(DEV_READY): requirements/dev.txt pyproject.toml | $(BIN)/uv
 	@echo "installing everything, tools and load tests included, into .venv (about half a minute) ..."
 	$(UV_PIP) --requirement requirements/dev.txt
+	$(OWN)
 	@touch $@ $(SERVE_READY)
 
 setup: $(DEV_READY)  ## install everything into .venv
 
 serve: $(SERVE_READY)  ## train what is missing, then serve on HOST:PORT  (WORKERS=n)
-	@$(BIN)/python -m training run --if-missing
-	@exec $(BIN)/bentoml serve service.app:Unroll --host $(HOST) --port $(PORT)
+	@$(BIN)/unroll train --if-missing
+	@exec $(BIN)/unroll serve --host $(HOST) --port $(PORT)
 
 train: $(SERVE_READY)  ## train, gate and publish all three topologies  (ARGS="--seed 1 ...")
-	$(BIN)/python -m training run $(ARGS)
+	$(BIN)/unroll train $(ARGS)
 
 retrain: $(SERVE_READY)  ## train again, compare with production too, publish as candidate  (ARGS="--promote ...")
-	$(BIN)/python -m training retrain $(ARGS)
+	$(BIN)/unroll retrain $(ARGS)
 
 # Three processes on two cores: a third of the time tests wait. A file's tests stay together, with the services that they share.
 test: $(DEV_READY)  ## every test but those of images, faults and the page  (ARGS="-n 0 ...": in one process)
@@ -70,7 +74,7 @@ test-faults: $(DEV_READY)  ## do to a running service what goes wrong in product
 	$(BIN)/python -m pytest tests/faults $(ARGS)
 
 fuzz: $(DEV_READY)  ## requests that follow the OpenAPI document, and others, to a service of its own: all routes  (ARGS="--seed 2 ...")
-	@$(BIN)/python -m training run --if-missing
+	@$(BIN)/unroll train --if-missing
 	$(BIN)/python -m tests.openapi.fuzz --max-examples 300 --seed 1 $(ARGS)
 
 lint: $(DEV_READY)  ## ruff and mypy, changing nothing
@@ -88,11 +92,11 @@ format: $(DEV_READY)  ## let ruff rewrite
 	$(BIN)/ruff check --fix .
 
 load: $(DEV_READY)  ## load test, headless, every answer checked  (SHAPE=smoke|ramp|spike|soak  URL=...)
-	$(if $(URL),,@$(BIN)/python -m training run --if-missing)
-	$(BIN)/python -m loadtests $(if $(SHAPE),--shape $(SHAPE)) $(if $(URL),--url $(URL)) $(ARGS)
+	$(if $(URL),,@$(BIN)/unroll train --if-missing)
+	$(BIN)/unroll load $(if $(SHAPE),--shape $(SHAPE)) $(if $(URL),--url $(URL)) $(ARGS)
 
 load-ui: $(DEV_READY)  ## Locust's page against a running or self-started service
-	$(BIN)/python -m loadtests --ui $(if $(URL),--url $(URL)) $(ARGS)
+	$(BIN)/unroll load --ui $(if $(URL),--url $(URL)) $(ARGS)
 
 bento: $(SERVE_READY)  ## build the bento, with the models that are in the store
 	$(BIN)/bentoml build
@@ -110,7 +114,7 @@ chart: tools  ## lint the chart and render what a cluster would get  (ARGS="-f v
 	@helm=$$($(BIN)/python -m deploy.tools) && $$helm lint --strict deploy/chart $(ARGS) >&2 && $$helm template unroll deploy/chart $(ARGS)
 
 bench: $(DEV_READY)  ## measure the service against its peers, about 20 minutes  (ARGS=--quick)
-	@$(BIN)/python -m training run --if-missing
+	@$(BIN)/unroll train --if-missing
 	$(BIN)/python -m benchmarks.serving $(ARGS)
 
 bench-setup: $(DEV_READY)  ## install the peers into .venv-bench (some GB)
@@ -120,11 +124,11 @@ bench-training: $(DEV_READY)  ## the tutorial's fit calls against the tutorial r
 	$(BIN)/python -m benchmarks.training
 
 capacity: $(DEV_READY)  ## what the service sustains, with its interval, about 40 minutes  (ARGS="--compare A.json B.json")
-	@$(if $(findstring --compare,$(ARGS)),:,$(BIN)/python -m training run --if-missing)
+	@$(if $(findstring --compare,$(ARGS)),:,$(BIN)/unroll train --if-missing)
 	$(BIN)/python -m benchmarks.capacity $(ARGS)
 
 soak: $(DEV_READY)  ## constant load, memory and tail watched  (HOURS=1)
-	@$(BIN)/python -m training run --if-missing
+	@$(BIN)/unroll train --if-missing
 	$(BIN)/python -m benchmarks.soak --hours $(or $(HOURS),1) $(ARGS)
 
 faults: $(DEV_READY)  ## break a real service in every way of tests/faults; rewrites the table of docs/reliability.md
@@ -146,7 +150,7 @@ lock: $(DEV_READY)  ## pin requirements/ anew from pyproject.toml  (KEEP=1: keep
 	for version in 3.11 3.13; do $(UV_PIP) --dry-run --target .venv/none --python-version $$version --only-binary :all: --requirement requirements/dev.txt; done
 
 clean:  ## remove what make made; asks before it removes models and runs
-	rm -rf .venv .venv-tools .venv-bench dist reports .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-tools .venv-bench build dist unroll.egg-info reports .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	@if [ -e .bentoml ] || [ -e runs ]; then \
 	  read -r -p "Remove the models in .bentoml and the records in runs for good? [y/N] " answer || answer=no; \
 	  case "$$answer" in [yY]*) rm -rf .bentoml runs ;; *) echo "kept: .bentoml and runs" ;; esac; \

@@ -46,7 +46,7 @@ def store_place(environment: Mapping[str, str], folder: Path) -> StorePlace:
 
 def for_libraries(environment: Mapping[str, str], folder: Path) -> dict[str, str]:
     """The variables for a process that imports BentoML or TensorFlow: the same store, and no lines that no user can use."""
-    quiet = {"BENTOML_DO_NOT_TRACK": "True", "TF_CPP_MIN_LOG_LEVEL": "2"}
+    quiet = {"BENTOML_DO_NOT_TRACK": "True", "TF_CPP_MIN_LOG_LEVEL": "3"}
     chosen = {"BENTOML_HOME": str(store_place(environment, folder).home), **quiet}
     return {variable: environment.get(variable) or value for variable, value in chosen.items()}
 

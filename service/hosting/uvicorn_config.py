@@ -6,6 +6,7 @@ of every answer; the new `Server` accepts connections faster (`accepting.py`).
 """
 
 import errno
+import ipaddress
 import os
 import socket
 import ssl
@@ -44,8 +45,14 @@ def check_exposure(host: str, keys: bool, allow_open: bool) -> None:
 
 
 def check_port(host: str, port: int) -> None:
-    """Exits with one line where another process holds the port."""
-    if port == 0 or host.startswith("/"):
+    """Exits with one line where the service cannot listen, as where another process holds the port."""
+    if host.startswith("/"):
+        return
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        raise SystemExit(f"{host} is a name: expected an address of this machine with --host, such as 127.0.0.1.") from None
+    if port == 0:
         return
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -132,18 +132,3 @@ def gpu() -> Iterator[Found]:
     else:
         why = (said.stdout + said.stderr).strip().partition("\n")[0]
         yield Found("GPU", "warn", f"nvidia-smi fails: {why}", "look at the driver")
-
-
-def of_service(port: int) -> Iterator[Found]:
-    """What needs the libraries of the service to be looked at."""
-    try:
-        from unroll.commands import service_checks  # noqa: PLC0415 - this machine may lack what it imports
-    except ModuleNotFoundError as error:
-        yield Found("settings", "warn", f"without {error.name}, settings, limits and port cannot be looked at")
-        return
-    yield from service_checks.every(port)
-
-
-def every(port: int) -> Iterator[Found]:
-    for check in (python, packages, store, versions, lambda: of_service(port), tools, gpu):
-        yield from check()

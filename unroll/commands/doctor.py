@@ -2,10 +2,11 @@
 
 import json
 from collections import Counter
+from collections.abc import Iterator
 
 import click
 
-from unroll.commands.checks import every
+from unroll.commands import checks
 from unroll.commands.findings import STATES, Found
 
 COLOURS = {"ok": "green", "warn": "yellow", "wrong": "red"}
@@ -36,6 +37,19 @@ def doctor(port: int, as_json: bool) -> None:
             click.echo(_line(each))
         click.echo(", ".join(f"{counted[state]} {state}" for state in STATES[::-1]))
     raise SystemExit(1 if counted["wrong"] else 0)
+
+
+def every(port: int) -> Iterator[Found]:
+    for check in (checks.python, checks.packages, checks.store, checks.versions):
+        yield from check()
+    try:
+        from unroll.commands import service_checks  # noqa: PLC0415 - this machine may lack what it imports
+    except ModuleNotFoundError as error:
+        yield Found("settings", "warn", f"without {error.name}, settings, limits and port cannot be looked at")
+    else:
+        yield from service_checks.every(port)
+    yield from checks.tools()
+    yield from checks.gpu()
 
 
 def _line(each: Found) -> str:

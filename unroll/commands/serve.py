@@ -40,5 +40,6 @@ def serve(host: str | None, port: int, workers: int | None) -> None:
     variables |= {name: str(here / stated) for name in FILES if (stated := os.environ.get(name))}
     variables |= {"UNROLL_WORKERS": str(workers)} if workers else {}
     command = [sys.executable, "-m", "bentoml", "serve", "service.app:Unroll", "--port", str(port)]
-    command += ["--working-dir", str(ROOT), *(["--host", host] if host else [])]
+    address = "127.0.0.1" if host == "localhost" else host
+    command += ["--working-dir", str(ROOT), *(["--host", address] if address else [])]
     os.execve(sys.executable, command, variables)  # noqa: S606 - no shell is meant

@@ -27,3 +27,10 @@ def test_a_port_that_is_taken_is_told_with_its_holder() -> None:
     check_port("127.0.0.1", port)
     check_port("127.0.0.1", 0)
     check_port("/run/unroll.sock", 1)
+
+
+def test_an_address_that_cannot_be_listened_on_is_told_in_one_line() -> None:
+    with pytest.raises(SystemExit, match=r"^example\.org is a name: expected an address of this machine with --host"):
+        check_port("example.org", 3000)
+    with pytest.raises(SystemExit, match=r"^192\.0\.2\.1 is no address of this machine\. Choose another with --host\.$"):
+        check_port("192.0.2.1", 3000)

@@ -152,9 +152,9 @@ def test_packages_that_are_missing_or_too_old(monkeypatch: pytest.MonkeyPatch) -
         return there(name)
 
     monkeypatch.setattr(checks, "version", version)
-    serve, load = wrong("packages", state="warn")
-    assert serve == "for unroll serve: uvicorn 0.30.0 is not ~=0.54.0 -> make setup"
-    assert load == "for unroll load: no locust -> make setup"
+    told = {said.partition(":")[0]: said for said in wrong("packages", state="warn")}
+    assert "uvicorn 0.30.0 is not " in told["for unroll serve"]
+    assert told["for unroll load"] == "for unroll load: no locust -> make setup"
     monkeypatch.setattr(checks, "ROOT", Path("/nowhere"))
     monkeypatch.setattr(checks, "requires", lambda _: ['locust>=2; extra == "load"', 'six>=9; extra == "serve"', "click"])
     (load,) = [said for said in wrong("packages", state="warn") if "locust" in said]
