@@ -157,6 +157,7 @@ def test_a_bento_answers_the_same_elsewhere_and_holds_no_training(home: Path, ur
         for topology in ("one_to_one", "many_to_one", "many_to_many"):
             here, there = (post(f"{at}/{topology}", json=REQUEST).json() for at in (url, elsewhere))
             assert here == there
+        assert get(f"{elsewhere}/page/main.js").text == (ROOT / "service" / "page" / "assets" / "main.js").read_text()
 
 
 def test_a_bento_builds_before_any_model_is_trained(clone: Path, tmp_path: Path) -> None:

@@ -89,8 +89,9 @@ def client(url: str) -> Iterator[httpx2.Client]:
         yield direct
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
+    """Closed after the tests of this folder: Playwright's event loop keeps `asyncio.run` from working in others."""
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield chromium

@@ -1,17 +1,16 @@
 /** Line charts by uPlot, in the page's colours. A table beside each chart has the same numbers. */
 
+import { colour, onNewColours } from "./colours.js";
 import { element } from "./dom.js";
 import { readable } from "./numbers.js";
 
 /* global uPlot */
 
 const HEIGHT = 230;
-const dark = matchMedia("(prefers-color-scheme: dark)");
-const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 
 /**
- * A chart in `place`. `x`: numbers; `series`: `{ label, values, colour, dash, points, bars }`, with null where there is no value;
- * `band`: `[low, high]` is shaded; `label`: what a screen reader hears; `from`: the least of the y axis.
+ * A chart in `place`. `x`: numbers; `series`: `{ label, values, colour, dash, bars }`, with null where there is no value;
+ * `band`: `[low, high]` is shaded; `label`: what a screen reader hears; `zero`: whether the y axis begins at 0.
  */
 export function chart(place, { x, series, label, xLabel = "step", yLabel = "value", band = null, height = HEIGHT, zero = false }) {
   const frame = element("div", { class: "chart", role: "img", "aria-label": label });
@@ -29,13 +28,13 @@ export function chart(place, { x, series, label, xLabel = "step", yLabel = "valu
   const watch = new ResizeObserver(() => {
     if (!frame.isConnected) {
       watch.disconnect();
-      dark.removeEventListener("change", draw);
+      forget();
       plot?.destroy();
     } else if (!plot) draw();
     else if (plot.width !== frame.clientWidth) plot.setSize({ width: frame.clientWidth, height });
   });
   watch.observe(frame);
-  dark.addEventListener("change", draw);
+  const forget = onNewColours(draw);
 }
 
 function legend(series) {

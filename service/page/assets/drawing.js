@@ -1,5 +1,6 @@
 /** A canvas on which a row is drawn: by a pointer, or by the arrow keys. */
 
+import { colour, onNewColours } from "./colours.js";
 import { element } from "./dom.js";
 import { largest, least, readable, roundStep } from "./numbers.js";
 
@@ -8,9 +9,6 @@ const EDGE = 14;
 const ROOM = 0.15; // above and below the domain, so that values outside of it can be drawn
 const FINE = 100; // parts of the domain that an arrow key moves
 const PAGE = 10; // times as much with Page up and Page down
-
-const dark = matchMedia("(prefers-color-scheme: dark)");
-const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 
 export class Drawing {
   /** `changed`: called after each stroke. */
@@ -31,7 +29,7 @@ export class Drawing {
     });
     this.element = element("div", {}, this.canvas, element("p", { class: "note", id: "drawing-help" },
       "Draw with a mouse, pen or finger. By keyboard: left and right choose a step; up, down, Page up and Page down move it."));
-    dark.addEventListener("change", () => this._paint());
+    onNewColours(() => this._paint());
     new ResizeObserver(() => this._paint()).observe(this.canvas);
   }
 

@@ -1,5 +1,6 @@
 /** What a model says of itself: its card, its versions, what is on trial, and the service's limits. */
 
+import { bars } from "./bars.js";
 import { chart } from "./charts.js";
 import { details, element, table } from "./dom.js";
 import { metricName, metricText, TASKS } from "./models.js";
@@ -47,7 +48,7 @@ function quality(card) {
   if (!score) {
     const errors = card.figures.filter((figure) => figure.name.startsWith("error"));
     return [element("h3", {}, "Largest errors; every value must stay within its bar"), ...errors.slice(0, MOST_ERRORS).map((figure) => element("div", {},
-      element("p", { class: "note" }, figure.name.replace("error, ", "")), bars([["measured", figure.value], ["bar", figure.bar]], readable)))];
+      element("p", { class: "note" }, figure.name.replace("error, ", "")), compared([["measured", figure.value], ["bar", figure.bar]], readable)))];
   }
   const better = HIGHER_IS_BETTER.has(score.metric) ? "higher is better" : "lower is better";
   const lines = [
@@ -57,17 +58,13 @@ function quality(card) {
   ];
   const text = (value) => metricText(score.metric, value);
   const interval = `95 % interval ${text(score.low)} to ${text(score.high)}, on ${score.rows} held-out rows.`;
-  return [element("h3", {}, `${metricName(score.metric)}, ${better}`), bars(lines, text), element("p", { class: "note" }, interval)];
+  return [element("h3", {}, `${metricName(score.metric)}, ${better}`), compared(lines, text), element("p", { class: "note" }, interval)];
 }
 
-/** `[name, value]` as bars beside each other; the first is this model's. */
-function bars(lines, text) {
+/** `[name, value]` beside each other; the first is this model's. */
+function compared(lines, text) {
   const most = Math.max(...lines.map(([, value]) => Math.abs(value))) || 1;
-  return element("ul", { class: "bars" }, lines.map(([name, value], number) => {
-    const bar = element("span", { class: "bar", "aria-hidden": "true" });
-    bar.style.setProperty("--share", Math.abs(value) / most);
-    return element("li", number ? {} : { class: "chosen" }, element("span", { class: "name" }, name), bar, element("span", { class: "share" }, text(value)));
-  }));
+  return bars(lines.map(([name, value], number) => ({ name, share: Math.abs(value) / most, text: text(value), chosen: !number })));
 }
 
 function features(card) {

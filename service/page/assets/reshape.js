@@ -13,13 +13,15 @@ export function showReshape(place, card, rows, answers) {
   if (answers) {
     const output = fromAnswers(card.topology, answers.numbers);
     parts.push(part("The model returns", arrayText(output), shapeText(shapeOf(output))));
-    parts.push(arrow(BACK[card.topology]), part("You get", sentText(answers.numbers), sentShape(answers.numbers)));
+    parts.push(arrow(BACK[card.topology]), part("You get", labelText(answers) + sentText(answers.numbers), sentShape(answers.numbers)));
   }
   place.replaceChildren(element("ol", { class: "flow" }, parts));
   if (card.topology !== "one_to_one" && new Set(rows.map((row) => row.length)).size > 1) {
     place.append(element("p", { class: "note" }, "Shorter rows are filled with zeros on the right. Each row carries its length into the model, so the zeros change no answer."));
   }
 }
+
+const MOST_LABELS = 12;
 
 const HOW = {
   one_to_one: "each item becomes a sample of one step: (items, 1, F)",
@@ -51,6 +53,14 @@ function trail(layers) {
 /** Rows as they are written in a request: a step of one number is the number. */
 function sentText(rows) {
   return arrayText(rows.map((row) => (Array.isArray(row[0]) && row[0].length === 1 ? row.map(([item]) => item) : row)));
+}
+
+/** The labels, which stand for the largest probabilities. */
+function labelText({ labels }) {
+  if (!labels) return "";
+  const short = (list) => (list.length > MOST_LABELS ? [...list.slice(0, MOST_LABELS), "..."] : list);
+  const shown = short(labels).map((label) => (Array.isArray(label) ? `[${short(label).join(", ")}]` : label));
+  return `labels: ${shown.join(", ")}\nprobabilities:\n`;
 }
 
 function sentShape(rows) {

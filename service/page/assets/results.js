@@ -1,5 +1,6 @@
 /** Shows one row's answer, in the way that suits its task. */
 
+import { bars } from "./bars.js";
 import { chart } from "./charts.js";
 import { details, element, table } from "./dom.js";
 import { largest, least, percent, readable, shortest } from "./numbers.js";
@@ -101,18 +102,10 @@ const MOST_RUNS = 4;
 function showClasses(place, answer, row) {
   const { card, numbers, labels } = answer;
   const ordered = card.classes.map((name, number) => ({ name, share: numbers[row][number] })).sort((one, other) => other.share - one.share);
-  place.append(bars(ordered.slice(0, MOST_BARS), labels[row]));
+  place.append(bars(ordered.slice(0, MOST_BARS).map(({ name, share }) => ({ name, share, text: percent(share), chosen: name === labels[row] }))));
   showInputs(place, answer, row);
   const rows = ordered.map(({ name, share }) => [name, String(share)]);
   place.append(details("Numbers", table("Probabilities", ["class", "probability"], rows)));
-}
-
-function bars(shares, label) {
-  return element("ul", { class: "bars" }, shares.map(({ name, share }) => {
-    const bar = element("span", { class: "bar", "aria-hidden": "true" });
-    bar.style.setProperty("--share", share);
-    return element("li", name === label ? { class: "chosen" } : {}, element("span", { class: "name" }, name), bar, element("span", { class: "share" }, percent(share)));
-  }));
 }
 
 function showLabels(place, answer, row) {
