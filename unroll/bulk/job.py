@@ -87,7 +87,7 @@ class Job:
             except BaseException:
                 if self._waiting:
                     written.result()
-                    self._parts.add(*self._next_part(row))
+                    self._keep(*self._next_part(row))
                 self._output.discard()
                 raise
             written.result()
@@ -105,9 +105,12 @@ class Job:
             hint = " Of longer rows, --last takes the last steps." if model.length and not self._last else ""
             where = f"in rows {row + 1:,} to {row + len(rows.lengths):,} of the file"
             raise InvalidShape(f"{where}: {error}{hint}", expected=error.expected, received=error.received) from error
-        answered = [_answered(model, part) for part in in_parts(rows, PART_ITEMS)]
-        values, in_domain = (np.concatenate([part[place] for part in answered]) for place in range(2))
-        self._waiting.append(Answers(values, np.array(rows.lengths), in_domain, piece.names))
+        first = 0
+        for part in in_parts(rows, PART_ITEMS):
+            number = len(part.lengths)
+            names = None if piece.names is None else piece.names.slice(first, number)
+            self._waiting.append(Answers(*_answered(model, part), np.array(part.lengths), names))
+            first += number
 
     def _cut(self, rows: Rows) -> Rows:
         length = self._model.length
@@ -122,13 +125,13 @@ class Job:
         numbers = sum(answers.values.size for answers in self._waiting)
         return numbers >= PART_NUMBERS or time.monotonic() > self._since + PART_SECONDS
 
-    def _next_part(self, row: int) -> tuple[pa.Table, int]:
+    def _next_part(self, row: int) -> tuple[list[Answers], int]:
         """The answers that wait, which end before `row`, and the number of their first row."""
-        table = table_of(self._waiting, self._model.manifest, self._reading.names)
-        self._waiting, self._since = [], time.monotonic()
-        return table, row - len(table)
+        answers, self._waiting, self._since = self._waiting, [], time.monotonic()
+        return answers, row - sum(len(each.lengths) for each in answers)
 
-    def _keep(self, table: pa.Table, first: int) -> None:
+    def _keep(self, answers: list[Answers], first: int) -> None:
+        table = table_of(answers, self._model.manifest, self._reading.names)
         self._parts.add(table, first)
         self._output.write(table, first)
         self.done.add(table, self._model.manifest)
