@@ -19,10 +19,11 @@ from contract.rows import Ints, Rows
 from contract.topologies import TOPOLOGIES
 from service.errors import Overloaded, RateLimited, TooManyConnections, UnrollError
 from service.protocols.schemas import Limits, ModelInfo, Models
+from unroll.given import moved
 from unroll.inputs import in_parts, taken
 from unroll.model_names import parsed
 from unroll.predictions import Prediction, joined
-from unroll.problems import NotReached, OtherAnswer, moved, of_problem
+from unroll.problems import NotReached, OtherAnswer, of_problem
 
 Result = TypeVar("Result")
 KNOWN_SECONDS: Final = 10.0

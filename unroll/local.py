@@ -10,10 +10,10 @@ from contract.rows import Rows
 from contract.topologies import ShapeError
 from service.errors import InvalidShape, UnrollError
 from service.runtime.loaded_model import LoadedModel
+from unroll.given import moved
 from unroll.inputs import in_parts, taken
 from unroll.model_names import parsed
 from unroll.predictions import Prediction, joined
-from unroll.problems import moved
 from unroll.stored import load_version, store_at
 
 PART_ITEMS: Final = 2**16

@@ -3,7 +3,6 @@
 Each has `type`, `status`, `detail`, and in `extra` the other members of the problem. `row` is the first row at fault.
 """
 
-import re
 from typing import Any, Final
 
 import orjson
@@ -37,7 +36,6 @@ def _tree(kind: type[UnrollError]) -> list[type[UnrollError]]:
 
 
 KINDS: Final = {kind.slug: kind for kind in _tree(UnrollError) if kind.__module__ == errors.__name__}
-_ROW: Final = re.compile(r"\b(row |sequences\[)(\d+)")
 SHOWN: Final = 200
 """Characters of a foreign answer in a message."""
 
@@ -53,14 +51,3 @@ def of_problem(status: int, headers: dict[str, str], content: bytes) -> UnrollEr
         return OtherAnswer(status, f"expected an answer of an unroll service; received status {status}: {shown}", headers)
     extra = {name: value for name, value in problem.items() if name not in ("title", "status")}
     return kind(detail, headers=headers, **extra)
-
-
-def moved(error: UnrollError, rows: int) -> UnrollError:
-    """The error with its row counted from the first of all rows, where `rows` are before those that were asked."""
-    if "row" not in error.extra and (found := _ROW.search(str(error.extra.get("received", "")))) is not None:
-        error.extra["row"] = int(found[2])
-    if rows and "row" in error.extra:
-        error.extra["row"] += rows
-        error.detail = _ROW.sub(lambda found: f"{found[1]}{int(found[2]) + rows}", error.detail)
-        error.args = (error.detail,)
-    return error

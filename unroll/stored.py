@@ -3,14 +3,15 @@
 from pathlib import Path
 
 from contract.aliases import PRODUCTION
+from contract.hints import did_you_mean, typed
 from contract.store import ModelStore
 from contract.store_place import HOME
 from contract.store_reader import BrokenVersion
+from contract.topologies import parse_echo_name
 from service.errors import ModelNotServed, UnknownModel, UnknownVersion
 from service.runtime import runtimes
 from service.runtime.loaded_model import LoadedModel
 from service.versions.golden_check import check_golden
-from service.versions.not_served import nothing_for
 from service.versions.serving_plan import Found, plan_serving
 from training import environment
 
@@ -26,7 +27,7 @@ def store_at(folder: str | Path | None = None) -> ModelStore:
 def load_version(store: ModelStore, name: str, wanted: str | None) -> LoadedModel:
     """Without `wanted`, and for `production`, the version that a service answers with.
 
-    Raises UnknownModel, LengthNotServed, UnknownVersion, or ModelNotServed where no version can be loaded.
+    Raises UnknownModel, UnknownVersion, or ModelNotServed where no version can be loaded.
     """
     names = store.names()
     if name not in names:
@@ -39,7 +40,8 @@ def load_version(store: ModelStore, name: str, wanted: str | None) -> LoadedMode
             raise UnknownVersion(f"{name}@{wanted} is in {store.root} and cannot be loaded: {error}", model=name) from error
     if wanted not in (None, PRODUCTION, *aliases):
         known = f"aliases: {', '.join(sorted(aliases)) or 'none'}; versions: {', '.join(versions[-3:]) or 'none'}"
-        detail = f"expected a version or an alias of {name} in {store.root} ({known}); received {str(wanted)[:100]}."
+        meant = did_you_mean(str(wanted), [*aliases, *versions]) or "."
+        detail = f"expected a version or an alias of {name} in {store.root} ({known}); received {str(wanted)[:100]}{meant}"
         raise UnknownVersion(detail, model=name, aliases=sorted(aliases), versions=versions)
     found = Found(versions, aliases, store.preference(name, aliases), {})
     failed: dict[str, str] = {}
@@ -58,7 +60,11 @@ def load_version(store: ModelStore, name: str, wanted: str | None) -> LoadedMode
 def _nothing(store: ModelStore, name: str, names: list[str]) -> Exception:
     if not names:
         return UnknownModel(f"no model is in {store.root}: train one, or name another store with store=.", models=[])
-    return nothing_for(name, names)
+    known = f"expected the name of a model in {store.root} ({', '.join(names)})"
+    echo = parse_echo_name(name)
+    length = f" --length {echo[1]}" if echo is not None and echo[1] is not None else ""
+    train = f" Train it with: {typed(f'train --topology {echo[0].name}{length}')}" if echo is not None else ""
+    return UnknownModel(f"{known}; received {name[:100]}{did_you_mean(name, names) or '.'}{train}", models=names)
 
 
 def _loaded(store: ModelStore, name: str, version: str) -> LoadedModel:
@@ -67,6 +73,6 @@ def _loaded(store: ModelStore, name: str, version: str) -> LoadedModel:
     try:
         model = LoadedModel(manifest, runtimes.load(store.path(name, version)))
     except ImportError as error:
-        raise BrokenVersion(f"a package is missing ({error.name}): pip install 'unroll[serve]'") from error
+        raise BrokenVersion(f"a package is missing ({error.name}): pip install 'unroll[local]'") from error
     check_golden(model)
     return model

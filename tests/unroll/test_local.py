@@ -59,6 +59,8 @@ def test_a_damaged_version_is_named_and_an_alias_goes_back_to_the_one_before(sto
     ("model", "kind", "said"),
     [
         ("walk", UnknownModel, "Did you mean walks?"),
+        ("many_to_one_7", UnknownModel, "received many_to_one_7. Train it with: "),
+        ("walks@prodution", UnknownVersion, "received prodution. Did you mean production?"),
         ("walks@champion", UnknownVersion, "aliases: candidate, production; versions: "),
         ("walks@", UnrollError, "expected a model such as many_to_many or many_to_many@candidate; received 'walks@'."),
         ("@candidate", UnrollError, "received '@candidate'."),

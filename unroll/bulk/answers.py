@@ -18,14 +18,14 @@ class Answers(NamedTuple):
     """Of some rows."""
 
     values: Floats  # (items, K) where each step has an answer, else (rows, K)
-    lengths: Ints  # (rows,): the steps of each row
     in_domain: npt.NDArray[np.bool_]  # (rows,)
+    lengths: Ints  # (rows,): the steps of each row
     names: Any = None  # (rows,): Arrow text
 
 
 def table_of(parts: Sequence[Answers], manifest: Manifest, column: str | None) -> pa.Table:
     """`column` names the sequences. Numbers that are not finite are null."""
-    values, lengths, in_domain = (np.concatenate([part[place] for part in parts]) for place in range(3))
+    values, in_domain, lengths = (np.concatenate([part[place] for part in parts]) for place in range(3))
     rows = len(lengths)
     per_step, width = manifest.shape.per_step, values.shape[1]
     numbers = pa.array(values.reshape(-1), mask=None if np.isfinite(values).all() else ~np.isfinite(values).reshape(-1))

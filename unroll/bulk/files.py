@@ -1,7 +1,7 @@
 """Reads a file of sequences as rows for a model, whatever its format.
 
-Where each line is a row, a piece at a time: wide tables, and Parquet with lists. Long tables and arrays are read as training
-reads them, which takes 4 bytes a number: their steps may come in any order.
+A piece at a time: wide tables, Parquet with lists, and long tables in which the lines of each sequence stand together. All
+others are read as training reads them, which takes 4 bytes a number: their steps may come in any order.
 """
 
 from collections.abc import Iterator, Sequence
@@ -20,6 +20,7 @@ from training.sequences.source import STDIN, DataRefused, Source, refuse
 from unroll.bulk.lines import PARQUET, of_lines, table_of
 from unroll.bulk.lists import is_list, of_lists
 from unroll.bulk.reading import MOST_ROWS, PIECE_ITEMS, Piece, Reading, filled
+from unroll.bulk.steps import of_steps
 from unroll.inputs import in_parts
 
 TABLES: Final = (*PARQUET, ".csv", ".tsv")
@@ -32,12 +33,15 @@ def reading_of(source: Source, features: Sequence[str]) -> Reading:
     if source.path == STDIN or "://" in source.path or suffix not in TABLES or source.pivot:
         return _whole(source, features)
     try:
-        if suffix in PARQUET and any(map(is_list, (file := pq.ParquetFile(source.path)).schema_arrow.types)):
+        if suffix in PARQUET and any(map(is_list, (file := pq.ParquetFile(source.path, pre_buffer=False)).schema_arrow.types)):
             return of_lists(file, source, features)
         with table_of(source) as table:
             named = _named(source, features, table.columns)
-            layout = layout_of(table.columns, replace(named, sequence_column=None), table.kinds)
-            return of_lines(named, table, layout) if layout.form == "wide" else _whole(named, features)
+            numbered = any(column[-1:].isdigit() for column in table.columns)  # a wide table may name its sequences, too
+            layout = layout_of(table.columns, replace(named, sequence_column=None) if numbered else named, table.kinds)
+            if layout.form == "wide":
+                return of_lines(named, table, layout)
+            return of_steps(named, table, layout_of(table.columns, named, table.kinds)) or _whole(named, features)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         refuse(source, f"cannot be read as Parquet: {error}")
 

@@ -65,6 +65,7 @@ class Job:
         self._model, self._reading, self._parts, self._last = model, reading, parts, last
         self._output = Output(output, model.manifest, parts)
         self._waiting: list[Answers] = []  # for the next part
+        self._first = 0  # the row with which the next part begins
         self._since = time.monotonic()  # the start of the next part
         self.done = Done()
 
@@ -73,41 +74,48 @@ class Job:
 
         An interrupted run keeps what it has computed. Raises DataRefused, InvalidShape, NotFinite or OSError.
         """
-        begun = row = self._parts.done
+        begun = self._first = self._parts.done
         with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer:
             written: Future[None] = writer.submit(self._again)
             try:
                 for piece in _ahead(self._reading.pieces(begun), reader):
-                    self._predict(piece, row)
-                    row += len(piece.rows.lengths)
+                    self._predict(piece)
                     if self._full():
                         written.result()  # one part at a time is written, while the next is computed
-                        written = writer.submit(self._keep, *self._next_part(row))
-                    show(row)
+                        written = writer.submit(self._keep, *self._next_part())
+                    show(self._next)
+                written.result()
+                self._keep(*self._next_part())
             except BaseException:
-                if self._waiting:
+                try:
                     written.result()
-                    self._parts.add(*self._next_part(row))
-                self._output.discard()
+                    self._keep(*self._next_part())
+                finally:
+                    self._output.discard()
                 raise
-            written.result()
-            if self._waiting:
-                self._keep(*self._next_part(row))
         if self.done.rows:
             self._output.finish()
         return self.done
 
-    def _predict(self, piece: Piece, row: int) -> None:
-        rows, model = self._cut(piece.rows), self._model
+    @property
+    def _next(self) -> int:
+        """The first row without an answer."""
+        return self._first + sum(len(answers.lengths) for answers in self._waiting)
+
+    def _predict(self, piece: Piece) -> None:
+        rows, model, row = self._cut(piece.rows), self._model, self._next
         try:
             model.manifest.check(rows)
         except ShapeError as error:
             hint = " Of longer rows, --last takes the last steps." if model.length and not self._last else ""
             where = f"in rows {row + 1:,} to {row + len(rows.lengths):,} of the file"
             raise InvalidShape(f"{where}: {error}{hint}", expected=error.expected, received=error.received) from error
-        answered = [_answered(model, part) for part in in_parts(rows, PART_ITEMS)]
-        values, in_domain = (np.concatenate([part[place] for part in answered]) for place in range(2))
-        self._waiting.append(Answers(values, np.array(rows.lengths), in_domain, piece.names))
+        first = 0
+        for part in in_parts(rows, PART_ITEMS):
+            number = len(part.lengths)
+            names = None if piece.names is None else piece.names.slice(first, number)
+            self._waiting.append(Answers(*_answered(model, part), np.array(part.lengths), names))
+            first += number
 
     def _cut(self, rows: Rows) -> Rows:
         length = self._model.length
@@ -122,16 +130,19 @@ class Job:
         numbers = sum(answers.values.size for answers in self._waiting)
         return numbers >= PART_NUMBERS or time.monotonic() > self._since + PART_SECONDS
 
-    def _next_part(self, row: int) -> tuple[pa.Table, int]:
-        """The answers that wait, which end before `row`, and the number of their first row."""
-        table = table_of(self._waiting, self._model.manifest, self._reading.names)
-        self._waiting, self._since = [], time.monotonic()
-        return table, row - len(table)
+    def _next_part(self) -> tuple[list[Answers], int]:
+        """The answers that wait, and the number of their first row."""
+        answers, first, after = self._waiting, self._first, self._next
+        self._waiting = []  # first: an interrupt between the two loses answers, and gives no row those of another
+        self._first, self._since = after, time.monotonic()
+        return answers, first
 
-    def _keep(self, table: pa.Table, first: int) -> None:
-        self._parts.add(table, first)
-        self._output.write(table, first)
-        self.done.add(table, self._model.manifest)
+    def _keep(self, answers: list[Answers], first: int) -> None:
+        if answers:
+            table = table_of(answers, self._model.manifest, self._reading.names)
+            self._parts.add(table, first)
+            self._output.write(table, first)
+            self.done.add(table, self._model.manifest)
 
     def _again(self) -> None:
         """Write the answers of earlier runs."""

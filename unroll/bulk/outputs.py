@@ -3,7 +3,6 @@
 The file appears by one rename, when it is whole.
 """
 
-import secrets
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -27,7 +26,7 @@ class Output:
 
     def __init__(self, path: Path, manifest: Manifest, parts: Parts) -> None:
         self._path, self._parts, self._manifest = path, parts, manifest
-        self._temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+        self._temporary = parts.folder / path.name
         self._writer: Any = None
 
     def write(self, table: pa.Table, first: int) -> None:

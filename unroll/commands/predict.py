@@ -1,5 +1,6 @@
 """`unroll predict`: the answers of a model to all rows of a file, without a server."""
 
+import shlex
 import sys
 import time
 from pathlib import Path
@@ -108,7 +109,7 @@ def _run(
         done = job.run(progress.show)
     except KeyboardInterrupt:
         progress.end()
-        again = typed(f"predict {' '.join(sys.argv[2:])}")
+        again = typed(f"predict {shlex.join(sys.argv[2:])}")
         click.echo(f"stopped after {parts.done:,} rows; to go on: {again}", err=True)
         raise SystemExit(130) from None
     progress.end()

@@ -112,13 +112,15 @@ def test_a_killed_run_goes_on_where_it_stopped(kinds: Path, models: dict[str, Mo
     files = [str(tmp_path / "rows.parquet"), "-o", str(tmp_path / "answers.npz"), "--store", str(kinds)]
     command = [sys.executable, "-c", SMALL, "predict", "many_to_many", *files]
     folder = tmp_path / "answers.npz.parts"
-    for parts in (3, 9):
-        with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL) as process:
+    for parts, how, code in ((3, signal.SIGINT, 130), (9, signal.SIGKILL, -signal.SIGKILL)):
+        with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
             while len([*folder.glob("*.arrow")]) < parts:
                 assert process.poll() is None
                 time.sleep(0.001)
-            process.send_signal(signal.SIGKILL)
-        assert process.returncode == -signal.SIGKILL
+            process.send_signal(how)
+            _, shown = process.communicate(timeout=60)
+        assert process.returncode == code, shown
+        assert how != signal.SIGINT or "rows; to go on: " in shown
     kept = len([*folder.glob("*.arrow")])
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=True)
     assert "goes on after " in done.stderr

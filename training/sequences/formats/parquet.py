@@ -14,7 +14,7 @@ from training.sequences.source import Source
 
 def table_of(content: BinaryIO, source: Source) -> Table:
     """The table in a Parquet file, not read yet. Raises Arrow's errors for a file of another kind."""
-    file = pyarrow.parquet.ParquetFile(content)
+    file = pyarrow.parquet.ParquetFile(content, pre_buffer=False)  # which would keep all that was read
     schema = file.schema_arrow
     columns = list(schema.names)
 
