@@ -56,7 +56,8 @@ class Documentation:
         return Response(await asyncio.to_thread(lambda: orjson.dumps(document(self._facts()))))
 
     async def _page(self, _request: Request) -> Response:
-        return await _read(ASSETS / "index.html")
+        page = await _read(ASSETS / "index.html")
+        return page._replace(body=page.body.replace(b'data-keys="no"', b'data-keys="yes"')) if self._facts().keys else page
 
     async def _file(self, request: Request) -> Response:
         """Raises UnknownRoute."""

@@ -7,9 +7,7 @@ async function load(key) {
   const answer = await fetch("docs.json", { headers });
   const content = await answer.json();
   if (!answer.ok) {
-    form.hidden = false;
-    document.getElementById("said").textContent = key ? content.detail : "";
-    field.focus();
+    document.getElementById("said").textContent = content.detail;
     return;
   }
   form.hidden = true;
@@ -28,4 +26,9 @@ form.addEventListener("submit", (event) => {
   event.preventDefault();
   load(field.value.trim());
 });
-load("");
+if (document.body.dataset.keys === "yes") {
+  form.hidden = false;
+  field.focus();
+} else {
+  load("");
+}
