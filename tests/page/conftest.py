@@ -4,7 +4,7 @@ import json
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -54,12 +54,21 @@ def store(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return models.root
 
 
+@contextmanager
+def serving_store(store: Path, folder: Path, **settings: str) -> Iterator[str]:
+    """A service of these models; only its start sees the settings."""
+    with ExitStack() as stack:
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in {"UNROLL_MODELS_DIR": str(store), **settings}.items():
+                patch.setenv(name, value)
+            address = stack.enter_context(serving(folder))
+        yield address
+
+
 @pytest.fixture(scope="session")
 def url(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("UNROLL_MODELS_DIR", str(store))
-        with serving(tmp_path_factory.mktemp("served")) as address:
-            yield address
+    with serving_store(store, tmp_path_factory.mktemp("served")) as address:
+        yield address
 
 
 @dataclass
@@ -76,11 +85,8 @@ def keyed(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Key
     folder = tmp_path_factory.mktemp("keyed")
     (predict, one), (metrics, other) = new("alice", ["predict"], None, None, None), new("bob", ["metrics"], None, None, None)
     (folder / "keys").write_text(f"{line(one)}\n{line(other)}\n")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("UNROLL_MODELS_DIR", str(store))
-        patch.setenv("UNROLL_KEYS_FILE", str(folder / "keys"))
-        with serving(folder) as address:
-            yield Keyed(address, predict, metrics)
+    with serving_store(store, folder, UNROLL_KEYS_FILE=str(folder / "keys")) as address:
+        yield Keyed(address, predict, metrics)
 
 
 @pytest.fixture(scope="session")

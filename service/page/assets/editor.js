@@ -2,7 +2,7 @@
 
 import { Drawing } from "./drawing.js";
 import { element } from "./dom.js";
-import { roundStep, shortest } from "./numbers.js";
+import { listed, roundStep, shortest } from "./numbers.js";
 import { parse } from "./parse.js";
 
 const TABS = ["Type", "Paste", "Draw", "Upload"];
@@ -193,7 +193,7 @@ export class Editor {
         this._load(event.dataTransfer.files[0], note);
       },
     }, element("label", { for: "file" }, "A file with rows"), field, element("p", { class: "note", id: "file-help" },
-      `CSV, JSON or text. ${this._features.length > 1 ? `Columns ${this._features.map((feature) => feature.name).join(", ")}, a step a line; an empty line begins a row.` : "A column is a row; without a header, a line of several numbers is a row."} The file is read here and not stored.`));
+      `CSV, JSON or text. ${this._features.length > 1 ? `Columns ${listed(this._features.map((feature) => feature.name))}, a step a line; an empty line begins a row.` : "A column is a row; without a header, a line of several numbers is a row."} The file is read here and not stored.`));
     this._panels[3].replaceChildren(drop, note);
   }
 

@@ -4,7 +4,7 @@ import { bars } from "./bars.js";
 import { chart } from "./charts.js";
 import { details, element, table } from "./dom.js";
 import { metricName, metricText, TASKS } from "./models.js";
-import { readable } from "./numbers.js";
+import { listed, readable } from "./numbers.js";
 
 const MOST_ERRORS = 2;
 const HIGHER_IS_BETTER = new Set(["r2", "accuracy", "balanced_accuracy", "f1"]);
@@ -27,7 +27,7 @@ function list(card) {
     Network: `${card.layers} LSTM layer${card.layers > 1 ? "s" : ""} of ${card.units} units, ${card.parameters} parameters`,
     Scaling: card.scaling === "none" ? null : card.scaling,
     Horizon: card.horizon && `${card.horizon} steps`,
-    Classes: card.classes.length ? `${card.classes.slice(0, 20).join(", ")}${card.classes.length > 20 ? " ..." : ""}` : null,
+    Classes: card.classes.length ? listed(card.classes, 20) : null,
     Data: dataText(card),
     Trained: `${new Date(card.created).toLocaleString()}, recipe ${card.recipe}, ${card.steps} steps`,
     Runtime: card.runtime,

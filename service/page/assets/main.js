@@ -9,7 +9,7 @@ import { examplesOf } from "./examples.js";
 import { showFacts } from "./facts.js";
 import { showLessons } from "./lessons.js";
 import { showModels } from "./models.js";
-import { readable } from "./numbers.js";
+import { listed, readable } from "./numbers.js";
 import { showPictures, showSections, showWarnings } from "./pictures.js";
 
 const PAUSE = 250; // ms after the last change until the model is asked
@@ -97,7 +97,7 @@ async function choose(name) {
 
 function expected(card) {
   const length = card.any_length ? "of any length" : `of ${card.length} steps`;
-  const step = card.features.length === 1 ? "A step is one number" : `A step is ${card.features.length} numbers (${card.features.map((feature) => feature.name).join(", ")})`;
+  const step = card.features.length === 1 ? "A step is one number" : `A step is ${card.features.length} numbers (${listed(card.features.map((feature) => feature.name))})`;
   const domain = card.features.length === 1 ? `, from ${readable(card.features[0].domain.low)} to below ${readable(card.features[0].domain.high)}` : "";
   return `Rows ${length}. ${step}${domain}.`;
 }

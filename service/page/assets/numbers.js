@@ -37,6 +37,9 @@ export function roundStep(value) {
   return Number(((digit ?? 1) * power).toPrecision(1));
 }
 
+/** A few names of many. */
+export const listed = (names, most = 8) => `${names.slice(0, most).join(", ")}${names.length > most ? `, ... (${names.length})` : ""}`;
+
 /** A shape as Python writes it. */
 export const shapeText = (shape) => (shape.length === 1 ? `(${shape[0]},)` : `(${shape.join(", ")})`);
 

@@ -1,5 +1,7 @@
 /** Reads what people type, paste or upload: JSON, CSV, NumPy's text, numbers between spaces. */
 
+import { listed } from "./numbers.js";
+
 /** What was found: rows of steps of F numbers, and a sentence about it. */
 class Found {
   constructor(rows, note) {
@@ -56,7 +58,7 @@ function fromJson(value, names) {
   const depth = depthOf(rows);
   if (depth === 1 && rows.length && typeof rows[0] === "object") return fromRecords(rows, names);
   if (depth === 1) rows = width === 1 ? [rows.map((item) => [item])] : [[rows]];
-  else if (depth === 2) rows = width === 1 ? rows.map((row) => listed(row).map((item) => [item])) : [rows];
+  else if (depth === 2) rows = width === 1 ? rows.map((row) => rowOf(row).map((item) => [item])) : [rows];
   checkSteps(rows, names);
   return new Found(rows, `Read as JSON: ${counted(rows)}.`);
 }
@@ -64,22 +66,22 @@ function fromJson(value, names) {
 /** A list of objects, one a step. */
 function fromRecords(records, names) {
   const missing = names.filter((name) => !(name in records[0]));
-  if (missing.length) throw new Error(`Expected objects with ${names.join(", ")}; received one without ${missing.join(", ")}.`);
+  if (missing.length) throw new Error(`Expected objects with ${listed(names)}; received one without ${listed(missing)}.`);
   const rows = [records.map((record) => names.map((name) => record[name]))];
   checkSteps(rows, names);
   return new Found(rows, `Read as JSON objects: ${counted(rows)}.`);
 }
 
-const listed = (value) => {
+const rowOf = (value) => {
   if (!Array.isArray(value)) throw new Error(`Expected a list of numbers; received ${shown(value)}.`);
   return value;
 };
 
 function checkSteps(rows, names) {
-  rows.forEach((row, number) => listed(row).forEach((step, place) => {
+  rows.forEach((row, number) => rowOf(row).forEach((step, place) => {
     const where = `row ${number + 1}, step ${place + 1}`;
     if (!Array.isArray(step) || step.length !== names.length) {
-      const wanted = names.length === 1 ? "a number" : `${names.length} numbers (${names.join(", ")})`;
+      const wanted = names.length === 1 ? "a number" : `${names.length} numbers (${listed(names)})`;
       throw new Error(`Expected ${wanted} at ${where}; received ${shown(step)}.`);
     }
     for (const item of step) if (!Number.isFinite(item)) throw new Error(`Expected a number at ${where}; received ${shown(item)}.`);
@@ -121,7 +123,7 @@ function byColumns(lines, header, names, separator) {
   const places = names.map((name) => header.indexOf(name));
   const missing = names.filter((_, number) => places[number] < 0);
   if (missing.length && !(names.length === 1 && header.length === 1)) {
-    throw new Error(`Expected the columns ${names.join(", ")}; received ${header.join(", ").slice(0, 200)}. Missing: ${missing.join(", ")}.`);
+    throw new Error(`Expected the columns ${listed(names)}; received ${listed(header)}. Missing: ${listed(missing)}.`);
   }
   const used = missing.length ? [0] : places;
   const rows = [[]];
@@ -131,7 +133,7 @@ function byColumns(lines, header, names, separator) {
   });
   if (!rows.at(-1).length) rows.pop();
   const ignored = header.filter((_, place) => !used.includes(place));
-  return new Found(rows, `Read as CSV: ${counted(rows)}${ignored.length ? `; not used: ${ignored.join(", ")}` : ""}.`);
+  return new Found(rows, `Read as CSV: ${counted(rows)}${ignored.length ? `; not used: ${listed(ignored)}` : ""}.`);
 }
 
 /** Without names: of one feature a line is a row, and a single column is a row; of several a line is a step. */
@@ -146,7 +148,7 @@ function byPlaces(lines, names, separator) {
   numbers.forEach((line, number) => {
     if (!line.length && rows.at(-1).length) rows.push([]);
     else if (line.length && line.length !== names.length) {
-      throw new Error(`Expected ${names.length} numbers (${names.join(", ")}) in line ${number + 1}; received ${line.length}.`);
+      throw new Error(`Expected ${names.length} numbers (${listed(names)}) in line ${number + 1}; received ${line.length}.`);
     } else if (line.length) rows.at(-1).push(line);
   });
   if (!rows.at(-1).length) rows.pop();

@@ -25,7 +25,7 @@ function showEcho(place, answer, row) {
   const errors = answer.errors(row);
   const x = counted(inputs.length);
   const worst = largest(errors);
-  card.features.forEach((feature, number) => chart(place, {
+  card.features.slice(0, MOST_CHARTS).forEach((feature, number) => chart(place, {
     x,
     label: `Input and output of ${feature.name} over ${x.length} steps. The largest error is ${readable(worst)}.`,
     yLabel: named(feature),
@@ -55,7 +55,7 @@ function showForecast(place, answer, row) {
   const steps = each ? answer.numbers[row] : inSteps(answer.numbers[row], card.targets.length);
   const first = each ? 2 : history.length + 1; // each step answers with the next
   const x = counted(first + steps.length - 1);
-  card.targets.forEach((target, number) => {
+  card.targets.slice(0, MOST_CHARTS).forEach((target, number) => {
     const feature = card.features.findIndex((known) => known.name === target.name);
     const past = feature < 0 ? [] : column(history, feature);
     const forecast = column(steps, number);
@@ -82,7 +82,7 @@ function showNumbers(place, answer, row) {
     return;
   }
   const steps = answer.numbers[row];
-  card.targets.forEach((target, number) => {
+  card.targets.slice(0, MOST_CHARTS).forEach((target, number) => {
     const values = column(steps, number);
     chart(place, {
       x: counted(steps.length),
@@ -120,8 +120,9 @@ function showLabels(place, answer, row) {
   };
   showInputs(place, answer, row);
   place.append(element("ol", { class: "runs", "aria-label": "Labels, in the order of the steps" }, runs.map(item)));
-  const rows = given.map((label, step) => [`${step + 1}`, label, percent(share(step)), ...numbers[row][step].map(String)]);
-  place.append(details("Numbers", table("Label of each step", ["step", "label", "probability", ...card.classes], rows)));
+  const classes = card.classes.slice(0, MOST_BARS);
+  const rows = given.map((label, step) => [`${step + 1}`, label, percent(share(step)), ...classes.map((_, number) => String(numbers[row][step][number]))]);
+  place.append(details("Numbers", table("Label of each step", ["step", "label", "probability", ...classes], rows)));
 }
 
 const runText = ({ label, first, last }) => `${label} ${first === last ? `at step ${first}` : `at steps ${first} to ${last}`}`;
