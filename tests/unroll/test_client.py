@@ -13,11 +13,8 @@ import stamina
 import trustme
 from stamina.instrumentation import RetryDetails
 
-from contract.store import ModelStore
 from service import errors
-from service.errors import InvalidRequest, OutOfDomain, Overloaded, RateLimited, UnknownModel, UnknownVersion, UnrollError
-from tests.asking import until
-from tests.service.own_models import publish_own
+from service.errors import InvalidRequest, OutOfDomain, Overloaded, RateLimited, UnrollError
 from tests.test_docs import kinds as error_kinds
 from tests.unroll.fake_service import Answer, Heard, Say, answering, echo, models, problem
 from unroll import AsyncClient, Client, Prediction
@@ -216,34 +213,3 @@ def test_an_address_without_its_scheme(address: str) -> None:
     with pytest.raises(InvalidRequest, match=r"expected an address such as http://127.0.0.1:3000") as refused:
         Client(address)
     assert ("Type http://" in refused.value.detail) == (address in ("127.0.0.1:3000", "localhost"))
-
-
-def test_a_real_service_is_ready_names_its_models_and_refuses_what_is_wrong(client: Client, kinds: Path) -> None:
-    assert client.ready()
-    assert {model.name for model in client.models()} == {*ModelStore(kinds / "models").names()}
-    with pytest.raises(UnknownModel, match=r"Did you mean walks\?"):
-        client.predict("walk", [[0.1]])
-    with pytest.raises(UnknownVersion):
-        client.predict("walks@champion", [[[0.1, 0.2]]])
-    with pytest.raises(OutOfDomain) as outside:
-        client.predict("many_to_many", [[0.1]] * 20_005 + [[9.0]], strict=True)
-    assert outside.value.row == 20_005
-    assert "row 20005, step 0" in outside.value.detail
-
-
-def test_a_swap_between_two_requests_of_a_call_changes_no_row(kinds: Path, client: Client) -> None:
-    store, rows = ModelStore(kinds / "models"), np.full((25_000, 2, 1), 0.5, np.float32)
-    store.promote("level", "moving", store.aliases("level")["production"].version)
-    until(lambda: "moving" in {alias for model in client.models() for alias in model.aliases})
-    before = client.predict("level@moving", rows[:1])
-    exchange = client._exchanges.predict("level@moving", rows, False, None, None, None)
-    requests = next(exchange)
-    requests = exchange.send(client._ask_all(requests))
-    store.promote("level", "moving", publish_own(store, "level", seed=7).version)
-    until(lambda: client.predict("level@moving", rows[:1]).version != before.version)
-    with pytest.raises(StopIteration) as ended:
-        exchange.send(client._ask_all(requests))
-    answer = ended.value.value
-    assert (answer.version, len(answer)) == (before.version, 25_000)
-    assert np.array_equal(answer.values, np.tile(before.values, (25_000, 1)))
-    assert not np.array_equal(client.predict("level@moving", rows[:1]).values, before.values)

@@ -104,12 +104,18 @@ class Job:
 
     def _predict(self, piece: Piece) -> None:
         rows, model, row = self._cut(piece.rows), self._model, self._next
+        if 0 in rows.lengths:
+            empty = row + rows.lengths.index(0) + 1
+            raise InvalidShape(f"row {empty:,} of the file is empty: leave it out", expected="a step", received="none")
         try:
             model.manifest.check(rows)
         except ShapeError as error:
-            hint = " Of longer rows, --last takes the last steps." if model.length and not self._last else ""
-            where = f"in rows {row + 1:,} to {row + len(rows.lengths):,} of the file"
-            raise InvalidShape(f"{where}: {error}{hint}", expected=error.expected, received=error.received) from error
+            longer = model.length is not None and rows.longest > model.length
+            hint = " --last takes the last steps of longer rows." if longer and not self._last else ""
+            where = "in " + ("row" if len(rows.lengths) == 1 else f"rows {row + 1:,} to") + f" {row + len(rows.lengths):,}"
+            raise InvalidShape(
+                f"{where} of the file: {error}{hint}", expected=error.expected, received=error.received
+            ) from error
         first = 0
         for part in in_parts(rows, PART_ITEMS):
             number = len(part.lengths)

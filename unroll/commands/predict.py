@@ -12,7 +12,7 @@ from contract.hints import typed
 from contract.store_reader import BrokenVersion
 from service.errors import UnknownVersion, UnrollError
 from training.commands.options import FILE, Names
-from training.sequences.source import STDIN, DataRefused, Source
+from training.sequences.source import STDIN, DataRefused, Source, many
 from unroll.bulk.files import reading_of
 from unroll.bulk.job import Done, Job
 from unroll.bulk.outputs import SUFFIXES
@@ -115,13 +115,13 @@ def _run(
     progress.end()
     if not done.rows:
         raise click.ClickException(f"{source.file} has no rows")
-    click.echo(f"{output}: {_said(done)} by {name}@{manifest.version} ({reading.layout}); {progress.pace(done.rows)}", err=True)
+    click.echo(f"{output}: {_said(done)} by {name}@{manifest.version} ({reading.layout}){progress.in_all(done.rows)}", err=True)
 
 
 def _said(done: Done) -> str:
     outside = f", {done.outside:,} out of the domain" if done.outside else ""
     unanswered = f", {done.unanswered:,} of them too far out to have a finite answer" if done.unanswered else ""
-    return f"{done.rows:,} rows{outside}{unanswered}"
+    return f"{many(done.rows, 'row')}{outside}{unanswered}"
 
 
 def _plain(told: dict[str, Any]) -> dict[str, Any]:
@@ -151,11 +151,12 @@ class Progress:
             return
         self._due, self._shown = now + EVERY_SECONDS[self._tty], True
         begin = "\r" if self._tty else ""
-        click.echo(f"{begin}{rows:,} rows, {self.pace(rows)}", err=True, nl=not self._tty)
+        click.echo(f"{begin}{rows:,} rows{self.in_all(rows)}", err=True, nl=not self._tty)
 
-    def pace(self, rows: int) -> str:
+    def in_all(self, rows: int) -> str:
+        """The pace of this run; nothing in the first second."""
         seconds = time.monotonic() - self._begun
-        return f"{(rows - self._before) / max(seconds, 1e-3):,.0f} rows/s"
+        return f", {(rows - self._before) / seconds:,.0f} rows/s" if seconds >= QUIET_SECONDS else ""
 
     def end(self) -> None:
         if self._shown and self._tty:

@@ -109,7 +109,7 @@ def test_the_last_steps_of_longer_rows(models: dict[str, Model], run: Run, tmp_p
     refused = run("windows", file, "-o", tmp_path / "answers.npz")
     assert refused.exit_code == 1
     assert "in rows 1 to 3 of the file: windows expected rows of one length" in refused.output
-    assert "--last takes the last steps" in refused.output
+    assert "--last takes the last steps of longer rows" in refused.output
     assert run("windows", file, "-o", tmp_path / "answers.npz", "--last").exit_code == 0
     with np.load(tmp_path / "answers.npz") as arrays:
         assert np.array_equal(arrays["outputs"], models["windows"].predict([row[-7:] for row in rows]).outputs)
@@ -160,7 +160,7 @@ def test_a_wrong_file_is_refused_and_nothing_is_written(content: str, said: str,
             "a list for each feature (x, y), or one column with lists of steps; received lists in a",
         ),
         ({"x": [["a"]], "y": [["b"]]}, "expected lists of numbers in column x; received list<element: string>"),
-        ({"x": [[1.0], []], "y": [[1.0], []]}, "an empty row at 1"),
+        ({"x": [[1.0], []], "y": [[1.0], []]}, "row 2 of the file is empty: leave it out"),
     ],
 )
 def test_wrong_lists_are_refused(columns: dict[str, Any], said: str, run: Run, tmp_path: Path) -> None:
