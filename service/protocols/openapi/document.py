@@ -1,7 +1,6 @@
 """The OpenAPI 3.1 document of a service, as it serves now: its routes, its models, its limits, its keys."""
 
-import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from contract.topologies import NAME, parse_echo_name
@@ -15,7 +14,6 @@ from service.protocols.openapi.problems import HEADERS, headers, kinds_of, probl
 from service.security.key_check import ADMITTED
 from service.security.keys import Needed
 
-_PARAMETER: Final = re.compile(r"{(\w+)}")
 EVERY: Final = ("x-content-type-options", "cache-control")
 """The headers of every answer."""
 OURS: Final = ("x-request-id", *EVERY)
@@ -74,9 +72,12 @@ def _operation(
         "security": _security(operation.needs) if operation.needs is not None and needs_key else [],
     }
     shared = () if operation.of_bentoml else ("request-id", "traceparent", "timeout")
-    names = tuple(_PARAMETER.findall(operation.path)) + shared
-    if names:
-        said["parameters"] = [{"$ref": f"#/components/parameters/{name}"} for name in names]
+    names = (*(("name",) if "{name}" in operation.path else ()), *shared)
+    parameters = [{"$ref": f"#/components/parameters/{name}"} for name in names]
+    if operation.files:
+        parameters.insert(0, _of_path("file", "Its name.", operation.files))
+    if parameters:
+        said["parameters"] = parameters
     mine = {name: each for name, each in examples.items() if _answers(operation, name, each)}
     if operation.request is not None:
         schema = reference("ManyToOneRequest" if operation.id == "many_to_one" else operation.request.__name__)
@@ -91,7 +92,7 @@ def _operation(
     for status, kinds in kinds_of(operation, needs_key).items():
         response = problem_response(status, kinds, EVERY if operation.of_bentoml else OURS)
         name = f"{'-or-'.join(kind.slug for kind in kinds) if len(kinds) < 3 else operation.tag}-{status}"
-        while problems.get(name, response) != response:  # another operation's, with other errors
+        if problems.get(name, response) != response:  # another operation's, with other errors
             name = f"{operation.id}-{status}"
         problems[name] = response
         said["responses"][str(status)] = {"$ref": f"#/components/responses/{name}"}
@@ -142,18 +143,21 @@ def _content(kind: str, answer: str | None = None) -> dict[str, Any]:
     return {kind: {"schema": {"type": "object" if kind == JSON else "string"}}}
 
 
+def _of_path(name: str, said: str, examples: Iterable[str], **schema: str) -> dict[str, Any]:
+    return {
+        "name": name,
+        "in": "path",
+        "required": True,
+        "description": said,
+        "schema": {"type": "string", **schema},
+        "examples": {example: {"value": example} for example in examples},
+    }
+
+
 def _parameters(facts: Facts, names: list[str]) -> dict[str, Any]:
     text = {"type": "string"}
     return {
-        "name": {
-            "name": "name",
-            "in": "path",
-            "required": True,
-            "description": "The name of a model.",
-            "schema": text | {"pattern": f"^{NAME}$"},
-            "examples": {name: {"value": name} for name in names},
-        },
-        "file": {"name": "file", "in": "path", "required": True, "description": "Its name.", "schema": text},
+        "name": _of_path("name", "The name of a model.", names, pattern=f"^{NAME}$"),
         "request-id": {
             "name": "x-request-id",
             "in": "header",

@@ -44,6 +44,7 @@ class Operation(NamedTuple):
     errors: tuple[type[UnrollError], ...] = ()  # beside those of every route
     scope: Scope | None = "predict"  # that a key must have, where the service has keys
     body_needed: bool = True
+    files: tuple[str, ...] = ()  # names for `{file}` in the path
     of_bentoml: bool = False  # BentoML answers: without a request id, whatever the client's timeout
 
     @property
@@ -176,6 +177,7 @@ OPERATIONS: Final = (
         content=("text/css", "text/javascript"),
         errors=(errors.UnknownRoute,),
         scope=None,
+        files=("start.js", "swagger-ui.css"),
     ),
     Operation(
         "/schema.json",
@@ -195,5 +197,6 @@ OPERATIONS: Final = (
         content=("text/css", "text/javascript", "image/svg+xml", TEXT),
         errors=(errors.UnknownRoute,),
         scope=None,
+        files=("main.js", "uPlot-LICENSE.txt"),
     ),
 )
