@@ -35,7 +35,7 @@ def python() -> Iterator[Found]:
 def packages() -> Iterator[Found]:
     for extra, use in USES.items():
         lacking = [said for said in map(_lack, _requirements(extra)) if said]
-        install = f'{sys.executable} -m pip install "unroll[{extra}]"' if not _is_checkout() else "make setup"
+        install = "make setup" if _is_checkout() else f'pip install ".[{extra}]" in a checkout of unroll'
         state: State = "warn" if lacking else "ok"
         yield Found("packages", state, f"for {use}: {', '.join(lacking) or 'complete'}", install if lacking else "")
 

@@ -158,7 +158,7 @@ def test_packages_that_are_missing_or_too_old(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(checks, "ROOT", Path("/nowhere"))
     monkeypatch.setattr(checks, "requires", lambda _: ['locust>=2; extra == "load"', 'six>=9; extra == "serve"', "click"])
     (load,) = [said for said in wrong("packages", state="warn") if "locust" in said]
-    assert load == f'for unroll load: no locust -> {sys.executable} -m pip install "unroll[load]"'
+    assert load == 'for unroll load: no locust -> pip install ".[load]" in a checkout of unroll'
 
 
 def test_a_gpu_and_its_driver(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
