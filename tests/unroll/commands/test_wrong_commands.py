@@ -64,7 +64,7 @@ def without_store(text: str) -> str:
 
 
 def test_a_misspelt_command(project: Path) -> None:
-    code, text = said(["promot", "many_to_many:latest"])
+    code, text = said(["promot", "many_to_many@latest"])
     assert (code, text.splitlines()[-1]) == (2, "Error: No such command 'promot'. Did you mean 'promote'?")
     assert text.splitlines()[1] == f"Try '{typed('--help')}' for help."
 
@@ -75,14 +75,14 @@ def test_a_misspelt_option(project: Path) -> None:
 
 
 def test_a_misspelt_model(project: Path) -> None:
-    assert said(["promote", "many_to_mnay:latest"]) == (
+    assert said(["promote", "many_to_mnay@latest"]) == (
         1,
         "Error: the store has no model many_to_mnay; it has: many_to_many. Did you mean many_to_many?\n",
     )
 
 
 def test_a_misspelt_alias(project: Path) -> None:
-    code, text = said(["promote", "many_to_many:prodution"])
+    code, text = said(["promote", "many_to_many@prodution"])
     assert code == 1
     assert text.startswith("Error: many_to_many has no version prodution; its newest: ")
     assert text.endswith("; its aliases: production. Did you mean production?\n")
@@ -90,8 +90,8 @@ def test_a_misspelt_alias(project: Path) -> None:
 
 def test_a_version_without_its_model(project: Path) -> None:
     code, text = said(["promote", "production"])
-    expected = "expected MODEL:VERSION, such as many_to_many:candidate; received 'production'"
-    assert (code, text.splitlines()[-1]) == (2, f"Error: Invalid value for 'MODEL:VERSION': {expected}")
+    expected = "expected MODEL@VERSION, such as production@candidate; received 'production'"
+    assert (code, text.splitlines()[-1]) == (2, f"Error: Invalid value for 'MODEL@VERSION': {expected}")
 
 
 def test_a_file_that_is_not_there(project: Path) -> None:
