@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
@@ -79,6 +80,10 @@ def load(users: int | None, duration: int | None, **others: Any) -> None:
       unroll load
       unroll load --shape ramp --url http://127.0.0.1:3000
     """
+    if find_spec("locust") is None:
+        raise click.ClickException(
+            'unroll load needs locust. Install it with: pip install ".[load]" in a checkout, or make setup'
+        )
     sys.exit(run(Options(users=users or 0, duration=duration or 0, **others)))
 
 

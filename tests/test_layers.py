@@ -18,7 +18,7 @@ SHARED = ["service.errors", "service.request_context", "service.token_bucket", "
 MAY_IMPORT = {
     "contract": [],
     "service.app": ["contract", "service"],
-    "service.hosting": ["service.connection", "service.http", *SHARED],
+    "service.hosting": ["contract", "service.connection", "service.http", *SHARED],
     "service.connection": ["service.http", *SHARED],
     "service.http": ["service.overload", "service.security", *SHARED],
     "service.overload": SHARED,

@@ -36,6 +36,17 @@ class Listeners:
         self._held.seek(0)
         return self._held.readline() in (b"", mine)
 
+    def any(self) -> bool:
+        """In the supervisor."""
+        try:
+            with self._path.open("r+b") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError:  # none ever did
+            return False
+        return False
+
     def shut_unless_any(self, sockets: Iterable[socket.socket]) -> None:
         """In the supervisor, when a worker has ended."""
         try:

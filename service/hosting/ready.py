@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from contract.hints import typed
 from service.telemetry.log_format import LogFormat
 
 logger = logging.getLogger(__name__)
@@ -49,7 +50,7 @@ class Ready:
         if requests := [(json.dumps(each.request), each.name) for each in models if each.request is not None]:
             sys.stdout.write(f"try:   {self._curl(here, tls, *min(requests, key=lambda each: len(each[0])))}\n")
         if self._keys is not None:
-            sys.stdout.write(f"key:   put a key of {self._keys} into UNROLL_KEY; `unroll keys new NAME` makes one\n")
+            sys.stdout.write(f"key:   put a key of {self._keys} into UNROLL_KEY; `{typed('keys new NAME')}` makes one\n")
         sys.stdout.flush()
 
     def _curl(self, url: str, tls: bool, body: str, model: str) -> str:

@@ -85,7 +85,9 @@ class _Attendance:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # workers that end now were told to
         if number == signal.SIGINT:  # from a terminal: no load balancer has to notice first
             for watcher in self._arbiter.iter_watchers():
-                watcher.stop_signal = signal.SIGINT
+                # A worker that still starts would show where SIGINT met it. SIGTERM ends it in silence.
+                starting = not Listeners(Path(watcher.env["PROMETHEUS_MULTIPROC_DIR"])).any()
+                watcher.stop_signal = signal.SIGTERM if starting else signal.SIGINT
         else:
             self._arbiter.loop.add_callback_from_signal(self._stop_listening_later)
         quit_ = self._quit[signal.Signals(number)]

@@ -18,6 +18,7 @@ from typing import Any, Final
 import psutil  # type: ignore[import-untyped]
 import uvicorn
 
+from contract.hints import typed
 from service.connection.protocol import Connection
 from service.hosting.accepting import Server
 from service.hosting.listening import Listeners
@@ -39,7 +40,7 @@ def check_exposure(host: str, keys: bool, allow_open: bool) -> None:
         return
     raise SystemExit(
         f"{host or 'An unknown address'} can be reached from other machines, and there are no keys. Name a file of keys with "
-        "UNROLL_KEYS_FILE (make one: unroll keys new NAME >> keys.jsonl), or let everybody in with "
+        f"UNROLL_KEYS_FILE (make one: {typed('keys new NAME >> keys.jsonl')}), or let everybody in with "
         "UNROLL_ALLOW_OPEN=true, or listen on 127.0.0.1."
     )
 

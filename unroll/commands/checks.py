@@ -35,7 +35,7 @@ def python() -> Iterator[Found]:
 def packages() -> Iterator[Found]:
     for extra, use in USES.items():
         lacking = [said for said in map(_lack, _requirements(extra)) if said]
-        install = f'{sys.executable} -m pip install "unroll[{extra}]"' if not _is_checkout() else "make setup"
+        install = "make setup" if _is_checkout() else f'pip install ".[{extra}]" in a checkout of unroll'
         state: State = "warn" if lacking else "ok"
         yield Found("packages", state, f"for {use}: {', '.join(lacking) or 'complete'}", install if lacking else "")
 
@@ -96,8 +96,8 @@ def versions() -> Iterator[Found]:
                 used = [label for label, alias in aliases.items() if each in alias.named]
                 broken += 1
                 by = f", which {', '.join(used)} needs," if used else ""
-                hint = _mended(models, name, used[0]) if used else typed(f"delete {name}:{each}")
-                yield Found("versions", "wrong" if used else "warn", f"{name}:{each}{by} is broken: {error}", hint)
+                hint = _mended(models, name, used[0]) if used else typed(f"delete {name}@{each}")
+                yield Found("versions", "wrong" if used else "warn", f"{name}@{each}{by} is broken: {error}", hint)
         for label, alias in aliases.items():
             for gone in sorted(alias.named - set(every)):
                 yield Found("aliases", "wrong", f"{label} of {name} names {gone}, which is gone", _mended(models, name, label))

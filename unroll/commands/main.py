@@ -73,8 +73,8 @@ class Lazy(click.Group):
         except ModuleNotFoundError as error:
             if error.name is None or error.name.split(".")[0] in ("contract", "service", "training", "loadtests", "unroll"):
                 raise
-            packages = f'{sys.executable} -m pip install "unroll[{entry.needs}]"'
-            raise click.ClickException(f"unroll {cmd_name} needs {error.name}. Install it with: {packages}") from None
+            where = f'pip install ".[{entry.needs}]" in a checkout of unroll, or make setup'
+            raise click.ClickException(f"unroll {cmd_name} needs {error.name}. Install it with: {where}") from None
         for each in _and_below(command):
             each.help = _pastable(each.help or "")
         return command

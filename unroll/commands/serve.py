@@ -1,7 +1,7 @@
-"""`unroll serve`: BentoML's server with this service and this store. It replaces the process, so that signals reach it."""
+"""`unroll serve`: BentoML's server with this service and this store."""
 
 import os
-import sys
+import signal
 from pathlib import Path
 from typing import Final
 
@@ -36,10 +36,12 @@ def serve(host: str | None, port: int, workers: int | None) -> None:
     """
     here = Path.cwd()
     click.echo(f"store: {store_place(os.environ, here)}", err=True)
-    variables = {**os.environ, **for_libraries(os.environ, here)}
-    variables |= {name: str(here / stated) for name in FILES if (stated := os.environ.get(name))}
-    variables |= {"UNROLL_WORKERS": str(workers)} if workers else {}
-    command = [sys.executable, "-m", "bentoml", "serve", "service.app:Unroll", "--port", str(port)]
-    address = "127.0.0.1" if host == "localhost" else host
-    command += ["--working-dir", str(ROOT), *(["--host", address] if address else [])]
-    os.execve(sys.executable, command, variables)  # noqa: S606 - no shell is meant
+    os.environ.update(for_libraries(os.environ, here))
+    os.environ.update({name: str(here / stated) for name in FILES if (stated := os.environ.get(name))})
+    os.environ.update({"UNROLL_WORKERS": str(workers)} if workers else {})
+    signal.signal(signal.SIGINT, lambda *_: os._exit(130))  # until BentoML's supervisor attends to it, after two seconds
+    from bentoml_cli.cli import cli  # noqa: PLC0415 - BentoML reads its folder from the environment when it is imported
+
+    options = ["--port", str(port), "--working-dir", str(ROOT)]
+    options += ["--host", "127.0.0.1" if host == "localhost" else host] if host else []
+    cli.main(["serve", "service.app:Unroll", *options], prog_name="bentoml")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from contract.hints import typed
 from service.hosting.ready import Example, Ready
 
 LONG = Example("sales", "20261130-1", ["candidate", "production"], {"sequences": [[1, 2, 3, 4]]})
@@ -36,7 +37,7 @@ def test_with_tls_keys_and_hosts_the_request_has_what_it_needs(capsys: pytest.Ca
         "page:  https://127.0.0.1:443/",
         f"try:   curl -sk https://127.0.0.1:443/models/one_to_one/predict {JSON} '-Hhost: example.org' "
         f'-H "authorization: Bearer $UNROLL_KEY" {BODY}',
-        "key:   put a key of keys.jsonl into UNROLL_KEY; `unroll keys new NAME` makes one",
+        f"key:   put a key of keys.jsonl into UNROLL_KEY; `{typed('keys new NAME')}` makes one",
     ]
 
 

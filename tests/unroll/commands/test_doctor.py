@@ -74,9 +74,9 @@ def test_versions_that_are_not_whole(publish: Publish, store: ModelStore) -> Non
     for version in (second, third):
         (store.path("one_to_one", version) / "weights").write_bytes(b"changed")
     mend = typed("promote one_to_one@latest --alias production")
-    assert wrong("versions") == [f"one_to_one:{third}, which production needs, is broken: weights is changed -> {mend}"]
-    delete = typed(f"delete one_to_one:{second}")
-    assert wrong("versions", state="warn") == [f"one_to_one:{second} is broken: weights is changed -> {delete}"]
+    assert wrong("versions") == [f"one_to_one@{third}, which production needs, is broken: weights is changed -> {mend}"]
+    delete = typed(f"delete one_to_one@{second}")
+    assert wrong("versions", state="warn") == [f"one_to_one@{second} is broken: weights is changed -> {delete}"]
     (store.path("one_to_one", first) / "manifest.json").unlink()
     assert wrong("versions")[0].endswith(f"-> train one_to_one again: {typed('train --help')}")
 
@@ -158,7 +158,7 @@ def test_packages_that_are_missing_or_too_old(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(checks, "ROOT", Path("/nowhere"))
     monkeypatch.setattr(checks, "requires", lambda _: ['locust>=2; extra == "load"', 'six>=9; extra == "serve"', "click"])
     (load,) = [said for said in wrong("packages", state="warn") if "locust" in said]
-    assert load == f'for unroll load: no locust -> {sys.executable} -m pip install "unroll[load]"'
+    assert load == 'for unroll load: no locust -> pip install ".[load]" in a checkout of unroll'
 
 
 def test_a_gpu_and_its_driver(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

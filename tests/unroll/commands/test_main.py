@@ -57,7 +57,7 @@ def test_completion_names_the_commands() -> None:
 def test_a_command_without_its_libraries_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(COMMANDS, "train", Entry("notinstalled.commands:run", "", "train"))
     shown = CliRunner().invoke(cli, ["train"])
-    install = f'{sys.executable} -m pip install "unroll[train]"'
+    install = 'pip install ".[train]" in a checkout of unroll, or make setup'
     assert shown.output == f"Error: unroll train needs notinstalled. Install it with: {install}\n"
     assert shown.exit_code == 1
 
