@@ -48,14 +48,17 @@ def installed_by(requirements: Iterable[str]) -> set[str]:
     return names
 
 
+def commands(extra: str) -> set[str]:
+    return {entry.where.partition(":")[0] for entry in COMMANDS.values() if entry.needs == extra}
+
+
 PARTS = {
     "": {"unroll.commands.main"},
     "client": {"unroll.client"},
-    "local": {"unroll.local"},
-    **{
-        extra: {entry.where.partition(":")[0] for entry in COMMANDS.values() if entry.needs == extra}
-        for extra in ("train", "serve")
-    },
+    "local": {"unroll.local", *commands("local")},
+    "serve": commands("serve"),
+    "train": commands("train"),
+    "load": commands("load"),
 }
 
 

@@ -43,7 +43,7 @@ SECTIONS: Final[dict[str, dict[str, Entry]]] = {
         "prune": Entry("training.commands.store:prune", "Delete old versions.", "train"),
     },
     "Predict": {
-        "predict": Entry("unroll.commands.predict:predict", "Predict a file, without a server.", "train"),
+        "predict": Entry("unroll.commands.predict:predict", "Predict a file, without a server.", "local"),
     },
     "Serve": {
         "serve": Entry("unroll.commands.serve:serve", "Serve the models of the store over HTTP.", "serve"),
