@@ -1,5 +1,6 @@
 """`unroll serve`: BentoML's server with this service and this store."""
 
+import json
 import os
 import signal
 from pathlib import Path
@@ -35,7 +36,9 @@ def serve(host: str | None, port: int, workers: int | None) -> None:
       UNROLL_KEYS_FILE=keys.jsonl unroll serve --host 0.0.0.0
     """
     here = Path.cwd()
-    click.echo(f"store: {store_place(os.environ, here)}", err=True)
+    place = f"store: {store_place(os.environ, here)}"
+    as_json = os.environ.get("UNROLL_LOG_FORMAT") == "json"
+    click.echo(json.dumps({"level": "INFO", "logger": "unroll", "message": place}) if as_json else place, err=True)
     os.environ.update(for_libraries(os.environ, here))
     os.environ.update({name: str(here / stated) for name in FILES if (stated := os.environ.get(name))})
     os.environ.update({"UNROLL_WORKERS": str(workers)} if workers else {})
