@@ -21,7 +21,13 @@ from unroll.commands.findings import ROOM, Found, State
 
 ROOT: Final = Path(__file__).parents[2]
 OLDEST_PYTHON: Final = (3, 11)
-USES: Final = {"serve": "unroll serve", "train": "unroll train", "load": "unroll load", "client": "unroll.Client"}
+USES: Final = {
+    "serve": "unroll serve",
+    "train": "unroll train",
+    "load": "unroll load",
+    "client": "unroll.Client",
+    "local": "unroll predict",
+}
 """What an extra of the distribution is for."""
 TOOLS: Final = {"wrk": "make bench", "podman": "make image", "helm": "make chart"}
 
