@@ -114,7 +114,7 @@ def test_one_process_at_a_time_and_after_ctrl_c_the_same_weights(tmp_path: Path)
     assert code == 130
     assert "Interrupted" in shown
     assert "Nothing was published" in shown
-    assert f" -m training resume {folder.name}" in shown
+    assert f" resume {folder.name}" in shown
     interrupted = read(folder)
     assert interrupted.shown == "interrupted"
     assert 0 < interrupted.step < LONG
