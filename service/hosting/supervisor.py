@@ -11,6 +11,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any, Final
@@ -85,9 +86,11 @@ class _Attendance:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # workers that end now were told to
         if number == signal.SIGINT:  # from a terminal: no load balancer has to notice first
             for watcher in self._arbiter.iter_watchers():
-                # A worker that still starts would show where SIGINT met it. SIGTERM ends it in silence.
-                starting = not Listeners(Path(watcher.env["PROMETHEUS_MULTIPROC_DIR"])).any()
-                watcher.stop_signal = signal.SIGTERM if starting else signal.SIGINT
+                watcher.stop_signal = signal.SIGINT
+                joined = Listeners(Path(watcher.env["PROMETHEUS_MULTIPROC_DIR"])).joined()
+                for starting in watcher.processes.keys() - joined:  # SIGTERM ends it in silence; SIGINT would be shown
+                    with suppress(ProcessLookupError):
+                        os.kill(starting, signal.SIGTERM)
         else:
             self._arbiter.loop.add_callback_from_signal(self._stop_listening_later)
         quit_ = self._quit[signal.Signals(number)]

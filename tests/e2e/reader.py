@@ -23,9 +23,9 @@ class Reader:
         command = folder / "bin" / "unroll"  # as `make setup` installs it
         command.write_text(f'#!/bin/sh\nexec {sys.executable} -m unroll "$@"\n')
         command.chmod(0o755)
-        kept = {name: value for name, value in os.environ.items() if name != "BENTOML_HOME" and not name.startswith("UNROLL")}
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("UNROLL_")}
         path = os.pathsep.join([str(command.parent), os.environ["PATH"]])
-        self._environment = kept | {"PATH": path, "PYTHONPATH": str(ROOT), "UNROLL": str(ROOT)}
+        self._environment = kept | {"PATH": path, "PYTHONPATH": str(ROOT), "UNROLL": str(ROOT), "BENTOML_HOME": ""}
 
     def type_all(self, page: str) -> None:
         """Every block of docs/`page` that is marked `sh` or `python`, in its order."""

@@ -68,7 +68,7 @@ def test_an_extra_has_all_that_its_part_imports(extra: str) -> None:
     refused = {
         module
         for module, names in packages_distributions().items()
-        if not {canonicalize_name(name) for name in names} & installed
+        if not {canonicalize_name(name) for name in names} & (installed | {"unroll"})
     }
     command = [sys.executable, "-c", IMPORT, ",".join(refused), ",".join(PARTS[extra])]
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)

@@ -55,19 +55,19 @@ def is_refused(listener: socket.socket) -> bool:
 def test_the_socket_is_shut_with_the_last_worker_and_listens_again_with_the_next(tmp_path: Path, bound: socket.socket) -> None:
     supervisor = Listeners(tmp_path)
     supervisor.shut_unless_any([bound])
-    assert not supervisor.any()  # none ever listened
+    assert supervisor.joined() == set()  # none ever listened
     assert is_refused(bound)
     first, was_first = worker(tmp_path, bound)
     second, was_second = worker(tmp_path, bound)
     assert (was_first, was_second) == (True, False)
     end(first)
     supervisor.shut_unless_any([bound])
-    assert supervisor.any()
+    assert supervisor.joined() == {first.pid, second.pid}
     assert not is_refused(bound)
     end(second)
-    assert not supervisor.any()
     supervisor.shut_unless_any([bound])
     assert is_refused(bound)
+    assert supervisor.joined() == set()
     supervisor.shut_unless_any([bound])  # for each worker that has ended
     third, was_third = worker(tmp_path, bound)
     assert was_third
