@@ -236,7 +236,9 @@ class Manifest(_Frozen):
             raise ShapeError(who, steps, received, f"The order of the numbers is that of GET /models/{self.name}.")
         self.shape.check(rows, not self.any_length, who)
         if not self.any_length and rows.uniform != self.length:
-            hint = "It was trained for this length only: cut the rows to their last steps."
+            longer = rows.uniform is None or rows.uniform > self.length
+            what = "cut the rows to their last steps" if longer else "send more steps"
+            hint = f"It was trained for this length only: {what}."
             raise ShapeError(who, f"rows of {self.length} steps", f"rows of {rows.uniform} steps", hint)
 
     def differs_from(self, other: "Manifest") -> str | None:

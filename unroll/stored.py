@@ -59,7 +59,7 @@ def load_version(store: ModelStore, name: str, wanted: str | None) -> LoadedMode
 
 def _nothing(store: ModelStore, name: str, names: list[str]) -> Exception:
     if not names:
-        return UnknownModel(f"no model is in {store.root}: train one, or name another store with store=.", models=[])
+        return UnknownModel(f"no model is in {store.root}. Train one with: {typed('train')}. Or name another store.", models=[])
     known = f"expected the name of a model in {store.root} ({', '.join(names)})"
     echo = parse_echo_name(name)
     length = f" --length {echo[1]}" if echo is not None and echo[1] is not None else ""

@@ -71,13 +71,19 @@ def check_port(host: str, port: int) -> None:
             raise
 
 
+WORKER: Final = "_bentoml_impl.worker.service"
+"""The module that BentoML's supervisor runs in each worker."""
+
+
 def _holder(port: int) -> str:
     """The process that listens on a port, in words; empty where the system does not say."""
     with suppress(psutil.Error):
         for connection in psutil.net_connections("tcp"):
             if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port and connection.pid:
-                command = " ".join(psutil.Process(connection.pid).cmdline())
-                return f" by process {connection.pid} ({command[:100]})"
+                process = psutil.Process(connection.pid)
+                if WORKER in process.cmdline():
+                    process = process.parent() or process  # the supervisor: it starts an ended worker anew
+                return f" by process {process.pid} ({' '.join(process.cmdline())[:100].strip()})"
     return ""
 
 

@@ -15,12 +15,21 @@ LIKE: Final = 0.7
 """How like a known path a path must be, for it to be what the client meant."""
 _OTHER_SERVERS: Final = re.compile(r"/v[12]/models/([^/:]+)(?:/versions/[^/:]+)?(?::predict|/infer)?")
 """Paths of TensorFlow Serving and of Open Inference."""
+_OTHER_NAMES: Final = {
+    "/openapi.json": "/docs.json",
+    "/swagger.json": "/docs.json",
+    "/redoc": "/docs",
+    "/swagger": "/docs",
+    "/predict": "/models/{name}/predict",
+}
+"""Paths that other services have for the same."""
+_API: Final = re.compile(r"/api(?=/)")
 
 
 def unknown_route(path: str, ours: Collection[str], theirs: Iterable[str]) -> UnknownRoute:
     """`ours`: the paths of our routes that exist. `theirs`: of BentoML's."""
     meant = _meant(path, [*ours, *theirs])
-    hint = f"Did you mean {meant}?" if meant is not None else f"There is: {', '.join(ours)}, and the page at /."
+    hint = f"Did you mean {meant}?" if meant is not None else f"There is: {', '.join(ours)}."
     return UnknownRoute(f"nothing at {path[:200]}. {hint}")
 
 
@@ -42,6 +51,9 @@ def _meant(path: str, known: list[str]) -> str | None:
     """The known path that is like `path`, with the values that `path` has for its parameters."""
     if (other := _OTHER_SERVERS.fullmatch(path)) is not None:
         return f"/models/{other[1][:MOST]}/predict"
+    path = _API.sub("", path, count=1)
+    if (name := _OTHER_NAMES.get(path.rstrip("/").lower())) in known:
+        return name
     given = [part for part in path.split("/") if part]
     if len(path) > MOST or not given:
         return None

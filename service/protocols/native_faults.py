@@ -20,6 +20,7 @@ FIELDS: Final = "the field sequences, and optionally model_version, routing_key 
 _NAMES: Final = ("sequences", "model_version", "routing_key", "strict")
 _OTHER_NAMES: Final = frozenset({"data", "features", "input", "inputs", "instances", "rows", "series", "values", "x"})
 """Names of other servers for what this service calls sequences."""
+_UNNAMED: Final = "Write numbers without names, in the order of GET /models/{name}."
 _VALUE: Final = re.compile(rb'"(?:[^"\\]|\\.)*"?|[^\s,\]}]+', re.DOTALL)
 _OBJECT: Final = "an object"
 _MOST_SHOWN: Final = 60
@@ -106,6 +107,8 @@ def _wrapped(content: bytes) -> str:
         return "The object is encoded twice. In Python: json=body, or data=json.dumps(body), not both."
     if not content.startswith(b"["):
         return ""
+    if content[1:].lstrip(b"[ \t\r\n").startswith(b"{"):
+        return f'Put the rows into an object: {{"sequences": [[...], ...]}}. {_UNNAMED}'
     row = content if len(content) <= _MOST_SHOWN else b"[...]"
     rows = row if content[1:].lstrip().startswith(b"[") and row is content else b"[%b]" % row
     return f'Put the rows into an object: {{"sequences": {rows.decode(errors="replace")}}}.'
@@ -182,7 +185,7 @@ def _number_for(value: str) -> str:
     if value in ("true", "false"):
         return "Write 1 or 0."
     if value == _OBJECT:
-        return "Write numbers without names, in the order of GET /models/{name}."
+        return _UNNAMED
     text = value.strip('"')
     with suppress(ValueError):
         if isfinite(float(text)):

@@ -36,6 +36,7 @@ _STARTS: Final = _table(  # how a body begins
     (rb"--[^\r\n]+\r?\ncontent-disp", "a form of several parts", "Send the JSON as the body itself: curl -d @FILE, not -F."),
     (rb"\s*<", "XML or HTML", "Send a JSON object."),
     (rb"\s*@\S+\s*\Z", "the name of a file", "curl reads the file with -d @FILE, not with --data-raw."),
+    (rb"\s*[\w./~-]*\.(json|txt)\s*\Z", "the name of a file", "curl reads the file with @ before the name: -d @FILE."),
     (rb"\s*[\w.%]+=", "a form (name=value)", "Send the JSON object itself, with no name before it."),
     (rb"[\[\s]*(np\.|numpy\.)?(array|tensor|float\d+)\(", "the text of an array", _DUMPS),
     (rb"[\[\s]*-?[\d.]+(e[+-]?\d+)?\s+-?[\d.]", "numbers without commas", _COMMAS),

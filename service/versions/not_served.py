@@ -44,7 +44,8 @@ def _no_echo(topology: Topology, length: int | None, served: Collection[str]) ->
         return ModelNotServed(f"no {topology.name} model is published. Train one with: {_train(options)}")
     return LengthNotServed(
         f"{topology.name} expected rows of a length that is served: {', '.join(map(str, lengths))}; received rows of "
-        f"length {length}. Cut the rows to one of these, or train one with: {_train(f'{options} --length {length}')}",
+        f"length {length}. {'Cut the rows to one of these' if length > lengths[0] else 'Send more steps'}, "
+        f"or train one with: {_train(f'{options} --length {length}')}",
         received_length=length,
         served_lengths=lengths,
     )

@@ -73,7 +73,9 @@ def test_what_is_not_there(stored: tuple[ModelStore, list[str]], model: str, kin
 
 
 def test_an_empty_store_says_where_it_looked(tmp_path: Path) -> None:
-    with pytest.raises(UnknownModel, match=f"no model is in {tmp_path}/models: train one, or name another store"):
+    with pytest.raises(
+        UnknownModel, match=f"no model is in {tmp_path}/models. Train one with: .* train. Or name another store"
+    ):
         load("walks", store=tmp_path)
 
 

@@ -53,6 +53,13 @@ def _of_task(plan: Plan, metric: Metric, figure: Figure, failed: dict[str, Figur
     return _of_files(figure)
 
 
+def _for_a_season(plan: Plan, length: int) -> str:
+    """`length`: the steps of several seasons."""
+    tries = [f"rows of several seasons (--length {length})"] if plan.length < length else []
+    tries += ["a forecast of one column (--target)"] if plan.data is not None and len(plan.data.goals) > 1 else []
+    return ", ".join([*tries, "more units with dropout (--units, --dropout)"])
+
+
 def _behind(plan: Plan, baseline: str) -> str:
     """The model is not better than a baseline by the margin."""
     season = season_of(baseline)
@@ -64,7 +71,7 @@ def _behind(plan: Plan, baseline: str) -> str:
     if season is not None:
         return (
             f"The forecast is no better than the values of {season} steps before: it may have learnt the season only. "
-            f"Try rows of several seasons (--length {3 * season}), more epochs (--epochs), or more data."
+            f"Try {_for_a_season(plan, 3 * season)}, more epochs (--epochs), or more data."
         )
     if baseline == "mean" and plan.task == "forecast":
         return (

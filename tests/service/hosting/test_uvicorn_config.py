@@ -1,9 +1,11 @@
 import os
 import socket
+import subprocess
+import sys
 
 import pytest
 
-from service.hosting.uvicorn_config import check_exposure, check_port
+from service.hosting.uvicorn_config import WORKER, check_exposure, check_port
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "::1", "/run/unroll.sock", "localhost"])
@@ -27,6 +29,18 @@ def test_a_port_that_is_taken_is_told_with_its_holder() -> None:
     check_port("127.0.0.1", port)
     check_port("127.0.0.1", 0)
     check_port("/run/unroll.sock", 1)
+
+
+def test_of_a_worker_the_supervisor_is_the_holder() -> None:
+    """Whoever ends the worker alone gets another one on the same port."""
+    listens = "import socket; s = socket.create_server(('127.0.0.1', 0)); print(s.getsockname()[1], flush=True); input()"
+    command = [sys.executable, "-c", listens, WORKER]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as worker:
+        assert worker.stdout is not None
+        port = int(worker.stdout.readline())
+        with pytest.raises(SystemExit, match=rf"is taken by process {os.getpid()} \(.+\S\)\. End that process"):
+            check_port("127.0.0.1", port)
+        worker.communicate("\n", timeout=20)
 
 
 def test_an_address_that_cannot_be_listened_on_is_told_in_one_line() -> None:

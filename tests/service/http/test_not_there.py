@@ -2,7 +2,15 @@ import pytest
 
 from service.http.not_there import unknown_route
 
-OURS = ["/many_to_many", "/one_to_one", "/models", "/models/{name}", "/models/{name}/predict", "/models/{name}/comparison"]
+OURS = [
+    "/many_to_many",
+    "/one_to_one",
+    "/models",
+    "/models/{name}",
+    "/models/{name}/predict",
+    "/models/{name}/comparison",
+    "/docs.json",
+]
 THEIRS = ["/livez", "/metrics"]
 
 
@@ -19,6 +27,10 @@ THEIRS = ["/livez", "/metrics"]
         ("/metric", "/metrics"),
         ("/v1/models/own/versions/3:predict", "/models/own/predict"),
         ("/v2/models/own", "/models/own/predict"),
+        ("/api/models", "/models"),
+        ("/api/models/own/predict/", "/models/own/predict"),
+        ("/openapi.json", "/docs.json"),
+        ("/predict", "/models/{name}/predict"),
     ],
 )
 def test_a_path_that_is_nearly_right_is_told_the_right_one(path: str, meant: str) -> None:
@@ -27,7 +39,7 @@ def test_a_path_that_is_nearly_right_is_told_the_right_one(path: str, meant: str
 
 @pytest.mark.parametrize("path", ["/", "/nope", "/random/1", "/static_content/x.css", "/a/b/c/d", "/favicon.ico"])
 def test_another_path_is_told_what_there_is(path: str) -> None:
-    assert unknown_route(path, OURS, THEIRS).detail == f"nothing at {path}. There is: {', '.join(OURS)}, and the page at /."
+    assert unknown_route(path, OURS, THEIRS).detail == f"nothing at {path}. There is: {', '.join(OURS)}."
 
 
 def test_a_long_path_is_neither_compared_nor_shown_whole(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -117,6 +117,12 @@ WRONG: dict[str, tuple[dict[str, Any], int, list[str]]] = {
     "CSV of one line": (POST(body="0.1,0.2\n"), 400, ["received CSV"]),
     "multipart": (POST(body='--x\r\nContent-Disposition: form-data; name="f"\r\n\r\n'), 400, ["curl -d @FILE, not -F"]),
     "a form": (POST(body="sequences=[[0.1]]"), 400, ["received a form", "Send the JSON object itself"]),
+    "the name of a file without @": (POST(body="data/rows.json"), 400, ["the name of a file", "@ before the name: -d @FILE"]),
+    "a bare list of records": (
+        POST(body='[{"x": 1, "y": 2}]'),
+        422,
+        ['Put the rows into an object: {"sequences": [[...], ...]}. Write numbers without names, in the order of GET /models/'],
+    ),
     "the name of a file": (POST(body="@rows.json"), 400, ["-d @FILE, not with --data-raw"]),
     "gzip without its header": (POST(body=gzip.compress(RIGHT.encode())), 400, ["Add the header content-encoding: gzip."]),
     "zstd without its header": (POST(body=zstandard.compress(RIGHT.encode())), 400, ["content-encoding: zstd."]),
@@ -170,7 +176,11 @@ WRONG: dict[str, tuple[dict[str, Any], int, list[str]]] = {
     "true": (POST(body='{"sequences": [[true]]}'), 422, ["Write 1 or 0."]),
     "no rows": (POST(body='{"sequences": []}'), 422, ["at least one row; received none"]),
     "an empty row": (POST(body='{"sequences": [[0.1], []]}'), 422, ["an empty row at 1", "Leave empty rows out."]),
-    "a length that is not served": (POST(path=ONE), 422, ["a length that is served: 5; received rows of length 2", "Cut the"]),
+    "a length that is not served": (
+        POST(path=ONE),
+        422,
+        ["a length that is served: 5; received rows of length 2", "Send more"],
+    ),
     "too few features": (POST(path=WALKS), 422, ["walks expected steps of 2 numbers (x, y); received plain numbers"]),
     "too many features": (
         POST(path=WALKS, body='{"sequences": [[[1, 2, 3]]]}'),
@@ -180,7 +190,12 @@ WRONG: dict[str, tuple[dict[str, Any], int, list[str]]] = {
     "too short a window": (
         POST(path="/models/windows/predict", body='{"sequences": [[[1, 2]]]}'),
         422,
-        ["rows of 7 steps; received rows of 1 steps", "cut the rows to their last steps"],
+        ["rows of 7 steps; received rows of 1 steps", "send more steps"],
+    ),
+    "too long a window": (
+        POST(path="/models/windows/predict", body='{"sequences": [[[1, 2],[1, 2],[1, 2],[1, 2],[1, 2],[1, 2],[1, 2],[1, 2]]]}'),
+        422,
+        ["rows of 7 steps; received rows of 8 steps", "cut the rows to their last steps"],
     ),
     "too many rows": (POST(body='{"sequences": [[1],[1],[1],[1]]}'), 422, ["at most 3 rows", "received 4. Send several"]),
     "too many bytes": (POST(body=" " * 10_001), 413, ["at most 10000 bytes; received 10001. Send the rows in several"]),

@@ -84,6 +84,13 @@ def test_a_seasonal_series_asks_for_more_than_the_last_value() -> None:
     assert refused(plan, wave) == []
     names = refused(plan, lambda rows: rows.values.reshape(-1, 36)[:, -12:].astype(np.float32))  # the last season
     assert names == ["mae against seasonal:12"]  # the gain is exactly 0
+    gate = [Figure(name=name, value=1, bar=0) for name in names]
+    assert advice(plan, gate) == [
+        "The forecast is no better than the values of 12 steps before: it may have learnt the season only. "
+        "Try more units with dropout (--units, --dropout), more epochs (--epochs), or more data."
+    ]
+    (sentence,) = advice(plan_of(forecast_data(season(400), 24, 12)), gate)
+    assert "Try rows of several seasons (--length 36), more units" in sentence
 
 
 def test_the_manifest_says_value_interval_and_baselines() -> None:
