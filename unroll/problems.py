@@ -46,8 +46,11 @@ def of_problem(status: int, headers: dict[str, str], content: bytes) -> UnrollEr
         problem: dict[str, Any] = orjson.loads(content)
         kind = KINDS[str(problem.pop("type")).rpartition(":")[2]]
         detail = str(problem.pop("detail"))
+        extra = {name: value for name, value in problem.items() if name not in ("title", "status")}
+        milliseconds = extra.get("retry_after_ms", 0)
+        if not isinstance(milliseconds, int) or milliseconds < 0:
+            raise ValueError("a wait that is none")
+        return kind(detail, headers=headers, **extra)
     except (ValueError, KeyError, AttributeError, TypeError):
         shown = content[:SHOWN].decode(errors="replace").strip()
         return OtherAnswer(status, f"expected an answer of an unroll service; received status {status}: {shown}", headers)
-    extra = {name: value for name, value in problem.items() if name not in ("title", "status")}
-    return kind(detail, headers=headers, **extra)
