@@ -4,13 +4,14 @@ The limit of bodies holds for what comes out: 32 kB of zstd can be 1 GB. Decompr
 """
 
 import asyncio
+import time
 import zlib
 from collections.abc import Callable, Iterator
 from typing import Any, Final, NamedTuple
 
 import zstandard
 
-from service.errors import NotDecodable, Overloaded
+from service.errors import DeadlineExceeded, NotDecodable, Overloaded
 from service.http.body import BodyLimits
 from service.overload.admission import Ticket
 
@@ -44,10 +45,10 @@ class Decompression:
     def __init__(self) -> None:
         self._large = asyncio.Lock()
 
-    async def run(self, body: bytes, encoding: str, limits: BodyLimits, ticket: Ticket) -> bytes | Overloaded:
+    async def run(self, body: bytes, encoding: str, limits: BodyLimits, ticket: Ticket, deadline: float) -> bytes | Overloaded:
         """The body decompressed, or why there is no room for it. The ticket counts what comes out in place of `body`.
 
-        Raises NotDecodable or BodyTooLarge.
+        `deadline`: on the clock of time.monotonic(). Raises NotDecodable, BodyTooLarge or DeadlineExceeded.
         """
         parts, size, work, locked = list[bytes](), 0, 0, False
         try:
@@ -66,6 +67,8 @@ class Decompression:
                     await asyncio.sleep(0)
                 else:
                     locked = await self._large.acquire()
+                if time.monotonic() > deadline:
+                    raise DeadlineExceeded("the deadline passed while the body was decompressed, or waited for other bodies.")
         finally:
             if locked:
                 self._large.release()

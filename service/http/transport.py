@@ -190,7 +190,7 @@ class Transport:
                 content = ticket.hold(len(here)) or here
             if encoding is not None and not isinstance(content, Overloaded):
                 exchange.body = b""  # it is here, and nothing of it is to be dropped
-                content = await self._decompression.run(content, encoding, limits.body, ticket)
+                content = await self._decompression.run(content, encoding, limits.body, ticket, deadline)
             if isinstance(content, Overloaded):
                 return content
             ticket.arrive()
