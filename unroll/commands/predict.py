@@ -100,7 +100,8 @@ def _run(
     manifest = loaded.manifest
     if before is None:
         parts.begin({**told, "version": manifest.version})
-    elif parts.done:
+    else:
+        parts.resume()
         click.echo(f"goes on after {parts.done:,} rows, with {name}@{manifest.version}", err=True)
     reading = reading_of(source, [feature.name for feature in manifest.features])
     progress = Progress(parts.done)
