@@ -45,6 +45,8 @@ class Parts:
             told: dict[str, Any] = json.loads((self.folder / RECORD).read_text())
         except FileNotFoundError:
             return None
+        except ValueError:  # damaged: of no command
+            return {}
         return told
 
     def begin(self, record: dict[str, Any]) -> None:

@@ -159,6 +159,17 @@ def test_a_part_after_a_gap_is_predicted_again(tmp_path: Path) -> None:
     parts.close()
 
 
+def test_parts_with_a_damaged_record_are_of_no_command(run: Run, tmp_path: Path) -> None:
+    file, output = lists(given("walks"), ("x", "y"), tmp_path / "rows.parquet"), tmp_path / "answers.npz"
+    parts = Parts(output)
+    parts.begin({})
+    parts.add(pa.table({"row": [0]}), 0)
+    (parts.folder / "progress.json").write_text("{")
+    parts.close()
+    assert "has what another command has begun" in run("walks", file, "-o", output).output
+    assert run("walks", file, "-o", output, "--force").exit_code == 0
+
+
 def test_a_folder_of_somebody_else_stays_as_it_is(run: Run, tmp_path: Path) -> None:
     file = lists(given("walks"), ("x", "y"), tmp_path / "rows.parquet")
     theirs = tmp_path / "answers.csv.parts" / "thesis.txt"
