@@ -29,7 +29,7 @@ from unroll.problems import NotReached, OtherAnswer, of_problem
 
 Result = TypeVar("Result")
 KNOWN_SECONDS: Final = 10.0
-"""So long a client goes by what `GET /models` said: limits, and the features of each model."""
+"""How long a client trusts an answer of `GET /models`: limits, and the features of each model."""
 NUMBER_BYTES: Final = 16
 """Most bytes of a float32 in JSON, with its comma: -1.1754944e-38 has 14."""
 OTHER_BYTES: Final = 2_000

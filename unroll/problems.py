@@ -1,4 +1,4 @@
-"""The errors that answers say, of the tree in `service/errors.py`, and two of a client's own.
+"""The errors that answers carry, of the tree in `service/errors.py`, and two of a client's own.
 
 Each has `type`, `status`, `detail`, and in `extra` the other members of the problem. `row` is the first row at fault.
 """
@@ -41,7 +41,7 @@ SHOWN: Final = 200
 
 
 def of_problem(status: int, headers: dict[str, str], content: bytes) -> UnrollError:
-    """The error that an answer says."""
+    """The error that an answer carries."""
     try:
         problem: dict[str, Any] = orjson.loads(content)
         kind = KINDS[str(problem.pop("type")).rpartition(":")[2]]

@@ -177,7 +177,7 @@ class Transport:
             raise limits.body.too_large(f"{announced}")
         encoding = check_content(headers)
         if route.scope == "predict":  # an admin's request is needed most when too much waits
-            refusal = self._admission.refusal(announced if encoding is None else None)  # what will come out nobody knows
+            refusal = self._admission.refusal(announced if encoding is None else None)  # the size of its content is unknown
             if refusal is not None:
                 return refusal
         with Ticket(self._admission) as ticket:
