@@ -200,7 +200,7 @@ class ModelStore(StoreReader):
         try:
             return self.verify(name, version)
         except BrokenVersion as error:
-            raise BrokenVersion(f"{name}:{version} is broken: {error}") from error
+            raise BrokenVersion(f"{name}@{version} is broken: {error}") from error
 
     def _verify_trial(self, name: str, alias: str, version: str, aliases: dict[str, Alias]) -> None:
         if alias not in aliases:
@@ -212,7 +212,7 @@ class ModelStore(StoreReader):
         manifest = self._verify_known(name, version)
         baseline = self._whole(name, aliases[alias].version)
         if baseline is not None and (why := manifest.differs_from(baseline)):
-            raise BrokenVersion(f"{name}:{version} cannot be compared with {alias} of {name}: it has {why}")
+            raise BrokenVersion(f"{name}@{version} cannot be compared with {alias} of {name}: it has {why}")
 
     def _check_task(self, manifest: Manifest, alias: str, current: str) -> None:
         """The clients of an alias expect answers of one kind."""
@@ -246,4 +246,4 @@ def _missing(name: str, alias: str, aliases: dict[str, Alias]) -> str:
 
 def _check_unused(name: str, version: str, aliases: dict[str, Alias]) -> None:
     if uses := uses_of(version, aliases):
-        raise BrokenVersion(f"{name}:{version} is in use as {uses}: first promote another version, withdraw it or unalias it")
+        raise BrokenVersion(f"{name}@{version} is in use as {uses}: first promote another version, withdraw it or unalias it")

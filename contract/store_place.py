@@ -1,7 +1,7 @@
 """Where the model store is: one rule for training, for serving and for the `unroll` command.
 
 1. UNROLL_MODELS_DIR, the folder of the models itself: images and charts set it.
-2. BENTOML_HOME. It is before the project's store, because whoever sets it for one command means it, and `bentoml` obeys it too.
+2. BENTOML_HOME, before the project's store: a user sets it for one command on purpose, and `bentoml` obeys it too.
 3. `.bentoml` of the project: of the nearest folder, from the current one upward, that has one or is a checkout of unroll.
 4. ~/bentoml, BentoML's own default.
 """

@@ -4,8 +4,8 @@ import asyncio
 import logging
 import ssl
 from collections import deque
-from collections.abc import Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable, Sequence
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, ThreadPoolExecutor, wait
 from itertools import chain, islice
 from pathlib import Path
 from threading import Event
@@ -63,10 +63,10 @@ class _Common:
     def _attempts(self, stopped: Event | None = None) -> Any:
         """The attempts at one request. None follows once `stopped`."""
 
-        def wait(error: Exception) -> float | bool:
+        def seconds(error: Exception) -> float | bool:
             return False if stopped is not None and stopped.is_set() else seconds_to_wait(error, self._patience)
 
-        return stamina.retry_context(on=wait, attempts=None, timeout=self._patience, wait_jitter=0.1)
+        return stamina.retry_context(on=seconds, attempts=None, timeout=self._patience, wait_jitter=0.1)
 
     def _not_reached(self, error: httpx2.HTTPError) -> NotReached:
         """Time that ran out after the request was sent is not tried again: the service may be at work on it."""
@@ -142,16 +142,20 @@ class Client(_Common):
             try:
                 for request in chain(few, left):
                     if len(waiting) == self._concurrency:
-                        answers.append(waiting.popleft().result())
+                        answers.append(_oldest(waiting))
                     waiting.append(threads.submit(self._ask, request, stopped))
-                return [*answers, *(each.result() for each in waiting)]
+                while waiting:
+                    answers.append(_oldest(waiting))
+                return answers
             except BaseException:
-                stopped.set()
+                stopped.set()  # the other threads end their request or their wait, and ask no more
                 threads.shutdown(wait=False, cancel_futures=True)
                 raise
 
     def _ask(self, request: Asked, stopped: Event) -> Any:
         for attempt in self._attempts(stopped):
+            if stopped.is_set():
+                raise CancelledError
             with attempt:
                 return request.read(self._send(request))
         raise AssertionError("the last attempt returns or raises")
@@ -217,10 +221,11 @@ class AsyncClient(_Common):
         try:
             for request in requests:
                 if len(waiting) == self._concurrency:
-                    answers.append(await waiting[0])
-                    waiting.popleft()
+                    answers.append(await _oldest_task(waiting))
                 waiting.append(asyncio.create_task(self._ask(request)))
-            return [*answers, *[await each for each in waiting]]
+            while waiting:
+                answers.append(await _oldest_task(waiting))
+            return answers
         finally:
             for each in waiting:
                 each.cancel()
@@ -238,6 +243,29 @@ class AsyncClient(_Common):
         except httpx2.HTTPError as error:
             raise self._not_reached(error) from error
         return Received(answer.status_code, dict(answer.headers), answer.content)
+
+
+def _oldest(waiting: deque[Future[Any]]) -> Any:
+    """The answer to the oldest request. Raises the error of any request as soon as it comes."""
+    while waiting[0] in (left := _unanswered(waiting)):
+        wait(left, return_when=FIRST_COMPLETED)
+    return waiting.popleft().result()
+
+
+async def _oldest_task(waiting: deque[asyncio.Task[Any]]) -> Any:
+    """As `_oldest`."""
+    while waiting[0] in (left := _unanswered(waiting)):
+        await asyncio.wait(left, return_when=asyncio.FIRST_COMPLETED)
+    return waiting.popleft().result()
+
+
+def _unanswered(waiting: Sequence[Any]) -> list[Any]:
+    """Futures or tasks that are not done. Raises the error of the first that failed."""
+    left = [each for each in waiting if not each.done()]
+    for each in waiting:
+        if each not in left:
+            each.result()
+    return left
 
 
 def _address(url: str) -> httpx2.URL:

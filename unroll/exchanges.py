@@ -8,9 +8,11 @@ import random
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from itertools import chain
 from typing import Any, Final, NamedTuple, TypeVar
+from urllib.parse import quote
 
 import numpy as np
 import orjson
@@ -27,7 +29,7 @@ from unroll.problems import NotReached, OtherAnswer, of_problem
 
 Result = TypeVar("Result")
 KNOWN_SECONDS: Final = 10.0
-"""So long a client goes by what `GET /models` said: limits, and the features of each model."""
+"""How long a client trusts an answer of `GET /models`: limits, and the features of each model."""
 NUMBER_BYTES: Final = 16
 """Most bytes of a float32 in JSON, with its comma: -1.1754944e-38 has 14."""
 OTHER_BYTES: Final = 2_000
@@ -103,7 +105,7 @@ class Exchanges:
             known = yield from self.models()
         info = _info(known, name, wanted)
         if info is None:  # the service says what is wrong with the name
-            (info,) = yield [Asked("GET", f"models/{name}", None, _read_model)]
+            (info,) = yield [Asked("GET", _path(name), None, _read_model)]
         features = [feature.name for feature in info.features]
         fields = {"model_version": wanted, "routing_key": routing_key, "strict": strict}
         while True:
@@ -117,7 +119,7 @@ class Exchanges:
             features = answer.features  # a newer version answered, and it has the features in another order
         others = yield _rest(name, parts, fields, len(first.lengths))
         whole = joined([answer.prediction, *(other.prediction for other in others)])
-        return Prediction(**{**vars(whole), "names": given.names})
+        return replace(whole, names=given.names)
 
 
 class _Answer(NamedTuple):
@@ -152,7 +154,12 @@ def _asked(name: str, rows: Rows, fields: dict[str, Any], row: int) -> Asked:
     by_row = sequences.reshape(-1, rows.uniform, *sequences.shape[1:]) if rows.uniform else np.split(sequences, rows.starts[1:])
     body = {"sequences": by_row if rows.lengths else [], **{field: value for field, value in fields.items() if value}}
     content = orjson.dumps(body, option=orjson.OPT_SERIALIZE_NUMPY)
-    return Asked("POST", f"models/{name}/predict", content, partial(_read_prediction, np.array(rows.lengths), row))
+    return Asked("POST", f"{_path(name)}/predict", content, partial(_read_prediction, np.array(rows.lengths), row))
+
+
+def _path(name: str) -> str:
+    """Of a model, whatever characters its name has: a name cannot lead to another route."""
+    return f"models/{quote(name, safe='')}"
 
 
 def _read_prediction(lengths: Ints, row: int, received: Received) -> _Answer:

@@ -1,4 +1,4 @@
-"""Rows that were given, the refusal of those that are none, and the row that an error names."""
+"""Rows of the user, how wrong rows are refused, and the number of the row in an error."""
 
 import re
 from typing import Any, Final, NamedTuple

@@ -1,5 +1,6 @@
 """`unroll.load`: a model from the store, without a server. The service's own runtime answers, to the same bits."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -60,8 +61,7 @@ class Model:
             except UnrollError as error:
                 raise moved(error, first) from None
             first += len(part.lengths)
-        answer = joined(parts)
-        return Prediction(**{**vars(answer), "names": given.names})
+        return replace(joined(parts), names=given.names)
 
     def _answer(self, rows: Rows, strict: bool) -> Prediction:
         with np.errstate(over="ignore", invalid="ignore"):

@@ -1,4 +1,4 @@
-"""The errors that answers say, of the tree in `service/errors.py`, and two of a client's own.
+"""The errors that answers carry, of the tree in `service/errors.py`, and two of a client's own.
 
 Each has `type`, `status`, `detail`, and in `extra` the other members of the problem. `row` is the first row at fault.
 """
@@ -41,13 +41,16 @@ SHOWN: Final = 200
 
 
 def of_problem(status: int, headers: dict[str, str], content: bytes) -> UnrollError:
-    """The error that an answer says."""
+    """The error that an answer carries."""
     try:
         problem: dict[str, Any] = orjson.loads(content)
         kind = KINDS[str(problem.pop("type")).rpartition(":")[2]]
         detail = str(problem.pop("detail"))
+        extra = {name: value for name, value in problem.items() if name not in ("title", "status")}
+        milliseconds = extra.get("retry_after_ms", 0)
+        if not isinstance(milliseconds, int) or milliseconds < 0:
+            raise ValueError("a wait that is none")
+        return kind(detail, headers=headers, **extra)
     except (ValueError, KeyError, AttributeError, TypeError):
         shown = content[:SHOWN].decode(errors="replace").strip()
         return OtherAnswer(status, f"expected an answer of an unroll service; received status {status}: {shown}", headers)
-    extra = {name: value for name, value in problem.items() if name not in ("title", "status")}
-    return kind(detail, headers=headers, **extra)

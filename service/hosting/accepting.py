@@ -84,7 +84,9 @@ class Server(uvicorn.server.Server):
             try:
                 listener.listen(self.config.backlog)
             except OSError as error:  # another service began to listen on the port while this one started
-                end_unfit(f"it cannot listen on {listener.getsockname()}: {error.strerror}")
+                name = listener.getsockname()
+                where = f"{name[0]}, port {name[1]}" if isinstance(name, tuple) else name
+                end_unfit(f"it cannot listen on {where} ({error.strerror}). Choose another port with --port")
 
     @contextmanager
     def capture_signals(self) -> Generator[None, None, None]:

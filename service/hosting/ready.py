@@ -1,4 +1,4 @@
-"""What the service says once it answers: what it serves, where, and a request to paste."""
+"""Prints the served models, the address and a request to paste, once the service answers."""
 
 import json
 import logging

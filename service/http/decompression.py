@@ -4,20 +4,21 @@ The limit of bodies holds for what comes out: 32 kB of zstd can be 1 GB. Decompr
 """
 
 import asyncio
+import time
 import zlib
 from collections.abc import Callable, Iterator
 from typing import Any, Final, NamedTuple
 
 import zstandard
 
-from service.errors import NotDecodable, Overloaded
+from service.errors import DeadlineExceeded, NotDecodable, Overloaded
 from service.http.body import BodyLimits
 from service.overload.admission import Ticket
 
 TURN_BYTES: Final = 2**16
-"""So much comes out in a turn of the event loop; it takes 0.2 to 0.7 ms. A body with more waits for the one before it."""
+"""Most output in a turn of the event loop, in 0.2 to 0.7 ms. A body with more output waits for the large body before it."""
 STEP_COST: Final = 2**10
-"""A step costs as much as so many bytes that come out, even if none does."""
+"""The fixed cost of a step, as bytes of output that take as long."""
 MOST_MEMBERS: Final = 1_000
 """A body may be several gzip members, or zstd frames, one after the other; each costs up to 50 us."""
 WINDOW_BYTES: Final = 2**23
@@ -26,14 +27,14 @@ WINDOW_BYTES: Final = 2**23
 
 class _Encoding(NamedTuple):
     begin: Callable[[], Any]  # makes a decompressor for one member
-    slice_bytes: int  # so much goes in at a time
-    most: tuple[int, ...]  # so much comes out at a time, if the decompressor can be told
+    slice_bytes: int  # input of a step
+    most: tuple[int, ...]  # most output of a step; empty: the decompressor has no such limit
 
 
 _ENCODINGS: Final = {
     "gzip": _Encoding(lambda: zlib.decompressobj(16 + zlib.MAX_WBITS), 2**14, (TURN_BYTES,)),
-    # Of zstd all comes out that goes in: 4 bytes can be a block of 128 kB, so a slice is at most 4 MB. Two bodies must not
-    # share a decompressor: they would share its state.
+    # zstd returns all output of a slice at once. 4 bytes can be a block of 128 kB, so a slice returns at most 4 MB. Two bodies
+    # must not share a decompressor: they would share its state.
     "zstd": _Encoding(lambda: zstandard.ZstdDecompressor(max_window_size=WINDOW_BYTES).decompressobj(), 2**7, ()),
 }
 
@@ -44,10 +45,10 @@ class Decompression:
     def __init__(self) -> None:
         self._large = asyncio.Lock()
 
-    async def run(self, body: bytes, encoding: str, limits: BodyLimits, ticket: Ticket) -> bytes | Overloaded:
+    async def run(self, body: bytes, encoding: str, limits: BodyLimits, ticket: Ticket, deadline: float) -> bytes | Overloaded:
         """The body decompressed, or why there is no room for it. The ticket counts what comes out in place of `body`.
 
-        Raises NotDecodable or BodyTooLarge.
+        `deadline`: on the clock of time.monotonic(). Raises NotDecodable, BodyTooLarge or DeadlineExceeded.
         """
         parts, size, work, locked = list[bytes](), 0, 0, False
         try:
@@ -66,6 +67,8 @@ class Decompression:
                     await asyncio.sleep(0)
                 else:
                     locked = await self._large.acquire()
+                if time.monotonic() > deadline:
+                    raise DeadlineExceeded("the deadline passed while the body was decompressed, or waited for other bodies.")
         finally:
             if locked:
                 self._large.release()

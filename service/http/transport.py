@@ -177,7 +177,7 @@ class Transport:
             raise limits.body.too_large(f"{announced}")
         encoding = check_content(headers)
         if route.scope == "predict":  # an admin's request is needed most when too much waits
-            refusal = self._admission.refusal(announced if encoding is None else None)  # what will come out nobody knows
+            refusal = self._admission.refusal(announced if encoding is None else None)  # the size of its content is unknown
             if refusal is not None:
                 return refusal
         with Ticket(self._admission) as ticket:
@@ -190,7 +190,7 @@ class Transport:
                 content = ticket.hold(len(here)) or here
             if encoding is not None and not isinstance(content, Overloaded):
                 exchange.body = b""  # it is here, and nothing of it is to be dropped
-                content = await self._decompression.run(content, encoding, limits.body, ticket)
+                content = await self._decompression.run(content, encoding, limits.body, ticket, deadline)
             if isinstance(content, Overloaded):
                 return content
             ticket.arrive()

@@ -19,7 +19,7 @@ OPEN: Final = frozenset({"/livez", "/readyz", "/healthz"})
 """Routes for orchestrators, which have no key. They answer only yes or no."""
 LONGEST: Final = 512
 """A longer key is refused. Our keys have 50 bytes."""
-_NEW: Final = "Who keeps the keys makes another: unroll keys new NAME --scope"
+_NEW: Final = "Ask the operator for another: unroll keys new NAME --scope"
 REALM: Final = 'Bearer realm="unroll"'
 INVALID: Final = 'error="invalid_token"'
 _ELSEWHERE: Final = {  # headers in which clients send a key by mistake; a key itself is never shown
@@ -36,7 +36,7 @@ ADMITTED: Final[Mapping[Needed, frozenset[Scope]]] = {
     "admin": frozenset({"admin"}),
     "metrics": frozenset({"metrics"}),
 }
-"""Which scopes open what. Pages that predict may read, admin may read too: who promotes a version must see it."""
+"""Which scopes open what. `admin` reads what `predict` reads, because an operator looks at a version before promoting it."""
 
 
 class KnownKeys(NamedTuple):

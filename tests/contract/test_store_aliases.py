@@ -40,7 +40,7 @@ def test_an_alias_names_only_whole_versions(store: ModelStore, versions: list[st
         store.promote(NAME, PRODUCTION, "nope")
     with pytest.raises(BrokenVersion, match="the store has no model two_to_two; it has: one_to_one"):
         store.promote("two_to_two", PRODUCTION, versions[0])
-    broken = f"one_to_one:{versions[0]} is broken: weights is changed"
+    broken = f"one_to_one@{versions[0]} is broken: weights is changed"
     with pytest.raises(BrokenVersion, match=broken):
         store.promote(NAME, PRODUCTION, versions[0])
     with pytest.raises(BrokenVersion, match=broken):
@@ -106,7 +106,7 @@ def test_a_version_in_use_is_not_deleted(store: ModelStore, versions: list[str])
     for version, what in zip(
         versions, ("production, candidate:", "canary of production:", "shadow of production:"), strict=False
     ):
-        with pytest.raises(BrokenVersion, match=f"one_to_one:{version} is in use as {what}"):
+        with pytest.raises(BrokenVersion, match=f"one_to_one@{version} is in use as {what}"):
             store.delete(NAME, version)
     assert store.versions(NAME) == versions
 

@@ -45,6 +45,16 @@ def test_an_empty_field_is_not_asked(visit: Opener) -> None:
     expect(seen.page.locator("#curl-section")).to_be_hidden()  # there is no request that it could show
 
 
+def test_a_wrong_input_ends_the_question_that_runs(visit: Opener) -> None:
+    seen = visit(model="many_to_many")
+    seen.page.route("**/predict", lambda _: None)  # never answered
+    seen.page.get_by_role("button", name="Ask the model").click()
+    expect(seen.page.locator("#answer")).to_have_attribute("aria-busy", "true")
+    seen.page.get_by_label("step 2, value").fill("")
+    expect(seen.page.locator("#answer-said")).to_contain_text("No answer.")
+    expect(seen.page.locator("#answer")).not_to_have_attribute("aria-busy", "true")
+
+
 def test_steps_are_added_and_removed(visit: Opener) -> None:
     seen = visit(model="many_to_many")
     with seen.question():

@@ -191,6 +191,38 @@ def test_the_first_error_ends_the_call_and_counts_rows_over_all_parts(ask: Ask) 
     assert refused.value.row == 10
 
 
+def test_an_error_ends_the_call_while_an_earlier_part_waits_to_be_asked_again(ask: Ask) -> None:
+    """In a test that fails, the call would wait for the whole patience."""
+    busy, wrong = problem(429, "overloaded", retry_after_ms=1), problem(422, "invalid-request")
+
+    def answer(asked: Heard) -> Say | None:
+        if asked.method == "GET":
+            return models(rows=1)
+        return {1.0: busy, 3.0: wrong}.get(asked.body["sequences"][0][0]) or echo(asked)
+
+    with answering(answer) as (url, heard), pytest.raises(InvalidRequest):
+        ask(url, "echo", ROWS[:4], patience=20.0)
+    assert [each.body["sequences"][0][0] for each in heard[1:]].count(3.0) == 1
+
+
+def test_the_name_of_a_model_leads_to_no_other_route(ask: Ask) -> None:
+    unknown = problem(404, "unknown-model")
+    with answering(lambda asked: models() if asked.path == "/models" else unknown) as (url, heard):
+        for name in ("../admin/keys", "a b?c#d"):
+            with pytest.raises(errors.UnknownModel):
+                ask(url, name, ROWS)
+    paths = [each.path for each in heard if each.path != "/models"]
+    assert paths == ["/models/..%2Fadmin%2Fkeys", "/models/a%20b%3Fc%23d"]
+
+
+@pytest.mark.parametrize("member", [{"headers": {}}, {"self": 1}, {"retry_after_ms": "7"}, {"retry_after_ms": -1}])
+def test_a_problem_of_another_program(member: dict[str, Any], ask: Ask, waits: list[float]) -> None:
+    body = {"type": "urn:unroll:error:overloaded", "detail": "no", **member}
+    with answering(in_turn(Say(429, body))) as (url, _):
+        assert len(ask(url, "echo", ROWS[:2])) == 2
+    assert len(waits) == 1
+
+
 def test_every_error_of_the_service_has_its_class() -> None:
     assert {kind.slug: kind for kind in error_kinds()} == KINDS
 

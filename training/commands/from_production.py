@@ -1,6 +1,7 @@
 """`retrain` reads a new file, and trains, as the version in production was: only what the user names anew differs."""
 
 import contextlib
+from collections.abc import Collection
 from dataclasses import MISSING, fields, replace
 from typing import Any, TypeVar
 
@@ -23,8 +24,8 @@ def manifest_in_production(store: ModelStore, name: str) -> Manifest | None:
     return None
 
 
-def read_as(manifest: Manifest, source: Source) -> Source:
-    """`source`, with the columns, task and split of the manifest where the user named none."""
+def read_as(manifest: Manifest, source: Source, named: Collection[str] = ()) -> Source:
+    """`source`, with the columns, task and split of the manifest where the user named none. `named`: fields of the user's."""
     assert manifest.data is not None  # noqa: S101 - see manifest_in_production
     facts = manifest.data
     before: dict[str, Any] = {
@@ -34,7 +35,7 @@ def read_as(manifest: Manifest, source: Source) -> Source:
         "seed": facts.split_seed,
         **{name: tuple(value) if isinstance(value, list) else value for name, value in facts.read_as.items()},
     }
-    return _filled(source, before)
+    return _filled(source, {name: value for name, value in before.items() if name not in named})
 
 
 def trained_as(manifest: Manifest, chosen: Chosen) -> Chosen:

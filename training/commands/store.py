@@ -219,9 +219,9 @@ def delete(store: ModelStore, tag: tuple[str, str], yes: bool) -> None:
     version = _resolve(store, name, word)
     store.check_unused(name, version)
     if not yes:
-        click.confirm(f"Delete {name}:{version} for good?", abort=True)
+        click.confirm(f"Delete {name}@{version} for good?", abort=True)
     store.delete(name, version)
-    click.echo(f"{name}:{version} is deleted")
+    click.echo(f"{name}@{version} is deleted")
 
 
 @click.command()
@@ -242,7 +242,7 @@ def prune(store: ModelStore, model: str | None, keep: int, dry_run: bool) -> Non
     for name in store.names() if model is None else [model]:
         gone = store.prunable(name, keep) if dry_run else store.prune(name, keep)
         for version in gone:
-            click.echo(f"{name}:{version} " + ("would be deleted" if dry_run else "is deleted"))
+            click.echo(f"{name}@{version} " + ("would be deleted" if dry_run else "is deleted"))
 
 
 @click.command()

@@ -4,7 +4,7 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
@@ -12,6 +12,7 @@ from types import FrameType
 from typing import Any, NamedTuple
 
 import click
+from click.core import ParameterSource
 
 from contract.aliases import PRODUCTION
 from contract.store import ModelStore
@@ -51,6 +52,7 @@ class Asked(NamedTuple):
     length: int  # of generated sequences
     chosen: Chosen
     source: Source | None
+    named: frozenset[str] = frozenset()  # the fields of `source` that the user named, be it with their defaults
 
     def as_production(self, store: ModelStore) -> "Asked":
         """What the user left open is that of the version in production, where it was trained on data of the user's own."""
@@ -63,7 +65,7 @@ class Asked(NamedTuple):
             return self._replace(
                 topologies=self.topologies or (manifest.topology,),
                 chosen=trained_as(manifest, self.chosen),
-                source=read_as(manifest, self.source),
+                source=read_as(manifest, self.source, self.named),
             )
         return self
 
@@ -141,18 +143,25 @@ checkpoint_seconds = click.option(
 )
 
 
+def _typed(given: Iterable[str]) -> Iterator[str]:
+    """The options that are on the command line."""
+    context = click.get_current_context()
+    return (name for name in given if context.get_parameter_source(name) is ParameterSource.COMMANDLINE)
+
+
 def asked(command: Callable[..., Any]) -> Callable[..., Any]:
     """Pass the options of a plan to the command as one argument `asked`."""
 
     @wraps(command)
     def gathered(**given: Any) -> Any:
+        named = frozenset("seed" if each == "seed_of_split" else each for each in _typed(given) if each != "seed")
         file, how, choice = given.pop("file"), source_values(given), chosen(given)
         own = {name: given.pop(name) for name in ("topologies", "name", "recipe")}
         length = given.pop("length")
         if file is None:
             _check_no_data(how)
         source = None if file is None else Source(file, length=length, per_step=options.per_step(own["topologies"]), **how)
-        return command(asked=Asked(**own, length=length or LENGTH, chosen=choice, source=source), **given)
+        return command(asked=Asked(**own, length=length or LENGTH, chosen=choice, source=source, named=named), **given)
 
     for option in reversed(_ASKED):
         gathered = option(gathered)

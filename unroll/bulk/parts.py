@@ -17,6 +17,7 @@ from contract.atomic_files import sync, write_atomically
 from training.runs.lock import take
 
 RECORD = "progress.json"
+LOCK = ".lock"
 _NAME = re.compile(r"(\d{12})-(\d{12})\.arrow")
 
 
@@ -25,11 +26,13 @@ class InUse(Exception):
 
 
 class Parts:
-    """`output`: the file that the parts become. Raises InUse."""
+    """`output`: the file that the parts become. Raises InUse, or OSError where the folder is somebody else's."""
 
     def __init__(self, output: Path) -> None:
         self.folder = output.with_name(f"{output.name}.parts")
         self.folder.mkdir(exist_ok=True)
+        if any(self.folder.iterdir()) and not (self.folder / LOCK).exists():
+            raise FileExistsError(f"{self.folder} has files that are no parts of a run: move it, or name another output")
         lock = take(self.folder)
         if lock is None:
             raise InUse(f"another process writes {output}")
@@ -42,14 +45,23 @@ class Parts:
             told: dict[str, Any] = json.loads((self.folder / RECORD).read_text())
         except FileNotFoundError:
             return None
+        except ValueError:  # damaged: of no command
+            return {}
         return told
 
     def begin(self, record: dict[str, Any]) -> None:
         """Begin, without parts. What a killed run was writing goes."""
         for file in self.folder.iterdir():
-            if file.name != ".lock":
+            if file.name != LOCK:
                 file.unlink()
         write_atomically(self.folder / RECORD, json.dumps(record))
+
+    def resume(self) -> None:
+        """Go on after the parts that are there. What a killed run was writing goes, and a part after a gap."""
+        kept = {path for _, _, path in self._found()}
+        for file in self.folder.iterdir():
+            if file not in kept and file.name not in (LOCK, RECORD):
+                file.unlink()
 
     @property
     def done(self) -> int:

@@ -29,6 +29,8 @@ USES: Final = {
     "local": "unroll predict",
 }
 """What an extra of the distribution is for."""
+SECONDS: Final = 30.0
+"""A driver that hangs lets nvidia-smi wait for ever."""
 TOOLS: Final = {"wrk": "make bench", "podman": "make image", "helm": "make chart"}
 
 
@@ -132,7 +134,11 @@ def gpu() -> Iterator[Found]:
         yield Found("GPU", "ok", "none: all models run on the processor")
         return
     asked = [smi, "--query-gpu=name,memory.total", "--format=csv,noheader"]
-    said = subprocess.run(asked, capture_output=True, text=True, timeout=30, check=False)  # noqa: S603 - no shell, fixed words
+    try:
+        said = subprocess.run(asked, capture_output=True, text=True, timeout=SECONDS, check=False)  # noqa: S603 - fixed words
+    except (OSError, subprocess.TimeoutExpired) as error:
+        yield Found("GPU", "warn", f"nvidia-smi fails: {error}", "look at the driver")
+        return
     if said.returncode == 0:
         yield Found("GPU", "ok", ", ".join(said.stdout.split("\n")).strip(", "))
     else:

@@ -67,7 +67,9 @@ def _of_service(url: str, key: str | None) -> dict[str, Any]:
     where = f"{url.rstrip('/')}/docs.json"
     if not where.startswith(("http://", "https://")):
         raise click.ClickException(f"expected an address such as http://127.0.0.1:3000; received {url}")
-    request = urllib.request.Request(where, headers={"authorization": f"Bearer {key}"} if key else {})  # noqa: S310 - see above
+    request = urllib.request.Request(where)  # noqa: S310 - see above
+    if key:
+        request.add_unredirected_header("authorization", f"Bearer {key}")  # urllib would send it to wherever an answer leads
     try:
         with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
             document: dict[str, Any] = json.load(answer)

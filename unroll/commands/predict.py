@@ -48,8 +48,8 @@ def predict(model: str, file: str, output: Path, store: str | None, force: bool,
     """Write the answers of MODEL to all rows of FILE, in their order: outputs, or label and probabilities; version; in_domain.
 
     FILE is what `unroll train` takes, or Parquet with a list of numbers for each feature. MODEL is a name, which means the
-    version in production, or name@version, or name@alias. One version answers all rows. What is killed or interrupted goes on
-    where it stopped when the same command is typed again.
+    version in production, or name@version, or name@alias. One version answers all rows. After a kill or an
+    interrupt, type the same command again: it goes on where it stopped.
 
     Exit code 0: done; 1: refused; 2: wrong usage; 130: interrupted.
 
@@ -100,7 +100,8 @@ def _run(
     manifest = loaded.manifest
     if before is None:
         parts.begin({**told, "version": manifest.version})
-    elif parts.done:
+    else:
+        parts.resume()
         click.echo(f"goes on after {parts.done:,} rows, with {name}@{manifest.version}", err=True)
     reading = reading_of(source, [feature.name for feature in manifest.features])
     progress = Progress(parts.done)

@@ -17,14 +17,17 @@ FILES: Final = ("UNROLL_KEYS_FILE", "UNROLL_TLS_CERTIFICATE_FILE", "UNROLL_TLS_K
 
 
 @click.command()
-@click.option("--host", help="Address to listen on. Default: UNROLL_HOST, else 127.0.0.1. Another needs keys.")
+@click.option(
+    "--host",
+    help="Address to listen on. Default: UNROLL_HOST, else 127.0.0.1. An address that other machines reach needs keys.",
+)
 @click.option("--port", type=click.IntRange(0, 2**16 - 1), default=3000, show_default=True, help="Port; 0: a free one.")
 @click.option("--workers", type=click.IntRange(1), help="Processes, each with all models. Default: UNROLL_WORKERS, else 1.")
 def serve(host: str | None, port: int, workers: int | None) -> None:
     """Serve the models of the store over HTTP.
 
-    The last line of the start says `ready`; until then connections are refused. Ctrl-C ends it. A new version, or an alias
-    that moves, is taken up while it serves. Every other setting is a variable UNROLL_...: docs/configuration.md.
+    The service prints `ready` once it answers; before, connections are refused. Ctrl-C ends it. A running service takes up
+    new versions and moved aliases. Every other setting is a variable UNROLL_...: docs/configuration.md.
 
     Exit code 0: ended by Ctrl-C or SIGTERM; 1: it cannot start; 2: wrong usage.
 

@@ -10,7 +10,7 @@ const STEPS_SHOWN = 48;
 const MOST_TEXT = 20_000; // numbers that the text shows
 
 /** A number that is not there yet: its field is empty. */
-export const MISSING = NaN;
+const MISSING = NaN;
 
 export class Editor {
   /** `changed(rows, row)`: after each change, with all rows and the place of the one on the screen. `wrong(message)`: where what was given cannot be read. */

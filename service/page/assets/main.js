@@ -74,7 +74,7 @@ async function choose(name) {
   try {
     [card, trials] = (await Promise.all([ask(`models/${name}`), ask(`models/${name}/comparison`)])).map((each) => each.answer);
   } catch (error) {
-    failed(error);
+    if (turn === state.turn) failed(error);
     return;
   }
   if (turn !== state.turn) return; // another was chosen meanwhile
@@ -206,6 +206,7 @@ async function question() {
 function refuse(message, asked = false) {
   stop();
   state.answer = null;
+  byId("answer").removeAttribute("aria-busy");
   say(byId("input-error"), message);
   byId("answer-said").textContent = "No answer. The message beside the input says why.";
   byId("answer").replaceChildren();

@@ -42,7 +42,11 @@ class Documentation:
 
     def __init__(self, facts: Callable[[], Facts], folder: Path, files: Iterable[str]) -> None:
         self._facts = facts
-        self._files = {name: ASSETS / name for name in OWN} | {name: folder / name for name in files}
+        places = {name: ASSETS / name for name in OWN} | {name: folder / name for name in files}
+        # In memory: connections that do not read share one file of 1.4 MB, in place of a copy for each.
+        self._files = {name: _read(path) for name, path in places.items()}
+        page = _read(ASSETS / "index.html")
+        self._page_by_keys = {False: page, True: page._replace(body=page.body.replace(b'data-keys="no"', b'data-keys="yes"'))}
 
     @property
     def routes(self) -> list[Route]:
@@ -56,16 +60,14 @@ class Documentation:
         return Response(await asyncio.to_thread(lambda: orjson.dumps(document(self._facts()))))
 
     async def _page(self, _request: Request) -> Response:
-        page = await _read(ASSETS / "index.html")
-        return page._replace(body=page.body.replace(b'data-keys="no"', b'data-keys="yes"')) if self._facts().keys else page
+        return self._page_by_keys[self._facts().keys]
 
     async def _file(self, request: Request) -> Response:
         """Raises UnknownRoute."""
-        if (path := self._files.get(name := request.path["file"])) is None:
+        if (found := self._files.get(name := request.path["file"])) is None:
             raise UnknownRoute(f"the page at /docs has no file {name[:100]}. It has: {', '.join(sorted(self._files))}.")
-        return await _read(path)
+        return found
 
 
-async def _read(path: Path) -> Response:
-    """From the disk each time: the file has 1.4 MB, and few ask for it."""
-    return Response(await asyncio.to_thread(path.read_bytes), 200, TYPES[path.suffix], HEADERS)
+def _read(path: Path) -> Response:
+    return Response(path.read_bytes(), 200, TYPES[path.suffix], HEADERS)

@@ -2,11 +2,14 @@
 
 import asyncio
 import gzip
+import math
+import time
 import tracemalloc
 import zlib
 from collections.abc import Callable
 from contextlib import suppress
 from random import Random
+from typing import Any
 
 import pytest
 import zstandard
@@ -14,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from starlette.applications import Starlette
 
-from service.errors import NotDecodable, Overloaded
+from service.errors import DeadlineExceeded, NotDecodable, Overloaded
 from service.http.body import BodyLimits
 from service.http.decompression import MOST_MEMBERS, TURN_BYTES, Decompression
 from service.http.messages import Request, Response
@@ -36,7 +39,7 @@ def decompress(body: bytes, encoding: str, most: int = 2**30, admission: Admissi
     admission = admission or Admission(2**30, 10.0)
     with Ticket(admission) as ticket:
         assert ticket.hold(len(body)) is None
-        out = asyncio.run(Decompression().run(body, encoding, BodyLimits(most, 30), ticket))
+        out = asyncio.run(Decompression().run(body, encoding, BodyLimits(most, 30), ticket, math.inf))
         assert isinstance(out, Overloaded) or ticket.size == admission.waiting_bytes == len(out)
     assert admission.waiting_bytes == 0
     return out
@@ -92,7 +95,7 @@ def test_a_bomb_is_refused_at_the_limit_without_the_memory_of_what_it_is(encodin
     tracemalloc.start()
     try:
         with pytest.raises(Exception, match=f"at most {most} bytes; received more, decompressed from {len(packed)}"):
-            asyncio.run(Decompression().run(packed, encoding, BodyLimits(most, 30), ticket))
+            asyncio.run(Decompression().run(packed, encoding, BodyLimits(most, 30), ticket, math.inf))
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -114,7 +117,7 @@ def test_what_comes_out_counts_as_waiting(encoding: str) -> None:
     with Ticket(admission) as ticket:
         packed = COMPRESS[encoding](b"x" * 400_000)
         assert ticket.hold(len(packed)) is None
-        refused = asyncio.run(Decompression().run(packed, encoding, LIMITS.body, ticket))
+        refused = asyncio.run(Decompression().run(packed, encoding, LIMITS.body, ticket, math.inf))
         assert isinstance(refused, Overloaded)
         assert refused.extra["reason"] == "bytes"
     assert admission.waiting_bytes == 1
@@ -140,7 +143,7 @@ def test_others_get_their_turns_and_large_bodies_wait_for_each_other(encoding: s
 
     async def run(name: str, size: int) -> None:
         body = COMPRESS[encoding](Random(size).randbytes(size))
-        await decompression.run(body, encoding, LIMITS.body, Ticket(admission).__enter__())
+        await decompression.run(body, encoding, LIMITS.body, Ticket(admission).__enter__(), math.inf)
         done.append(name)
 
     async def all_of_them() -> None:
@@ -148,6 +151,33 @@ def test_others_get_their_turns_and_large_bodies_wait_for_each_other(encoding: s
 
     asyncio.run(all_of_them())
     assert done == ["small", "first", "second"]
+
+
+@EVERY
+def test_a_body_whose_turn_comes_after_its_deadline_is_decompressed_no_further(encoding: str) -> None:
+    decompression, admission = Decompression(), Admission(2**30, 10.0)
+    body = COMPRESS[encoding](Random(1).randbytes(9 * TURN_BYTES))
+    held: list[int] = []
+
+    async def one(deadline: float) -> bytes | Overloaded:
+        with Ticket(admission) as ticket:
+            try:
+                return await decompression.run(body, encoding, LIMITS.body, ticket, deadline)
+            finally:
+                held.append(ticket.size)
+
+    async def all_of_them() -> list[Any]:
+        await decompression._large.acquire()  # of a body before them
+        late = [asyncio.create_task(one(time.monotonic())) for _ in range(3)]
+        await asyncio.sleep(0)
+        decompression._large.release()
+        return await asyncio.gather(*late, one(math.inf), return_exceptions=True)
+
+    *late, right = asyncio.run(all_of_them())
+    assert [type(each) for each in late] == [DeadlineExceeded] * 3
+    assert len(right) == 9 * TURN_BYTES
+    assert max(held[:3]) < 3 * TURN_BYTES
+    assert admission.waiting_bytes == 0
 
 
 async def echo(request: Request) -> Response:

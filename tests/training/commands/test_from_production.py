@@ -1,9 +1,13 @@
 from pathlib import Path
 
+import click
+from click.testing import CliRunner
+
 from contract.manifest import Manifest, Score
 from tests.conftest import data_facts
 from tests.service.own_models import OWN, manifest_of
 from training.commands.from_production import read_as, trained_as
+from training.commands.train import Asked, asked
 from training.plan import Chosen
 from training.sequences.check import check
 from training.sequences.source import Source
@@ -29,6 +33,24 @@ def test_an_option_of_the_user_comes_first() -> None:
     asked = Source("new.csv", length=10, missing="drop")
     again = read_as(in_production(FIRST), asked)
     assert (again.length, again.missing, again.horizon) == (10, "drop", 3)
+
+
+def test_an_option_of_the_user_comes_first_also_where_it_is_the_default(tmp_path: Path) -> None:
+    heard: list[Asked] = []
+
+    @click.command()
+    @asked
+    def listen(asked: Asked) -> None:
+        heard.append(asked)
+
+    file = tmp_path / "new.csv"
+    file.write_text("x,y\n")
+    typed = ["--data", str(file), "--missing", "refuse", "--held-out", "0.2", "--split-seed", "26"]
+    assert CliRunner().invoke(listen, typed).exit_code == 0
+    source = heard[0].source
+    assert source is not None
+    again = read_as(in_production(FIRST), source, heard[0].named)
+    assert (again.missing, again.held_out, again.seed, again.horizon) == ("refuse", 0.2, 26, 3)
 
 
 def test_a_network_and_its_goal_are_those_of_before() -> None:

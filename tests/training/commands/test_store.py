@@ -121,7 +121,7 @@ def test_a_rollback_names_its_version_or_says_that_there_is_none(store: ModelSto
 
 def test_delete_and_unalias_refuse_before_they_ask(store: ModelStore, versions: list[str]) -> None:
     for command, reason in (
-        (["delete", f"{NAME}:{versions[0]}"], f"{NAME}:{versions[0]} is in use as production: first promote another version"),
+        (["delete", f"{NAME}:{versions[0]}"], f"{NAME}@{versions[0]} is in use as production: first promote another version"),
         (["delete", f"{NAME}:missing"], f"{NAME} has no version missing"),
         (["unalias", NAME, "--alias", "candidate"], f"{NAME} has no alias candidate; it has: production"),
         (["unalias", "one_to_one", "--alias", "candidate"], f"the store has no model one_to_one; it has: {NAME}"),
@@ -153,17 +153,17 @@ def test_deleting_asks_first(store: ModelStore, versions: list[str]) -> None:
     assert "for good? [y/N]" in run("delete", tag, exits=1, answers="n\n")
     assert store.versions(NAME) == versions
     run("delete", tag, answers="y\n")
-    assert run("delete", f"{NAME}:latest", "--yes") == f"{NAME}:{versions[2]} is deleted\n"
+    assert run("delete", f"{NAME}:latest", "--yes") == f"{NAME}@{versions[2]} is deleted\n"
     assert store.versions(NAME) == versions[:1]
     refused = run("delete", f"{NAME}:production", "--yes", exits=1)
-    assert refused.startswith(f"Error: {NAME}:{versions[0]} is in use as production")
+    assert refused.startswith(f"Error: {NAME}@{versions[0]} is in use as production")
 
 
 def test_pruning_lists_the_versions_also_in_a_dry_run(store: ModelStore, versions: list[str], publish: Publish) -> None:
     others = [publish("one_to_one").version for _ in range(2)]
-    would = f"{NAME}:{versions[1]} would be deleted\none_to_one:{others[0]} would be deleted\n"
+    would = f"{NAME}@{versions[1]} would be deleted\none_to_one@{others[0]} would be deleted\n"
     assert run("prune", "--keep", "1", "--dry-run") == would
-    assert run("prune", NAME, "--keep", "1") == f"{NAME}:{versions[1]} is deleted\n"
+    assert run("prune", NAME, "--keep", "1") == f"{NAME}@{versions[1]} is deleted\n"
     assert run("prune", NAME, "--keep", "1") == ""
     assert (store.versions(NAME), store.versions("one_to_one")) == ([versions[0], versions[2]], others)
 
@@ -291,4 +291,4 @@ def test_the_commands_run_as_a_process(home: Path, store: ModelStore, versions: 
         [*command[:3], "delete", f"{NAME}:latest", "--yes"], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert (failed.returncode, failed.stdout) == (1, "")
-    assert failed.stderr.splitlines()[1].startswith(f"Error: {NAME}:{versions[2]} is in use as production")
+    assert failed.stderr.splitlines()[1].startswith(f"Error: {NAME}@{versions[2]} is in use as production")

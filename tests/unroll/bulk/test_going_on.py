@@ -137,3 +137,47 @@ def test_two_commands_do_not_write_one_output(run: Run, tmp_path: Path) -> None:
     assert "another process writes" in run("walks", file, "-o", tmp_path / "answers.csv").output
     parts.close()
     assert run("walks", file, "-o", tmp_path / "answers.csv").exit_code == 0
+
+
+def test_a_part_after_a_gap_is_predicted_again(tmp_path: Path) -> None:
+    """An interrupt can lose a part while the next is kept. The rows of both come anew, in other parts."""
+
+    def rows(first: int, number: int) -> pa.Table:
+        return pa.table({"row": range(first, first + number)})
+
+    parts = Parts(tmp_path / "answers.npz")
+    parts.begin({})
+    for first in (0, 4):
+        parts.add(rows(first, 2), first)
+    (parts.folder / ".1234.tmp").write_bytes(b"killed while it was written")
+    assert parts.done == 2
+    parts.resume()
+    for first, number in ((2, 2), (4, 3), (7, 2)):
+        parts.add(rows(first, number), first)
+    assert [row for _, table in parts.tables() for row in table["row"].to_pylist()] == [*range(9)]
+    assert not [*parts.folder.glob("*.tmp")]
+    parts.close()
+
+
+def test_parts_with_a_damaged_record_are_of_no_command(run: Run, tmp_path: Path) -> None:
+    file, output = lists(given("walks"), ("x", "y"), tmp_path / "rows.parquet"), tmp_path / "answers.npz"
+    parts = Parts(output)
+    parts.begin({})
+    parts.add(pa.table({"row": [0]}), 0)
+    (parts.folder / "progress.json").write_text("{")
+    parts.close()
+    assert "has what another command has begun" in run("walks", file, "-o", output).output
+    assert run("walks", file, "-o", output, "--force").exit_code == 0
+
+
+def test_a_folder_of_somebody_else_stays_as_it_is(run: Run, tmp_path: Path) -> None:
+    file = lists(given("walks"), ("x", "y"), tmp_path / "rows.parquet")
+    theirs = tmp_path / "answers.csv.parts" / "thesis.txt"
+    theirs.parent.mkdir()
+    theirs.write_text("theirs")
+    for model in ("walks", "misspelt"):
+        for force in ((), ("--force",)):
+            refused = run(model, file, "-o", tmp_path / "answers.csv", *force)
+            assert refused.exit_code == 1
+            assert "answers.csv.parts has files that are no parts of a run: move it, or name another output" in refused.output
+    assert theirs.read_text() == "theirs"

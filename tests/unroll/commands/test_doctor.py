@@ -169,6 +169,10 @@ def test_a_gpu_and_its_driver(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
     assert wrong("GPU", state="ok") == ["NVIDIA L4, 23034 MiB -> "]
     smi.write_text("#!/bin/sh\necho 'NVIDIA-SMI has failed'; exit 9\n")
     assert wrong("GPU", state="warn") == ["nvidia-smi fails: NVIDIA-SMI has failed -> look at the driver"]
+    monkeypatch.setattr(checks, "SECONDS", 0.05)
+    smi.write_text("#!/bin/sh\nexec sleep 60\n")
+    (hung,) = wrong("GPU", state="warn")
+    assert hung.endswith("timed out after 0.05 seconds -> look at the driver")
 
 
 def test_without_the_service_s_libraries_the_rest_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
