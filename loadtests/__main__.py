@@ -58,7 +58,7 @@ _SHAPES: Final = "\n".join(
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]}, epilog=f"\b\nShapes:\n{_SHAPES}")
-@click.option("--shape", type=click.Choice(list(SHAPES)), default="smoke", show_default=True, help="Load shape, see above.")
+@click.option("--shape", type=click.Choice(list(SHAPES)), default="smoke", show_default=True, help="Load shape, see below.")
 @click.option("--url", callback=_url, help="A running service. Default: the one on --port of this machine, or start one.")
 @click.option("--port", type=click.IntRange(1, 65_535), envvar="PORT", default=3000, show_default=True, help="Where to look.")
 @click.option("--users", type=click.IntRange(1), help="Scale the shape's peak; each model keeps one user.")

@@ -34,7 +34,7 @@ def target(url: str | None, port: int, log: Path) -> Iterator[str]:
     if url is not None:
         why = why_not_ready(url)
         if why:
-            raise NotServing(f"nothing is ready at {url}: {why}")
+            raise NotServing(f"nothing is ready at {url}: {why}. Does the service run there? Type: {typed('serve')}")
         yield url
     elif why_not_ready(local) is None:
         yield local

@@ -73,7 +73,10 @@ class _Common:
         late = isinstance(error, httpx2.ReadTimeout | httpx2.WriteTimeout)
         again = not late and isinstance(error, httpx2.TransportError) and not isinstance(error, httpx2.UnsupportedProtocol)
         why = "no answer in time" if late else str(error) or type(error).__name__
-        hint = "" if late else " Does the service run there? Type: unroll serve"
+        hint = " Does the service run there? Type: unroll serve"
+        if "CERTIFICATE_VERIFY_FAILED" in why:
+            hint = ' Name the file of the authority that signed the certificate: verify="tls.crt"'
+        hint = "" if late else hint
         return NotReached(f"{self.url}: {why}.{hint}", again=again)
 
     def __repr__(self) -> str:
@@ -281,4 +284,11 @@ def _address(url: str) -> httpx2.URL:
 
 
 def _trusted(verify: Verify) -> bool | ssl.SSLContext:
-    return ssl.create_default_context(cafile=verify) if isinstance(verify, str | Path) else verify
+    if not isinstance(verify, str | Path):
+        return verify
+    try:
+        return ssl.create_default_context(cafile=verify)
+    except OSError as error:  # SSLError is one
+        expected = "the file of an authority's certificate (PEM)"
+        detail = f"expected {expected} as verify=; received {str(verify)!r}: {error.strerror or error}"
+        raise InvalidRequest(detail, expected=expected, received=str(verify)) from error

@@ -52,7 +52,8 @@ class Guard:
     def __init__(
         self, file: Path | None, rates: KeyRates, open_metrics: bool = False, clock: Callable[[], float] = time.time
     ) -> None:
-        self._file = None if file is None else ReloadedFiles("keys", [file], _known)
+        make = f". UNROLL_KEYS_FILE names it. Make it with: unroll keys new NAME >> {file}"
+        self._file = None if file is None else ReloadedFiles("keys", [file], _known, make)
         self._rates, self._open_metrics, self._clock = rates, open_metrics, clock
 
     def start(self, seconds: float) -> None:
@@ -118,7 +119,7 @@ def _known(contents: list[bytes]) -> KnownKeys:
     except UnicodeDecodeError:
         raise Unusable("the file of keys is not text") from None
     except KeysUnreadable as error:
-        raise Unusable(f"the file of keys, {error}") from error
+        raise Unusable(f"the file of keys, {error}. Each line is one that this prints: unroll keys new NAME") from error
     return KnownKeys(keys, max((key.ends for key in keys.values() if "admin" in key.scopes), default=0.0))
 
 

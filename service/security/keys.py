@@ -116,9 +116,10 @@ def keys() -> None:
 @click.option("--rate", type=float, help="Requests a second. Default: no limit.")
 @click.option("--burst", type=int, help="Requests at once. Default: the requests of one second.")
 def new_command(name: str, scopes: tuple[Scope, ...], days: float | None, rate: float | None, burst: int | None) -> None:
-    """Print a new key to standard error, and its line for the file of keys to standard output.
+    """Make a key.
 
-    NAME is the owner of the key, which appears in logs. UNROLL_KEYS_FILE names the file; a service rereads it by itself.
+    It prints the key to standard error, and the key's line for the file of keys to standard output. NAME is the owner of the
+    key, which appears in logs. UNROLL_KEYS_FILE names the file; a service rereads it by itself.
 
     \b
     Examples:

@@ -26,9 +26,9 @@ class Unusable(Exception):
 class ReloadedFiles(Generic[Parsed]):
     """`parse` turns the contents of `paths` into `current`. If it raises Unusable, `current` stays as it is."""
 
-    def __init__(self, what: str, paths: Sequence[Path], parse: Callable[[list[bytes]], Parsed]) -> None:
-        """Raises Unusable if the files cannot be used now."""
-        self._what, self._paths, self._parse = what, paths, parse
+    def __init__(self, what: str, paths: Sequence[Path], parse: Callable[[list[bytes]], Parsed], missing: str = "") -> None:
+        """Raises Unusable if the files cannot be used now. `missing`: what to do where one cannot be read."""
+        self._what, self._paths, self._parse, self._missing = what, paths, parse, missing
         contents = self._read()
         self.current: Parsed = parse(contents)
         self._seen = _digests(contents)
@@ -73,7 +73,7 @@ class ReloadedFiles(Generic[Parsed]):
                 with path.open("rb") as file:
                     contents.append(file.read(LARGEST + 1))
             except OSError as error:
-                raise Unusable(f"{path} cannot be read: {error.strerror or error}") from error
+                raise Unusable(f"{path} cannot be read: {error.strerror or error}{self._missing}") from error
             if len(contents[-1]) > LARGEST:
                 raise Unusable(f"{path} is larger than {LARGEST} bytes: is it the right file?")
         return contents

@@ -84,7 +84,8 @@ class Certificates:
         def take(_contents: list[bytes]) -> Context:
             return _context(certificate, key, password, clients or Clients())
 
-        self._files = ReloadedFiles("certificates", [certificate, key], take)
+        names = ". UNROLL_TLS_CERTIFICATE_FILE or UNROLL_TLS_KEY_FILE names it"
+        self._files = ReloadedFiles("certificates", [certificate, key], take, names)
         self.context = take([])
         self.context.to_plain_http = to_plain_http
         self.context.sni_callback = self._choose

@@ -45,6 +45,7 @@ class Reader:
 
     def _serve(self, command: str) -> None:
         log = self._folder / "service.log"
-        words = ["bash", "-c", f"cd '{self._folder}' && {command} --port {self._port}"]
-        own = self._running.enter_context(process(words, log, self._environment))
-        wait(own, log, lambda: None if "ready: http" in log.read_text() else "it has not said ready")
+        own = f"unset BENTOML_HOME && cd '{self._folder}' && {command} --port {self._port}"  # a test before may have set it
+        words = ["bash", "-c", own]
+        service = self._running.enter_context(process(words, log, self._environment))
+        wait(service, log, lambda: None if "ready: http" in log.read_text() else "it has not said ready")

@@ -236,8 +236,17 @@ def test_tls_with_an_authority_of_ones_own(tmp_path: Path, ask: Ask) -> None:
     with answering(in_turn(), context) as (url, _):
         for verify in (tmp_path / "authority.pem", str(tmp_path / "authority.pem"), trusting):
             assert len(ask(url, "echo", ROWS[:2], verify=verify)) == 2
-        with pytest.raises(NotReached, match="CERTIFICATE_VERIFY_FAILED"):
+        with pytest.raises(NotReached, match=r'CERTIFICATE_VERIFY_FAILED.* signed the certificate: verify="tls\.crt"$'):
             ask(url, "echo", ROWS[:2], patience=0.05)
+
+
+@pytest.mark.parametrize(("content", "said"), [(None, "No such file or directory"), ("no certificate", "NO_CERTIFICATE")])
+def test_an_authority_that_is_none(tmp_path: Path, content: str | None, said: str) -> None:
+    file = tmp_path / "authority.pem"
+    if content is not None:
+        file.write_text(content)
+    with pytest.raises(InvalidRequest, match=rf"certificate \(PEM\) as verify=; received '{file}': .*{said}"):
+        Client("https://127.0.0.1:1", verify=file)
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:3000", "localhost", "", "ftp://x"])

@@ -199,11 +199,12 @@ def _ask_for_features(columns: list[str], numeric: list[str], taken: Mapping[str
         refuse(source, f"no column of numbers is left as a feature: {listed(used)}; {received}: add one{ahead}")
     if not numeric:
         refuse(source, f"expected a column of numbers; {received}")
+    several = len(numeric) > 1
     refuse(
         source,
         "expected columns input_0, input_1, ... with a sequence per row, or a column value with a step per row; "
         f"{received}. If the columns are features of one step: --features {names}"
-        + ("; if each column is a series of its own: --pivot" if len(numeric) > 1 else ""),
+        + (", and to forecast one of them alone --target; if each column is a series of its own: --pivot" if several else ""),
     )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Final, NamedTuple, NoReturn
+from typing import Any, Final, NamedTuple, NoReturn
 
 import click
 
@@ -84,6 +84,16 @@ class Lazy(click.Group):
             raise click.NoSuchCommand(args[0], possibilities=COMMANDS, ctx=ctx)
         return super().resolve_command(ctx, args)
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """A command that is like no other is told which there are, in this group and in those below."""
+        try:
+            return super().invoke(ctx)
+        except click.NoSuchCommand as error:
+            if error.possibilities or error.ctx is None or not isinstance(group := error.ctx.command, click.Group):
+                raise
+            there = ", ".join(group.list_commands(error.ctx))
+            raise click.NoSuchCommand(error.command_name, f"{error.message} There is: {there}.", ctx=error.ctx) from None
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         for section, entries in SECTIONS.items():
             with formatter.section(section):
@@ -92,7 +102,7 @@ class Lazy(click.Group):
 
 def _pastable(text: str) -> str:
     """The examples in a help text, with the command as this environment has it."""
-    return re.sub(r"\n( +)(?:\S+ -m )?\S*unroll (?=[a-z])", lambda found: f"\n{found[1]}{typed('')}", text)
+    return re.sub(r"\n( +(?:[A-Z_]+=\S+ )*)(?:\S+ -m )?\S*unroll (?=[a-z])", lambda found: f"\n{found[1]}{typed('')}", text)
 
 
 def _and_below(command: click.Command) -> Iterator[click.Command]:

@@ -12,6 +12,8 @@ from typing import Any
 
 import click
 
+from contract.hints import typed
+
 
 @click.command()
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write to this file, not to the screen.")
@@ -38,7 +40,6 @@ def openapi(output: Path | None, url: str | None, key: str | None) -> None:
 
 
 def _of_store() -> dict[str, Any]:
-    from contract.hints import typed  # noqa: PLC0415 - asking a service needs none of these
     from contract.store import ModelStore  # noqa: PLC0415
     from service.errors import ModelNotServed  # noqa: PLC0415
     from service.protocols.openapi.document import document  # noqa: PLC0415
@@ -76,7 +77,10 @@ def _of_service(url: str, key: str | None) -> dict[str, Any]:
     except urllib.error.HTTPError as error:
         raise click.ClickException(f"{where} answered {error.code}: {_detail(error.read())}") from error
     except (OSError, ValueError) as error:
-        raise click.ClickException(f"no document at {where}: {getattr(error, 'reason', error)}") from error
+        why = getattr(error, "reason", error)
+        raise click.ClickException(
+            f"no document at {where}: {why}. Does the service run there? Type: {typed('serve')}"
+        ) from error
     return document
 
 

@@ -118,11 +118,7 @@ WRONG: dict[str, tuple[dict[str, Any], int, list[str]]] = {
     "multipart": (POST(body='--x\r\nContent-Disposition: form-data; name="f"\r\n\r\n'), 400, ["curl -d @FILE, not -F"]),
     "a form": (POST(body="sequences=[[0.1]]"), 400, ["received a form", "Send the JSON object itself"]),
     "the name of a file without @": (POST(body="data/rows.json"), 400, ["the name of a file", "@ before the name: -d @FILE"]),
-    "a bare list of records": (
-        POST(body='[{"x": 1, "y": 2}]'),
-        422,
-        ['Put the rows into an object: {"sequences": [[...], ...]}. Write numbers without names, in the order of GET /models/'],
-    ),
+    "a bare list of records": (POST(body='[{"x": 1}]'), 422, ['sequences": [[...], ...]}. Write numbers without names, in']),
     "the name of a file": (POST(body="@rows.json"), 400, ["-d @FILE, not with --data-raw"]),
     "gzip without its header": (POST(body=gzip.compress(RIGHT.encode())), 400, ["Add the header content-encoding: gzip."]),
     "zstd without its header": (POST(body=zstandard.compress(RIGHT.encode())), 400, ["content-encoding: zstd."]),

@@ -14,7 +14,7 @@ from contract.hints import typed
 from contract.store import ModelStore
 from tests.conftest import Publish
 from training.runs.record import RUNS
-from unroll.commands.main import cli
+from unroll.commands.main import COMMANDS, cli
 
 UNROLL = [sys.executable, "-m", "unroll"]
 
@@ -67,6 +67,15 @@ def test_a_misspelt_command(project: Path) -> None:
     code, text = said(["promot", "many_to_many@latest"])
     assert (code, text.splitlines()[-1]) == (2, "Error: No such command 'promot'. Did you mean 'promote'?")
     assert text.splitlines()[1] == f"Try '{typed('--help')}' for help."
+
+
+@pytest.mark.parametrize(
+    ("arguments", "there"),
+    [(["data", "sales.csv"], "check"), (["keys", "make"], "new"), (["xyz"], ", ".join(COMMANDS))],
+)
+def test_a_command_that_is_like_no_other_is_told_which_there_are(arguments: list[str], there: str, project: Path) -> None:
+    code, text = said(arguments)
+    assert (code, text.splitlines()[-1]) == (2, f"Error: No such command '{arguments[-1]}'. There is: {there}.")
 
 
 def test_a_misspelt_option(project: Path) -> None:
@@ -123,7 +132,11 @@ def test_a_port_that_is_taken(serving: None, taken: int) -> None:
     ("variable", "value", "message"),
     [
         ("UNROLL_WORKER", "2", r"UNROLL_WORKER is no setting\. Did you mean UNROLL_WORKERS\?"),
-        ("UNROLL_KEYS_FILE", "keys", ".*/project/keys cannot be read: No such file or directory"),
+        (
+            "UNROLL_KEYS_FILE",
+            "keys",
+            r".*/project/keys cannot be read: No such .* Make it with: unroll keys new NAME >> \S+/keys",
+        ),
         ("UNROLL_HOST", "0.0.0.0", r"0\.0\.0\.0 can be .*make one: \S+( -m unroll)? keys new NAME >> keys\.jsonl\), .*"),
     ],
 )
@@ -136,4 +149,7 @@ def test_a_wrong_setting(serving: None, variable: str, value: str, message: str,
 
 def test_a_service_that_is_not_there(project: Path) -> None:
     code, text = said(["load", "--url", "http://127.0.0.1:1"])
-    assert (code, text) == (2, "loadtests: nothing is ready at http://127.0.0.1:1: [Errno 111] Connection refused\n")
+    refused = f"[Errno 111] Connection refused. Does the service run there? Type: {typed('serve')}\n"
+    assert (code, text) == (2, f"loadtests: nothing is ready at http://127.0.0.1:1: {refused}")
+    code, text = said(["openapi", "--url", "http://127.0.0.1:1"])
+    assert (code, text) == (1, f"Error: no document at http://127.0.0.1:1/docs.json: {refused}")
