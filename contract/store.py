@@ -21,7 +21,7 @@ from typing import Final
 
 from contract.aliases import PRODUCTION, Alias, Canary, check_name, uses_of
 from contract.atomic_files import hash_files, locked, staging_folder, sync, sync_tree, write_atomically
-from contract.hints import did_you_mean
+from contract.hints import did_you_mean, typed
 from contract.manifest import Manifest
 from contract.store_reader import ALIASES, ALIASES_FILE, MANIFEST, BrokenVersion, StoreReader
 
@@ -113,7 +113,10 @@ class ModelStore(StoreReader):
             version = self.way_back(name, current)
             if version is None:
                 tried = ", ".join(dict.fromkeys(current.versions[-2::-1])) or "none"
-                raise BrokenVersion(f"{alias} of {name} has no whole version to go back to; it named before: {tried}")
+                raise BrokenVersion(
+                    f"{alias} of {name} has no whole version to go back to; it named before: {tried}. "
+                    f"Choose a version with: {typed(f'promote {name}@VERSION --alias {alias}')}"
+                )
             aliases[alias] = current.rolled_back(version)
             return version
 
@@ -184,8 +187,7 @@ class ModelStore(StoreReader):
     @contextlib.contextmanager
     def _locked(self, name: str) -> Iterator[None]:
         if not (self.root / name).is_dir() or not self.is_model(name):
-            known = f"{', '.join(self.names()) or f'none, in {self.root}'}{did_you_mean(name, self.names())}"
-            raise BrokenVersion(f"the store has no model {name}; it has: {known}")
+            raise BrokenVersion(no_model(name, self.names()))
         with locked(self.root / name):
             yield
 
@@ -247,3 +249,10 @@ def _missing(name: str, alias: str, aliases: dict[str, Alias]) -> str:
 def _check_unused(name: str, version: str, aliases: dict[str, Alias]) -> None:
     if uses := uses_of(version, aliases):
         raise BrokenVersion(f"{name}@{version} is in use as {uses}: first promote another version, withdraw it or unalias it")
+
+
+def no_model(name: str, names: list[str]) -> str:
+    """`names`: of the models in the store."""
+    if not names:
+        return f"the store has no model {name}, nor any other. Train one with: {typed('train')}"
+    return f"the store has no model {name}; it has: {', '.join(names)}{did_you_mean(name, names)}"

@@ -85,9 +85,14 @@ def test_a_rollback_skips_broken_and_deleted_versions(store: ModelStore, version
     assert store.rollback(NAME, PRODUCTION) == versions[1]
     assert store.aliases(NAME)[PRODUCTION].versions == tuple(versions[:2])
     assert store.rollback(NAME, PRODUCTION) == versions[0]
-    with pytest.raises(BrokenVersion, match="has no whole version to go back to; it named before: none"):
+    with pytest.raises(BrokenVersion, match=r"has no whole version to go back to; it named before: none\. Choose .*@VERSION"):
         store.rollback(NAME, PRODUCTION)
     assert store.aliases(NAME)[PRODUCTION].version == versions[0]
+
+
+def test_in_an_empty_store_a_model_is_trained_first(store: ModelStore) -> None:
+    with pytest.raises(BrokenVersion, match=r"^the store has no model nope, nor any other\. Train one with: .*unroll train$"):
+        store.promote("nope", PRODUCTION, "1")
 
 
 def test_a_rollback_leads_to_another_version(store: ModelStore, versions: list[str]) -> None:

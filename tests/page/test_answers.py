@@ -140,6 +140,10 @@ def test_the_page_shows_what_models_say_of_themselves(visit: Opener, client: htt
     listed = client.get("/models").json()
     names = sorted({model["name"] for model in listed["models"]})
     assert seen.page.locator("#models .title").all_text_contents() == names
+    for model in listed["models"]:
+        if (score := client.get(f"/models/{model['name']}").json()["score"]) is not None:
+            hardest = min(score["baselines"], key=lambda name: abs(score["baselines"][name] - score["value"]))
+            expect(seen.page.locator("#models label", has_text=model["name"]).first).to_contain_text(f"; {hardest} ")
     card = client.get("/models/walks").json()
     facts = seen.page.locator("#facts")
     for text in (

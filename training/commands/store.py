@@ -9,9 +9,9 @@ import httpx2
 from pydantic import TypeAdapter
 
 from contract.aliases import PRODUCTION, Alias
-from contract.hints import did_you_mean, typed
+from contract.hints import typed
 from contract.model_names import parse
-from contract.store import ModelStore
+from contract.store import ModelStore, no_model
 from contract.store_reader import BrokenVersion
 from training import environment
 from training.commands import options
@@ -271,7 +271,7 @@ COMMANDS = (models, promote, withdraw, unalias, rollback, delete, prune, history
 
 def _check_name(store: ModelStore, name: str) -> None:
     if name not in (names := store.names()):
-        raise BrokenVersion(f"the store has no model {name}; it has: {', '.join(names) or 'none'}{did_you_mean(name, names)}")
+        raise BrokenVersion(no_model(name, names))
 
 
 def _resolve(store: ModelStore, name: str, word: str) -> str:

@@ -47,6 +47,7 @@ function qualityText({ task, score, gate }) {
     const errors = Object.entries(gate).filter(([name]) => name.startsWith("error, held-out")).map(([, value]) => value);
     return errors.length ? `largest held-out error ${readable(Math.max(...errors))}` : "";
   }
-  const [name, value] = Object.entries(score.baselines)[0] ?? [];
+  const distance = ([, value]) => Math.abs(value - score.value);
+  const [name, value] = Object.entries(score.baselines).sort((one, other) => distance(one) - distance(other))[0] ?? []; // the hardest
   return `${metricName(score.metric)} ${metricText(score.metric, score.value)}${name ? `; ${name} ${metricText(score.metric, value)}` : ""}`;
 }
