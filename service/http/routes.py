@@ -12,7 +12,7 @@ from starlette.routing import compile_path
 
 from service.errors import Overloaded
 from service.http.messages import NOTHING, ErrorRenderer, Request, Response
-from service.security.keys import Needed, Scope
+from service.security.keys import Needed, Scope, needed
 from service.telemetry import metrics
 
 _PARAMETER: Final = re.compile(r"{(\w+)}")
@@ -32,7 +32,7 @@ class Route:
     @cached_property
     def needs(self) -> Needed | None:
         """What opens the route; None: it needs no key."""
-        return "read" if (self.method, self.scope) == ("GET", "predict") else self.scope
+        return needed(self.method, self.scope)
 
     @cached_property
     def answered(self) -> Counter:

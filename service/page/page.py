@@ -9,29 +9,15 @@ from pathlib import Path
 from typing import Final
 
 from service.errors import UnknownRoute
+from service.http import files
+from service.http.files import asking_for_a_key, file_answer
 from service.http.messages import ErrorRenderer, Request, Response
 from service.http.routes import Route
 
 ASSETS: Final = Path(__file__).parent / "assets"
 INDEX: Final = "index.html"
-TYPES: Final = {
-    ".html": b"text/html; charset=utf-8",
-    ".css": b"text/css; charset=utf-8",
-    ".js": b"text/javascript; charset=utf-8",
-    ".svg": b"image/svg+xml",
-    ".txt": b"text/plain; charset=utf-8",
-}
-POLICY: Final = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
-)
-"""No code but our files, no request to another origin, no frame around the page, no text that becomes markup."""
-HEADERS: Final = (
-    (b"content-security-policy", POLICY.encode()),
-    (b"referrer-policy", b"no-referrer"),
-    (b"cross-origin-opener-policy", b"same-origin"),
-    (b"cross-origin-resource-policy", b"same-origin"),
-)
+POLICY: Final = f"{files.POLICY}; require-trusted-types-for 'script'; trusted-types 'none'"
+"""Beside what holds of every page, no text becomes markup."""
 
 
 class Page:
@@ -39,10 +25,10 @@ class Page:
 
     def __init__(self, render_error: ErrorRenderer, keys: bool) -> None:
         self._render_error = render_error
-        files = {path.name: path.read_bytes() for path in sorted(ASSETS.iterdir())}
-        index = files[INDEX].replace(b'data-keys="no"', b'data-keys="yes"') if keys else files[INDEX]
-        self._index = _answer(INDEX, index)
-        self._files = {name: _answer(name, content) for name, content in files.items() if name != INDEX}
+        answers = {path.name: file_answer(path, POLICY) for path in sorted(ASSETS.iterdir())}
+        index = answers.pop(INDEX)
+        self._index = asking_for_a_key(index) if keys else index
+        self._files = answers
 
     @property
     def routes(self) -> list[Route]:
@@ -59,7 +45,3 @@ class Page:
         if (found := self._files.get(request.path["file"])) is None:
             raise UnknownRoute(f"the page has no file {request.path['file'][:100]}. The page is at /.")
         return found
-
-
-def _answer(name: str, content: bytes) -> Response:
-    return Response(content, 200, TYPES[Path(name).suffix], HEADERS)

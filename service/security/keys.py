@@ -26,6 +26,13 @@ Scope = Literal["predict", "admin", "metrics"]
 SCOPES: Final[tuple[Scope, ...]] = get_args(Scope)
 Needed = Literal[Scope, "read"]
 """What a route needs: a scope, or any scope that may read models."""
+
+
+def needed(method: str, scope: Scope | None) -> Needed | None:
+    """What opens a route; None: it needs no key."""
+    return "read" if (method, scope) == ("GET", "predict") else scope
+
+
 PREFIX: Final = "unroll_"
 """Every key begins with it, so that scanners for leaked secrets find keys."""
 

@@ -12,6 +12,7 @@ from typing import Final
 import orjson
 
 from service.errors import UnknownRoute
+from service.http.files import asking_for_a_key, file_answer
 from service.http.messages import Request, Response
 from service.http.routes import Route
 from service.protocols.openapi.document import document
@@ -20,21 +21,6 @@ from service.protocols.problem import render_error
 
 ASSETS: Final = Path(__file__).parent / "assets"
 OWN: Final = ("start.css", "start.js")
-TYPES: Final = {
-    ".html": b"text/html; charset=utf-8",
-    ".css": b"text/css; charset=utf-8",
-    ".js": b"text/javascript; charset=utf-8",
-}
-POLICY: Final = (
-    b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
-    b"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
-HEADERS: Final = (
-    (b"content-security-policy", POLICY),
-    (b"referrer-policy", b"no-referrer"),
-    (b"cross-origin-opener-policy", b"same-origin"),
-    (b"cross-origin-resource-policy", b"same-origin"),
-)
 
 
 class Documentation:
@@ -44,9 +30,9 @@ class Documentation:
         self._facts = facts
         places = {name: ASSETS / name for name in OWN} | {name: folder / name for name in files}
         # In memory: connections that do not read share one file of 1.4 MB, in place of a copy for each.
-        self._files = {name: _read(path) for name, path in places.items()}
-        page = _read(ASSETS / "index.html")
-        self._page_by_keys = {False: page, True: page._replace(body=page.body.replace(b'data-keys="no"', b'data-keys="yes"'))}
+        self._files = {name: file_answer(path) for name, path in places.items()}
+        page = file_answer(ASSETS / "index.html")
+        self._page_by_keys = {False: page, True: asking_for_a_key(page)}
 
     @property
     def routes(self) -> list[Route]:
@@ -67,7 +53,3 @@ class Documentation:
         if (found := self._files.get(name := request.path["file"])) is None:
             raise UnknownRoute(f"the page at /docs has no file {name[:100]}. It has: {', '.join(sorted(self._files))}.")
         return found
-
-
-def _read(path: Path) -> Response:
-    return Response(path.read_bytes(), 200, TYPES[path.suffix], HEADERS)

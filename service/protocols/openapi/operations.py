@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from service import errors
 from service.errors import UnrollError
 from service.protocols import admin_schemas, schemas
-from service.security.keys import Needed, Scope
+from service.security.keys import Needed, Scope, needed
 
 JSON: Final = "application/json"
 HTML: Final = "text/html"
@@ -50,7 +50,7 @@ class Operation(NamedTuple):
     @property
     def needs(self) -> Needed | None:
         """What opens the route, where the service has keys; None: it needs no key."""
-        return "read" if (self.method, self.scope) == ("GET", "predict") else self.scope
+        return needed(self.method, self.scope)
 
 
 def _echo(name: str, summary: str, description: str, *own: type[UnrollError]) -> Operation:
