@@ -204,7 +204,7 @@ def _ask_for_features(columns: list[str], numeric: list[str], taken: Mapping[str
         source,
         "expected columns input_0, input_1, ... with a sequence per row, or a column value with a step per row; "
         f"{received}. If the columns are features of one step: --features {names}"
-        + (", and to forecast one of them alone --target; if each column is a series of its own: --pivot" if several else ""),
+        + ("; to forecast one of them alone, add --target; if each column is a series of its own: --pivot" if several else ""),
     )
 
 

@@ -17,7 +17,7 @@ for _ in range(3):  # what was freed last is what glibc takes as its threshold
     np.ones(5 * 2**20, np.float32).sum()
 before = resident()
 kept = [np.ones(2**20, np.float32) for _ in range(20)], [bytearray(100) for _ in range(1000)]
-last = bytearray(100_000)  # behind them
+last = [bytearray(100_000) for _ in range(50)]  # behind them: too many for the holes before
 del kept
 print(resident() - before)
 """

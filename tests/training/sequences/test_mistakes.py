@@ -133,7 +133,7 @@ CASES: list[tuple[str, Write, dict[str, Any], str]] = [
         "several columns, none chosen",
         csv(SERIES),
         FORECAST,
-        "--features sales,price; if each column is a series of its own: --pivot",
+        "--features sales,price; to forecast one of them alone, add --target; if each column is a series of its own: --pivot",
     ),
     (
         "one class",
