@@ -226,8 +226,8 @@ def test_a_file_that_is_no_npz_of_rows_is_refused(tmp_path: Path) -> None:
         (
             "jan,feb\n1,2\n",
             "my.csv: expected columns input_0, input_1, ... with a sequence per row, or a column value with a step per row; "
-            "received jan, feb. If the columns are features of one step: --features jan,feb, and to forecast one of them alone "
-            "--target; if each column is a series of its own: --pivot",
+            "received jan, feb. If the columns are features of one step: --features jan,feb; to forecast one of them alone, "
+            "add --target; if each column is a series of its own: --pivot",
         ),
     ],
 )
