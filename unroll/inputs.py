@@ -33,7 +33,7 @@ def taken(given: Any, features: Sequence[str], sequence: str | None = None, time
 def in_parts(rows: Rows, most_items: int, most_rows: int | None = None) -> Iterator[Rows]:
     """The rows in their order, cut into parts of at most so many items and rows; a longer row is a part of its own."""
     lengths = rows.lengths
-    ends = np.cumsum(lengths)
+    ends = np.append(rows.starts, len(rows.values))[1:]  # of a list of equal lengths, `cumsum` takes 30 times as long
     begin = item = 0
     while begin < len(lengths):
         most = int(np.searchsorted(ends, item + most_items, side="right"))

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -12,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from contract.manifest import Manifest
-from contract.rows import Rows
+from contract.rows import Rows, all_finite
 from contract.topologies import ShapeError
 from service.errors import InvalidShape, TooFarOut
 from service.runtime.loaded_model import LoadedModel
@@ -120,7 +121,8 @@ class Job:
         for part in in_parts(rows, PART_ITEMS):
             number = len(part.lengths)
             names = None if piece.names is None else piece.names.slice(first, number)
-            self._waiting.append(Answers(*_answered(model, part), np.array(part.lengths), names))
+            lengths = np.full(number, part.uniform) if part.uniform else np.array(part.lengths)
+            self._waiting.append(Answers(*_answered(model, part), lengths, names))
             first += number
 
     def _cut(self, rows: Rows) -> Rows:
@@ -161,10 +163,10 @@ def _answered(model: LoadedModel, rows: Rows) -> tuple[Any, Any]:
     """The values and `in_domain`. Rows too far out for a finite answer have others, and are out of the domain."""
     with np.errstate(over="ignore", invalid="ignore"):
         values = model.compute(model.plan(rows))
-        try:
-            return values, np.array(model.answer(rows, values).in_domain)
-        except TooFarOut:
-            return values, model.in_domain(rows)
+        if not all_finite(values):
+            with suppress(TooFarOut):
+                model.answer(rows, values)
+        return values, model.in_domain(rows)
 
 
 def _ahead(pieces: Iterator[Piece], reader: Executor) -> Iterator[Piece]:
