@@ -228,18 +228,18 @@ class Manifest(_Frozen):
 
     def check(self, rows: Rows) -> None:
         """Raise ShapeError unless this model can take `rows`."""
-        who = self.topology if parse_echo_name(self.name) else self.name
+        model = self.topology if parse_echo_name(self.name) else self.name
         if rows.features != (wanted := len(self.features)):
             names = re.sub(r"^(.{200}).*", r"\1 ...", ", ".join(feature.name for feature in self.features))
             steps = "plain numbers" if wanted == 1 else f"steps of {wanted} numbers ({names})"
             received = "plain numbers" if rows.features == 1 else f"steps of {rows.features} numbers"
-            raise ShapeError(who, steps, received, f"The order of the numbers is that of GET /models/{self.name}.")
-        self.shape.check(rows, not self.any_length, who)
+            raise ShapeError(model, steps, received, f"The order of the numbers is that of GET /models/{self.name}.")
+        self.shape.check(rows, not self.any_length, model)
         if not self.any_length and rows.uniform != self.length:
             longer = rows.uniform is None or rows.uniform > self.length
             what = "cut the rows to their last steps" if longer else "send more steps"
             hint = f"It was trained for this length only: {what}."
-            raise ShapeError(who, f"rows of {self.length} steps", f"rows of {rows.uniform} steps", hint)
+            raise ShapeError(model, f"rows of {self.length} steps", f"rows of {rows.uniform} steps", hint)
 
     def differs_from(self, other: "Manifest") -> str | None:
         """Why the answers of two versions cannot be compared, such as "task forecast, not classify"; None: they can be."""

@@ -52,10 +52,11 @@ def for_libraries(environment: Mapping[str, str], folder: Path) -> dict[str, str
 
 
 def _project(folder: Path) -> Path | None:
-    return next((each for each in (folder, *folder.parents) if (each / HOME).is_dir() or _is_checkout(each)), None)
+    return next((each for each in (folder, *folder.parents) if (each / HOME).is_dir() or is_checkout(each)), None)
 
 
-def _is_checkout(folder: Path) -> bool:
+def is_checkout(folder: Path) -> bool:
+    """Whether a folder is one of unroll itself."""
     try:
         return 'name = "unroll"' in (folder / "pyproject.toml").read_text().splitlines()
     except (OSError, UnicodeDecodeError):

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from contract.rows import Rows
-from training.sequences.columns import SEQUENCE_NAMES, TIME_NAMES
+from training.sequences.columns import SEQUENCE_NAMES, TIME_NAMES, usual_column
 from unroll.given import Given, invalid
 
 Frame = nw.DataFrame[Any]
@@ -64,8 +64,7 @@ def _column(said: str | None, usual: Sequence[str], frame: Frame, features: Sequ
         if said not in frame.columns:
             raise invalid(f"a column {said}", _listed(frame.columns))
         return said
-    there = (column for name in usual for column in frame.columns if column.strip().lower() == name)
-    return next((column for column in there if column not in features), None)
+    return usual_column(usual, frame.columns, features)
 
 
 def _check_columns(frame: Frame, features: Sequence[str], *used: str | None) -> None:

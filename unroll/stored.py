@@ -11,7 +11,7 @@ from contract.topologies import parse_echo_name
 from service.errors import ModelNotServed, UnknownModel, UnknownVersion
 from service.runtime import runtimes
 from service.runtime.loaded_model import LoadedModel
-from service.versions.golden_check import check_golden
+from service.versions.golden_check import load_checked
 from service.versions.serving_plan import Found, plan_serving
 from training import environment
 
@@ -69,10 +69,7 @@ def _nothing(store: ModelStore, name: str, names: list[str]) -> Exception:
 
 def _loaded(store: ModelStore, name: str, version: str) -> LoadedModel:
     """Raises what is wrong with the files."""
-    manifest = store.verify(name, version)
     try:
-        model = LoadedModel(manifest, runtimes.load(store.path(name, version)))
+        return load_checked(store, name, version, runtimes.load)
     except ImportError as error:
         raise BrokenVersion(f"a package is missing ({error.name}): pip install 'unroll[local]'") from error
-    check_golden(model)
-    return model

@@ -87,10 +87,7 @@ class _Attendance:
         if number == signal.SIGINT:  # from a terminal: no load balancer has to notice first
             for watcher in self._arbiter.iter_watchers():
                 watcher.stop_signal = signal.SIGINT
-                joined = Listeners(Path(watcher.env["PROMETHEUS_MULTIPROC_DIR"])).joined()
-                for starting in watcher.processes.keys() - joined:  # SIGTERM ends it in silence; SIGINT would be shown
-                    with suppress(ProcessLookupError):
-                        os.kill(starting, signal.SIGTERM)
+                _end_starting(watcher)
         else:
             self._arbiter.loop.add_callback_from_signal(self._stop_listening_later)
         quit_ = self._quit[signal.Signals(number)]
@@ -135,3 +132,10 @@ class _Attendance:
         if os.path.isdir(folder):
             mark_process_dead(process_pid, folder)  # type: ignore[no-untyped-call]  # otherwise its gauges would be summed for ever
         return True
+
+
+def _end_starting(watcher: Any) -> None:
+    """End the workers that do not listen yet: SIGTERM ends them in silence, and BentoML would show a SIGINT."""
+    for starting in watcher.processes.keys() - Listeners(Path(watcher.env["PROMETHEUS_MULTIPROC_DIR"])).joined():
+        with suppress(ProcessLookupError):
+            os.kill(starting, signal.SIGTERM)

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from contextvars import copy_context
-from difflib import get_close_matches
 from functools import partial
 from math import isfinite
 from typing import Final, TypeVar
@@ -19,6 +18,7 @@ from typing import Final, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from contract.aliases import PRODUCTION
+from contract.hints import did_you_mean
 from contract.store import ModelStore
 from contract.store_reader import BrokenVersion
 from service.errors import DeadlineExceeded, InvalidRequest, NotJSON, Unchangeable, UnknownRoute
@@ -27,7 +27,6 @@ from service.http.routes import Route
 from service.protocols.admin_schemas import Changed, KeyInfo, KeyList, Promotion, Rollback, StoredModel
 from service.protocols.problem import render_error
 from service.security.key_check import Guard
-from service.versions.not_served import LONGEST_NAME
 
 logger = logging.getLogger(__name__)
 Asked = TypeVar("Asked", bound=BaseModel)
@@ -89,9 +88,8 @@ class Admin:
 
         def run() -> BaseModel:
             if name not in (names := self._store.names()):
-                close = get_close_matches(name[:LONGEST_NAME], names, n=1)
-                hint = f" Did you mean {close[0]}?" if close else ""
-                raise UnknownRoute(f"the store has no model {name[:100]}. It has: {', '.join(names)}.{hint}")
+                meant = did_you_mean(name, names) or "."
+                raise UnknownRoute(f"the store has no model {name[:100]}. It has: {', '.join(names)}{meant}")
             done = what(name)
             if isinstance(done, Changed):  # logged here: the client may have its 504 before the change is made
                 who = f"requested with the key {request.key}"

@@ -1,10 +1,26 @@
-"""What a version must show before it serves: the answers to its golden pairs."""
+"""What a version must show before it serves: whole files, and the answers to its golden pairs."""
+
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 
 from contract.rows import Rows
+from contract.store import ModelStore
 from contract.store_reader import BrokenVersion
 from service.runtime.loaded_model import LoadedModel
+from service.runtime.runtimes import Runtime
+
+RuntimeLoader = Callable[[Path], Runtime]
+"""Makes a runtime from a version's folder."""
+
+
+def load_checked(store: ModelStore, name: str, version: str, load: RuntimeLoader) -> LoadedModel:
+    """A version of the store, ready to serve. Raises what is wrong with its files."""
+    manifest = store.verify(name, version)
+    model = LoadedModel(manifest, load(store.path(name, version)))
+    check_golden(model)
+    return model
 
 
 def check_golden(model: LoadedModel) -> None:

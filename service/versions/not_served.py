@@ -16,7 +16,7 @@ def unknown_version(name: str, wanted: str, served: ServedVersions, refused: str
     known = f"{', '.join(sorted(served.aliases)) or 'no alias'}; in memory: {', '.join(sorted(served.versions))}"
     detail = f"expected a version or an alias of {name} ({known}); received {wanted[:100]}."
     detail += f" That version is in the store and is refused: {refused}." if refused else ""
-    detail += did_you_mean(wanted[:LONGEST_NAME], [*served.aliases, *served.versions]).removeprefix(".") if not refused else ""
+    detail += did_you_mean(wanted, [*served.aliases, *served.versions]).removeprefix(".") if not refused else ""
     detail += " Leave model_version out for the version in production." if not refused else ""
     return UnknownVersion(detail, model=name, aliases=sorted(served.aliases), versions=sorted(served.versions))
 

@@ -18,11 +18,12 @@ from service.errors import ModelNotServed, UnknownVersion
 from service.runtime import runtimes
 from service.runtime.loaded_model import LoadedModel
 from service.telemetry import metrics
+from service.versions.golden_check import RuntimeLoader
 from service.versions.not_served import nothing_for, unknown_version
 from service.versions.served_versions import Choice, ServedVersions
 from service.versions.serving_plan import Found, ServingPlan, plan_serving
 from service.versions.trials import Kind, Trial
-from service.versions.version_loader import ALIASES, FOLDER, Refusal, RuntimeLoader, VersionLoader
+from service.versions.version_loader import ALIASES, FOLDER, Refusal, VersionLoader
 
 logger = logging.getLogger(__name__)
 _LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)

@@ -3,20 +3,17 @@
 import errno
 import logging
 import time
-from collections.abc import Callable, Collection
-from pathlib import Path
+from collections.abc import Collection
 from typing import Final, NamedTuple
 
 from contract.atomic_files import state
 from contract.store import ModelStore
 from contract.store_reader import printable
 from service.runtime.loaded_model import LoadedModel
-from service.runtime.runtimes import Runtime
 from service.telemetry import metrics
-from service.versions.golden_check import check_golden
+from service.versions.golden_check import RuntimeLoader, load_checked
 
 logger = logging.getLogger(__name__)
-RuntimeLoader = Callable[[Path], Runtime]
 TRANSIENT: Final = frozenset(
     {errno.EAGAIN, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOTCONN, errno.ESTALE, errno.ETIMEDOUT}
 )
@@ -38,8 +35,6 @@ class _Refused(NamedTuple):
 
 
 class VersionLoader:
-    """`load` makes a runtime from a version's folder."""
-
     def __init__(self, store: ModelStore, load: RuntimeLoader) -> None:
         self._store, self._load = store, load
         self._refused: dict[tuple[str, str], _Refused] = {}  # by name and version
@@ -58,7 +53,7 @@ class VersionLoader:
             return None
         begun = time.monotonic()
         try:
-            model = self._checked(name, version)
+            model = load_checked(self._store, name, version, self._load)
         except Exception as error:  # a broken file can make a library raise anything; the other versions are still served
             self._refuse(name, version, None if is_transient(error) else (files,), str(error) or type(error).__name__)
             return None
@@ -89,13 +84,6 @@ class VersionLoader:
     @property
     def refusals(self) -> list[Refusal]:
         return [Refusal(name, version, refused.reason) for (name, version), refused in self._refused.copy().items()]
-
-    def _checked(self, name: str, version: str) -> LoadedModel:
-        """Raises what is wrong with the files."""
-        manifest = self._store.verify(name, version)
-        model = LoadedModel(manifest, self._load(self._store.path(name, version)))
-        check_golden(model)
-        return model
 
     def _refuse(self, name: str, version: str, files: object, reason: str) -> None:
         reason = printable(reason)

@@ -15,7 +15,7 @@ from contract.rows import Rows
 from contract.store import ModelStore
 from contract.store_reader import BrokenVersion
 from tests.e2e.conftest import serving
-from tests.training.forked import Training
+from tests.training.forked import Training, train
 from training.runs.checkpoints import newest
 from training.runs.record import folders, read
 from training.sequences.check import check
@@ -53,21 +53,18 @@ TRAININGS = {
 }
 
 
+def train_named(home: Path, folder: Path) -> Path:
+    """`folder` as a BENTOML_HOME with the echoes of `home` and the models of TRAININGS, in production."""
+    shutil.copytree(home / "models", folder / "models")
+    write_files(folder)
+    train(folder, {f"{name}.csv": f"{arguments} --alias production" for name, arguments in TRAININGS.items()})
+    return folder
+
+
 @pytest.fixture(scope="module")
 def own(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A BENTOML_HOME with the echoes and three models of one's own, in production."""
-    folder = tmp_path_factory.mktemp("named")
-    shutil.copytree(home / "models", folder / "models")
-    write_files(folder)
-    trainings = []
-    for name, arguments in TRAININGS.items():  # all at once, each as a process of its own
-        files = ("--runs", str(folder / "runs"), "--data", str(folder / f"{name}.csv"))
-        trainings.append(Training(folder, "run", *files, *arguments.split(), "--alias", "production"))
-    for training in trainings:
-        with training as process:
-            code, shown = process.finish()
-            assert code == 0, shown
-    return folder
+    return train_named(home, tmp_path_factory.mktemp("named"))
 
 
 @pytest.fixture(scope="module")

@@ -16,24 +16,13 @@ from contract.manifest import Manifest
 from contract.rows import Floats, Rows
 from contract.store import ModelStore
 from tests.e2e.conftest import serving
-from tests.training.forked import Training
+from tests.training.forked import train
 from training.sequences.check import check
 from training.sequences.dataset import Dataset
 from training.sequences.source import Source
 
 SEASON = 6
 """Weeks of a sequence with targets."""
-
-
-def train(home: Path, *trainings: tuple[str, str]) -> None:
-    """Each from a file in `home`, with more arguments; all at once, each as a process of its own."""
-    for process in [
-        Training(home, "run", "--runs", str(home / "runs"), "--data", str(home / file), *arguments.split())
-        for file, arguments in trainings
-    ]:
-        with process:
-            code, shown = process.finish()
-            assert code == 0, shown
 
 
 def manifest_of(home: Path, name: str) -> Manifest:
@@ -71,9 +60,11 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (home / "smoothed.csv").write_text("\n".join(lines))
     train(
         home,
-        ("smoothed.csv", "--topology many_to_many --alias production --learning-rate 0.02 --patience 60"),
-        ("co2.csv", "--length 6 --topology many_to_many --steps 3000"),
-        ("elnino.csv", "--length 5 --topology many_to_one --steps 15000"),
+        {
+            "smoothed.csv": "--topology many_to_many --alias production --learning-rate 0.02 --patience 60",
+            "co2.csv": "--length 6 --topology many_to_many --steps 3000",
+            "elnino.csv": "--length 5 --topology many_to_one --steps 15000",
+        },
     )
     return home
 

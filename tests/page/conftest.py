@@ -1,7 +1,6 @@
 """A real service with models of every task, and a real Chromium that writes down all that it asks and says."""
 
 import json
-import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -18,9 +17,8 @@ from contract.store import ModelStore
 from service.security.keys import line, new
 from tests.conftest import ROOT
 from tests.e2e.conftest import serving
-from tests.e2e.test_named_models import TRAININGS, write_files
+from tests.e2e.test_named_models import train_named
 from tests.service.own_models import publish_own
-from tests.training.forked import Training
 
 CHROMIUM: Final = "/usr/bin/chromium"
 PICTURES: Final = ROOT / "reports" / "page"
@@ -34,17 +32,7 @@ expect.set_options(timeout=15_000)
 @pytest.fixture(scope="session")
 def store(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three echoes, and models for own data: a forecast, a classifier, labels, and `UNTRAINED`."""
-    folder = tmp_path_factory.mktemp("own")
-    shutil.copytree(home / "models", folder / "models")
-    write_files(folder)
-    trainings = []
-    for name, arguments in TRAININGS.items():  # all at once, each as a process of its own
-        files = ("--runs", str(folder / "runs"), "--data", str(folder / f"{name}.csv"))
-        trainings.append(Training(folder, "run", *files, *arguments.split(), "--alias", "production"))
-    for training in trainings:
-        with training as process:
-            code, shown = process.finish()
-            assert code == 0, shown
+    folder = train_named(home, tmp_path_factory.mktemp("own"))
     models = ModelStore(folder / "models")
     for name in UNTRAINED:
         models.promote(name, "production", publish_own(models, name).version)

@@ -8,8 +8,8 @@ from contract.rows import Floats
 from contract.store import ModelStore
 from contract.topologies import parse_echo_name
 from service.runtime.runtimes import Runtime
+from service.versions.golden_check import RuntimeLoader
 from service.versions.registry import Registry
-from service.versions.version_loader import RuntimeLoader
 from tests.conftest import make_manifest
 from tests.service.conftest import FakeRuntime
 

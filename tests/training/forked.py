@@ -5,6 +5,7 @@ import os
 import resource
 import signal
 import sys
+from collections.abc import Mapping
 from multiprocessing.connection import Connection
 from pathlib import Path
 from types import TracebackType
@@ -58,6 +59,17 @@ class Training:
         shown = self.stdout.read()
         self._process.join()
         return self._process.exitcode, shown
+
+
+def train(home: Path, trainings: Mapping[str, str]) -> None:
+    """Each from a file in `home`, with more arguments; all at once, each as a process of its own."""
+    for process in [
+        Training(home, "run", "--runs", str(home / "runs"), "--data", str(home / file), *arguments.split())
+        for file, arguments in trainings.items()
+    ]:
+        with process:
+            code, shown = process.finish()
+            assert code == 0, shown
 
 
 def _train(

@@ -3,7 +3,7 @@
 import re
 import shlex
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from difflib import get_close_matches
 from types import MappingProxyType
@@ -152,11 +152,11 @@ def _pivot(columns: list[str], kinds: Mapping[str, Kind], source: Source) -> Lay
 def _long(columns: list[str], kinds: Mapping[str, Kind], source: Source) -> Layout:
     """A row per step."""
     said = {*source.features, *source.target, source.label}
-    sequence = source.sequence_column or _first(SEQUENCE_NAMES, columns, said)
+    sequence = source.sequence_column or usual_column(SEQUENCE_NAMES, columns, said)
     time = source.time_column or _time(columns, kinds, said | {sequence})
     label, target = source.label, source.target
     if source.task in (None, "classify", "label") and not target:
-        label = label or _first(LABEL_NAMES, columns, said | {sequence, time})
+        label = label or usual_column(LABEL_NAMES, columns, said | {sequence, time})
     if source.task in (None, "regress") and label is None:
         target = target or _one(TARGET_NAMES, columns, said | {sequence, time})
     features = source.features or _one(VALUE_NAMES, columns, {sequence, time, label, *target})
@@ -210,7 +210,7 @@ def _ask_for_features(columns: list[str], numeric: list[str], taken: Mapping[str
 
 def _time(columns: list[str], kinds: Mapping[str, Kind], without: AbstractSet[str | None]) -> str | None:
     dated = [column for column in columns if kinds.get(column) in ("other", "rising")]
-    return _first(TIME_NAMES, columns, without) or _first(CALENDAR_NAMES, dated, without)
+    return usual_column(TIME_NAMES, columns, without) or usual_column(CALENDAR_NAMES, dated, without)
 
 
 def _numbered(columns: list[str], word: str, source: Source) -> dict[int, str]:
@@ -244,13 +244,14 @@ def _check_gaps(inputs: dict[int, str], source: Source) -> None:
         refuse(source, f"expected columns numbered one after another; received {ends} without {gap}")
 
 
-def _first(names: tuple[str, ...], columns: list[str], without: AbstractSet[str | None] = frozenset()) -> str | None:
+def usual_column(names: Sequence[str], columns: Sequence[str], without: Collection[str | None] = frozenset()) -> str | None:
+    """The column of the first of these names that a table has, but for those in `without`."""
     there = (column for name in names for column in columns if column.strip().lower() == name)
     return next((column for column in there if column not in without), None)
 
 
 def _one(names: tuple[str, ...], columns: list[str], without: AbstractSet[str | None] = frozenset()) -> tuple[str, ...]:
-    found = _first(names, columns, without)
+    found = usual_column(names, columns, without)
     return () if found is None else (found,)
 
 

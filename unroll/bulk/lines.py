@@ -1,6 +1,6 @@
 """Reads tables with a row per line, in columns input_0, input_1, ..., a block of lines at a time."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from contract.rows import Rows
+from contract.rows import Floats, Rows
 from training.sequences.cells import describe, float32
 from training.sequences.columns import Layout
 from training.sequences.formats import csv_text, parquet
@@ -50,15 +50,24 @@ def of_lines(source: Source, table: Table, layout: Layout) -> Reading:
     return Reading(FORMS[layout.form], names, pieces)
 
 
-def _rows(block: Any, layout: Layout, table: Table, first: int, source: Source) -> Rows:
-    values = np.empty((len(block), len(layout.inputs)), np.float32)
-    for place, name in enumerate(layout.inputs):
+def floats_of(block: Any, columns: Sequence[str], table: Table, first: int, source: Source) -> Floats:
+    """(lines, columns), with NaN for missing numbers if the user says `--missing fill`. `first`: the number of the first line.
+
+    Raises DataRefused for a wrong cell.
+    """
+    values = np.empty((len(block), len(columns)), np.float32)
+    for place, name in enumerate(columns):
         cells = block.column(name)
         values[:, place], bad = float32(cells, source.missing == "fill")
         if len(bad):
             describe(cells, bad, table.faults, bad + first, name)
     if table.faults.total:
         raise DataRefused(*table.faults.found)
+    return values
+
+
+def _rows(block: Any, layout: Layout, table: Table, first: int, source: Source) -> Rows:
+    values = floats_of(block, layout.inputs, table, first, source)
     width = len(layout.features)
     steps = len(layout.inputs) // width
     lengths = np.full(len(block), steps)

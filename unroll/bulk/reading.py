@@ -6,7 +6,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from contract.rows import Floats, Ints, Rows
-from training.sequences.columns import SEQUENCE_NAMES
+from training.sequences.columns import SEQUENCE_NAMES, usual_column
 from training.sequences.formats.missing import carried
 from training.sequences.source import DataRefused, Fault, Source
 
@@ -36,8 +36,7 @@ def column_of_names(columns: Sequence[str], taken: Sequence[str], source: Source
             expected = f"expected a column {source.sequence_column}; received {', '.join(columns[:12])}"
             raise DataRefused([Fault(source.file, None, None, None, expected)])
         return source.sequence_column
-    there = (column for name in SEQUENCE_NAMES for column in columns if column.strip().lower() == name)
-    return next((column for column in there if column not in taken), None)
+    return usual_column(SEQUENCE_NAMES, columns, taken)
 
 
 def filled(values: Floats, lengths: Ints, first: int, features: Sequence[str], source: Source) -> Floats:

@@ -7,13 +7,12 @@ import numpy as np
 import pyarrow as pa
 
 from contract.rows import Floats, Rows
-from training.sequences.cells import describe, float32
 from training.sequences.columns import Layout
 from training.sequences.formats.long_tables import Runs
 from training.sequences.formats.tables import Table
 from training.sequences.formats.times import in_order, numbers_of
 from training.sequences.source import DataRefused, Fault, Source
-from unroll.bulk.lines import table_of
+from unroll.bulk.lines import floats_of, table_of
 from unroll.bulk.reading import Piece, Reading, filled
 
 
@@ -36,7 +35,7 @@ def of_steps(source: Source, table: Table, layout: Layout) -> Reading | None:
         values, times, end = list[Floats](), list[Any](), 0  # of the lines from `item` to `end`
         with table_of(source) as own:
             for block in own.blocks([*layout.features, *([] if layout.time is None else [layout.time])]):
-                values.append(_numbers(block, layout, own, end, source))
+                values.append(floats_of(block, layout.features, own, end, source))
                 times.append(None if layout.time is None else block.column(layout.time))
                 end += len(block)
                 last = int(np.searchsorted(ends, end, side="right"))
@@ -60,18 +59,6 @@ def _comparable(table: Table, time: str | None) -> bool:
     """Whether a block's times can be read without the others."""
     dated = ("timestamp", "date", "time")
     return time is None or table.kinds.get(time) in ("number", "rising") or table.types.get(time, "").startswith(dated)
-
-
-def _numbers(block: Any, layout: Layout, table: Table, first: int, source: Source) -> Floats:
-    """(lines, F)"""
-    values = np.empty((len(block), len(layout.features)), np.float32)
-    for place, name in enumerate(layout.features):
-        values[:, place], bad = float32(block.column(name), source.missing == "fill")
-        if len(bad):
-            describe(block.column(name), bad, table.faults, bad + first, name)
-    if table.faults.total:
-        raise DataRefused(*table.faults.found)
-    return values
 
 
 def _in_order(values: Floats, cells: Any, lengths: Any, layout: Layout, source: Source) -> Floats:

@@ -15,7 +15,7 @@ from packaging.requirements import Requirement
 
 from contract.hints import typed
 from contract.store import ModelStore
-from contract.store_place import store_place
+from contract.store_place import is_checkout, store_place
 from contract.store_reader import BrokenVersion
 from unroll.commands.findings import ROOM, Found, State
 
@@ -43,7 +43,7 @@ def python() -> Iterator[Found]:
 def packages() -> Iterator[Found]:
     for extra, use in USES.items():
         lacking = [said for said in map(_lack, _requirements(extra)) if said]
-        install = "make setup" if _is_checkout() else f'pip install ".[{extra}]" in a checkout of unroll'
+        install = "make setup" if is_checkout(ROOT) else f'pip install ".[{extra}]" in a checkout of unroll'
         state: State = "warn" if lacking else "ok"
         yield Found("packages", state, f"for {use}: {', '.join(lacking) or 'complete'}", install if lacking else "")
 
@@ -65,10 +65,6 @@ def _lack(needed: Requirement) -> str:
     except PackageNotFoundError:
         return f"no {needed.name}"
     return "" if needed.specifier.contains(there, prereleases=True) else f"{needed.name} {there} is not {needed.specifier}"
-
-
-def _is_checkout() -> bool:
-    return (ROOT / "Makefile").exists()
 
 
 def store() -> Iterator[Found]:
@@ -121,7 +117,7 @@ def _mended(models: ModelStore, name: str, label: str) -> str:
 
 
 def tools() -> Iterator[Found]:
-    if _is_checkout():
+    if is_checkout(ROOT):
         for tool, use in TOOLS.items():
             path = shutil.which(tool) or next((str(each) for each in (ROOT / ".venv-tools").rglob(tool)), None)
             hint = "" if path else "make tools" if tool == "helm" else f"install it, for {use}"

@@ -32,7 +32,7 @@ class Documentation:
         # In memory: connections that do not read share one file of 1.4 MB, in place of a copy for each.
         self._files = {name: file_answer(path) for name, path in places.items()}
         page = file_answer(ASSETS / "index.html")
-        self._page_by_keys = {False: page, True: asking_for_a_key(page)}
+        self._index = asking_for_a_key(page) if facts().keys else page
 
     @property
     def routes(self) -> list[Route]:
@@ -46,7 +46,7 @@ class Documentation:
         return Response(await asyncio.to_thread(lambda: orjson.dumps(document(self._facts()))))
 
     async def _page(self, _request: Request) -> Response:
-        return self._page_by_keys[self._facts().keys]
+        return self._index
 
     async def _file(self, request: Request) -> Response:
         """Raises UnknownRoute."""
