@@ -3,10 +3,11 @@
 import errno
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -121,9 +122,9 @@ def close_folder(patch: pytest.MonkeyPatch, folder: Path) -> None:
 
 
 @contextmanager
-def environment(home: Path) -> Iterator[None]:
-    """Child processes that start in this block have `home` as their BENTOML_HOME."""
-    settings = home_environment(home)
+def environment(home: Path, more: Mapping[str, str] = MappingProxyType({})) -> Iterator[None]:
+    """Child processes that start in this block have `home` as their BENTOML_HOME, and these variables."""
+    settings = {**home_environment(home), **more}
     before = {name: os.environ.get(name) for name in settings}
     os.environ.update(settings)
     try:

@@ -1,8 +1,9 @@
 """A real `bentoml serve` on loopback, which all these tests share."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from urllib.parse import urlsplit
 
 import httpx2
@@ -17,12 +18,22 @@ BENTOML = BIN / "bentoml"
 
 @contextmanager
 def serving(
-    home: Path, target: str = SERVICE, folder: Path = ROOT, scheme: str = "http", host: str = "127.0.0.1"
+    home: Path,
+    target: str = SERVICE,
+    folder: Path = ROOT,
+    scheme: str = "http",
+    host: str = "127.0.0.1",
+    settings: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[str]:
-    """The address of a service that runs in `folder` for this block. `scheme` must suit its settings."""
+    """The address of a service that runs in `folder` for this block. `scheme` must suit its settings.
+
+    Only its start sees `settings` and its BENTOML_HOME: other tests run while it does.
+    """
     port = free_port()
     command = [*bentoml_serve(port, target, host), "--working-dir", str(folder)]
-    with environment(home), started(command, f"{scheme}://127.0.0.1:{port}", home / "service.log") as url:
+    with ExitStack() as running:
+        with environment(home, settings):
+            url = running.enter_context(started(command, f"{scheme}://127.0.0.1:{port}", home / "service.log"))
         yield url
 
 

@@ -46,8 +46,8 @@ class Service:
 def service(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     own = tmp_path_factory.mktemp("operation")
     (own / "models").symlink_to(home / "models")
-    with pytest.MonkeyPatch.context() as environ, collecting() as collector:
-        for name, value in {
+    with collecting() as collector:
+        settings = {
             "UNROLL_WORKERS": "2",
             "UNROLL_OTLP_ENDPOINT": collector.url,
             "UNROLL_LOG_FORMAT": "json",
@@ -55,9 +55,8 @@ def service(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Se
             "UNROLL_DRAIN_SECONDS": str(DRAIN_SECONDS),
             "UNROLL_GRACE_SECONDS": "15",
             "OTEL_BSP_SCHEDULE_DELAY": "200",
-        }.items():
-            environ.setenv(name, value)
-        with serving(own) as url:
+        }
+        with serving(own, settings=settings) as url:
             yield Service(url, own / "service.log", collector, supervisor_of(url))
 
 

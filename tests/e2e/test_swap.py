@@ -40,10 +40,8 @@ def running(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Se
     store = ModelStore(folder / "models")
     (base,) = store.versions(NAME)
     store.promote(NAME, "production", base)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("UNROLL_WORKERS", "2")
-        with serving(folder) as url:
-            yield Service(url, store, base, folder)
+    with serving(folder, settings={"UNROLL_WORKERS": "2"}) as url:
+        yield Service(url, store, base, folder)
 
 
 @pytest.fixture

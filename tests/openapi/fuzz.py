@@ -14,8 +14,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import pytest
-
 from contract.store import ModelStore
 from loadtests.processes import BIN
 from service.security.keys import SCOPES, line, new
@@ -38,6 +36,10 @@ class Asked(NamedTuple):
     def headers(self) -> dict[str, str]:
         return {"authorization": f"Bearer {self.key}"}
 
+    @property
+    def settings(self) -> dict[str, str]:
+        return {"UNROLL_MODELS_DIR": str(self.folder / "store"), "UNROLL_KEYS_FILE": str(self.folder / "keys")}
+
 
 @contextmanager
 def guarded(models: Path, folder: Path) -> Iterator[Asked]:
@@ -48,11 +50,9 @@ def guarded(models: Path, folder: Path) -> Iterator[Asked]:
         store.promote(name, "production", publish_own(store, name).version)
     secret, key = new("all", list(SCOPES), None, None, None)
     (folder / "keys").write_text(f"{line(key)}\n")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("UNROLL_MODELS_DIR", str(store.root))
-        patch.setenv("UNROLL_KEYS_FILE", str(folder / "keys"))
-        with serving(folder) as url:
-            yield Asked(url, secret, folder)
+    asked = Asked("", secret, folder)
+    with serving(folder, settings=asked.settings) as url:
+        yield asked._replace(url=url)
 
 
 def fuzz(

@@ -9,7 +9,7 @@ import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from tests.asking import get, post
-from tests.conftest import ROOT
+from tests.conftest import ROOT, environment
 from tests.openapi.fuzz import Asked
 from tests.service.own_models import ECHOES, OWN
 
@@ -63,7 +63,8 @@ def unroll(*arguments: str) -> "subprocess.CompletedProcess[str]":
 
 def test_the_command_writes_the_same_document_with_and_without_the_service(service: Asked, document: dict[str, Any]) -> None:
     out = service.folder / "openapi.json"
-    ended = unroll("-o", str(out))
+    with environment(service.folder, service.settings):
+        ended = unroll("-o", str(out))
     assert (ended.returncode, ended.stdout) == (0, ""), ended.stderr
     assert f"OpenAPI 3.1.0, {len(document['paths'])} paths" in ended.stderr
     shown = unroll("--url", service.url, "--key", service.key)

@@ -3,7 +3,7 @@
 import json
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -42,15 +42,9 @@ def store(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return models.root
 
 
-@contextmanager
-def serving_store(store: Path, folder: Path, **settings: str) -> Iterator[str]:
-    """A service of these models; only its start sees the settings."""
-    with ExitStack() as stack:
-        with pytest.MonkeyPatch.context() as patch:
-            for name, value in {"UNROLL_MODELS_DIR": str(store), **settings}.items():
-                patch.setenv(name, value)
-            address = stack.enter_context(serving(folder))
-        yield address
+def serving_store(store: Path, folder: Path, **settings: str) -> AbstractContextManager[str]:
+    """A service of these models."""
+    return serving(folder, settings={"UNROLL_MODELS_DIR": str(store), **settings})
 
 
 @pytest.fixture(scope="session")

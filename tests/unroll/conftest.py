@@ -30,10 +30,8 @@ def kinds(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def kinds_url(kinds: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The store is not BentoML's own: these versions have no model.yaml."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("UNROLL_MODELS_DIR", str(kinds / "models"))
-        with serving(tmp_path_factory.mktemp("served")) as url:
-            yield url
+    with serving(tmp_path_factory.mktemp("served"), settings={"UNROLL_MODELS_DIR": str(kinds / "models")}) as url:
+        yield url
 
 
 @pytest.fixture

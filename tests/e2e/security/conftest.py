@@ -28,8 +28,5 @@ def guarded(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gu
         "UNROLL_CORS_ORIGINS": ORIGIN,
         "SSL_CERT_FILE": str(it.trusted),  # for whoever waits until it is ready
     }
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in settings.items():
-            patch.setenv(name, value)
-        with serving(it.folder, scheme="https") as it.url:
-            yield it
+    with serving(it.folder, scheme="https", settings=settings) as it.url:
+        yield it
