@@ -42,8 +42,8 @@ def test_a_frozen_worker_delays_its_own_connections_and_loses_nothing(service: S
         try:
             load.goes_on(200)
         finally:
+            thawed = time.monotonic()  # before it thaws: the answers that it held may come at once
             frozen.resume()
-        thawed = time.monotonic()
         until(service.whole)
         load.goes_on()
     assert set(load.statuses) <= {200, 429}
