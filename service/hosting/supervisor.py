@@ -26,7 +26,9 @@ from service.hosting.unfit import UNFIT
 
 logger = logging.getLogger(__name__)
 LOOK_SECONDS: Final = 1.0
-"""Least time between two looks at the workers: a worker that ends at its start must not keep the machine busy."""
+"""Least time between two replacements: a worker that ends at its start must not keep the machine busy."""
+BUSY_SECONDS: Final = 0.02
+"""So long after a refusal the arbiter is told to stop again."""
 STARTED_SECONDS: Final = 30.0
 """A worker that lived for so long had started. In a container an earlier end is left to the orchestrator."""
 STOPPED_SECONDS: Final = 0.3
@@ -76,13 +78,12 @@ class _Attendance:
         for watcher in arbiter.iter_watchers():
             watcher.graceful_timeout = grace + KILL_SECONDS
             watcher.hooks |= {"before_reap": self._before_reap, "after_reap": self._after_reap}
-        # The arbiter has set its own handlers when it was made.
-        self._quit = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-        for number in self._quit:
+        self._ending = False
+        for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_end)
         signal.signal(signal.SIGCHLD, self._on_child)
 
-    def _on_end(self, number: int, frame: FrameType | None) -> None:
+    def _on_end(self, number: int, _frame: FrameType | None) -> None:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # workers that end now were told to
         if number == signal.SIGINT:  # from a terminal: no load balancer has to notice first
             for watcher in self._arbiter.iter_watchers():
@@ -90,9 +91,15 @@ class _Attendance:
                 _end_starting(watcher)
         else:
             self._arbiter.loop.add_callback_from_signal(self._stop_listening_later)
-        quit_ = self._quit[signal.Signals(number)]
-        if callable(quit_):
-            quit_(number, frame)
+        if not self._ending:
+            self._ending = True
+            self._arbiter.loop.add_callback_from_signal(self._end)
+
+    async def _end(self) -> None:
+        try:
+            await self._arbiter.stop()
+        except ConflictError:  # the arbiter runs another command, such as one that starts a worker; circus would give up
+            self._arbiter.loop.call_later(BUSY_SECONDS, self._end)
 
     def _stop_listening_later(self) -> None:
         self._arbiter.loop.call_later(self._pause + STOPPED_SECONDS, self._stop_listening)
@@ -101,7 +108,11 @@ class _Attendance:
         shut(self._arbiter.sockets.values())
 
     def _on_child(self, _number: int, _frame: FrameType | None) -> None:
-        self._arbiter.loop.add_callback_from_signal(self._look_soon)
+        self._arbiter.loop.add_callback_from_signal(self._reap)
+
+    def _reap(self) -> None:
+        self._arbiter.reap_processes()  # at once: when nobody is left, connections must be refused
+        self._look_soon()
 
     def _look_soon(self) -> None:
         loop = self._arbiter.loop

@@ -7,6 +7,8 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+import pytest
+
 SUPERVISOR = """
 import logging, os, sys
 from bentoml._internal.utils.circus import create_standalone_arbiter
@@ -46,6 +48,35 @@ def test_a_worker_that_ends_slowly_is_reaped_with_its_exit_code(tmp_path: Path) 
                 os.killpg(supervisor.pid, signal.SIGKILL)
     assert said.startswith("worker ")
     assert said.endswith("has ended with 3\n")
+
+
+STARTS_SLOWLY = """
+import sys
+from bentoml._internal.utils.circus import create_standalone_arbiter
+from circus.watcher import Watcher
+from service.hosting.supervisor import attend
+
+attend(0.0, 1.0)
+env = {"PROMETHEUS_MULTIPROC_DIR": sys.argv[1]}
+commands = [sys.executable, ["-c", "print('started', flush=True); input()"]]
+worker = Watcher("worker", *commands, env=env, warmup_delay=1, close_child_stdin=False)
+create_standalone_arbiter([worker]).start()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_told_to_end_while_it_starts_its_workers_it_ends(tmp_path: Path, number: signal.Signals) -> None:
+    """The arbiter refuses every other command meanwhile."""
+    command, pipe = [sys.executable, "-c", STARTS_SLOWLY, str(tmp_path)], subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, start_new_session=True) as supervisor:
+        try:
+            assert supervisor.stdout
+            assert supervisor.stdout.readline() == "started\n"
+            supervisor.send_signal(number)
+            assert supervisor.wait(30) == 0
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(supervisor.pid, signal.SIGKILL)
 
 
 CONTAINER = """
