@@ -13,6 +13,8 @@ ifdef WORKERS
 export UNROLL_WORKERS := $(WORKERS)
 endif
 export PYTHONPATH := $(CURDIR)
+# What uv installs has no bytecode: without a place for it, each process would compile TensorFlow anew, for 4 s.
+unexport PYTHONDONTWRITEBYTECODE
 
 BIN := .venv/bin
 IMAGE_ARGS = $(if $(TOOL),--tool $(TOOL)) $(if $(VARIANT),--variant $(VARIANT)) $(if $(BASE_IMAGE),--base $(BASE_IMAGE))
