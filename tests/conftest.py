@@ -20,8 +20,6 @@ from loadtests.processes import home_environment
 from tests.training.forked import Training
 
 ROOT = Path(__file__).parents[1]
-# XLA compiles in half of the time, and its steps take six times as long: most tests train a few hundred.
-os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 Publish = Callable[..., Manifest]
 LONGEST = [
     (ROOT / "tests" / name).resolve(strict=True)

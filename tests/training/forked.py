@@ -23,13 +23,12 @@ FORKS.set_forkserver_preload(["training.job"])
 class Training:
     """`python -m training ARGUMENTS` with this BENTOML_HOME and a short gate.
 
-    `brief`: compiled as tests compile in their own process (tests/conftest.py), as few steps are quicker.
     A file of more bytes than `largest_file` meets a full disk.
     """
 
-    def __init__(self, home: Path, *arguments: str, brief: bool = False, largest_file: int | None = None) -> None:
+    def __init__(self, home: Path, *arguments: str, largest_file: int | None = None) -> None:
         shown, written = FORKS.Pipe(duplex=False)
-        self._process = FORKS.Process(target=_train, args=(written, home, arguments, brief, largest_file))
+        self._process = FORKS.Process(target=_train, args=(written, home, arguments, largest_file))
         self._process.start()
         written.close()
         self.stdout = open(os.dup(shown.fileno()), errors="replace")  # noqa: SIM115 - `__exit__` closes it
@@ -72,15 +71,11 @@ def train(home: Path, trainings: Mapping[str, str]) -> None:
             assert code == 0, shown
 
 
-def _train(
-    written: "Connection[bytes, bytes]", home: Path, arguments: tuple[str, ...], brief: bool, largest_file: int | None
-) -> None:
+def _train(written: "Connection[bytes, bytes]", home: Path, arguments: tuple[str, ...], largest_file: int | None) -> None:
     os.dup2(written.fileno(), 1)
     os.dup2(written.fileno(), 2)
     written.close()
     os.environ["BENTOML_HOME"] = str(home)
-    if not brief:
-        os.environ.pop("XLA_FLAGS", None)  # XLA reads it when it first compiles
     if largest_file is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
     shorten(pytest.MonkeyPatch())
