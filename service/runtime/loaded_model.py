@@ -119,12 +119,12 @@ class LoadedModel:
         """The second half of `run`: check what `compute` returned. Raises NotFinite or TooFarOut."""
         if not all_finite(values):
             raise self._no_answer(rows, values)
-        return Answer(values, self._in_domain(rows))
+        return Answer(values, [True] * len(rows.lengths) if self._all_in_domain(rows) else self.domains.hold(rows).tolist())
 
     def in_domain(self, rows: Rows) -> Bools:
         """(rows,): whether every step lies in the domain, on which the model was trained and gated, and the row is neither
         shorter nor longer than those."""
-        return self.domains.hold(rows)
+        return np.ones(len(rows.lengths), np.bool_) if self._all_in_domain(rows) else self.domains.hold(rows)
 
     def by_row(self, how: np.ufunc, values: Any, rows: Rows) -> npt.NDArray[Any]:
         """One value for each step, (items,), or row, (rows,) -> (rows,): those of a row's steps brought together by `how`."""
@@ -159,19 +159,14 @@ class LoadedModel:
         values[places if self.topology.per_step else groups.order] = answers
         return values
 
-    def _in_domain(self, rows: Rows) -> list[bool]:
-        """`in_domain`; faster if there is one feature, or if all rows are in the domain."""
+    def _all_in_domain(self, rows: Rows) -> bool:
+        """Whether all rows are; faster if there is one feature."""
         if self._only is None:
-            inside = self.domains.hold_all(rows)
+            return self.domains.hold_all(rows)
+        (low, high, longest), values = self._only, rows.values.ravel()
+        if len(values) <= FEW:
+            numbers = values.tolist()
+            inside = low <= min(numbers) and max(numbers) < high and isfinite(sum(numbers))  # only a sum shows NaN
         else:
-            (low, high, longest), values = self._only, rows.values.ravel()
-            if len(values) <= FEW:
-                numbers = values.tolist()
-                inside = low <= min(numbers) and max(numbers) < high and isfinite(sum(numbers))  # only a sum shows NaN
-            else:
-                inside = np.minimum.reduce(values) >= low and np.maximum.reduce(values) < high
-            inside = inside and (longest == inf or self.domains.hold_lengths(rows))
-        if inside:
-            return [True] * len(rows.lengths)
-        verdicts: list[bool] = self.in_domain(rows).tolist()
-        return verdicts
+            inside = bool(np.minimum.reduce(values) >= low and np.maximum.reduce(values) < high)
+        return inside and (longest == inf or self.domains.hold_lengths(rows))

@@ -184,11 +184,11 @@ def test_one_item_outside_is_found_among_few_and_among_many(items: int, far: flo
     """0.3 is the upper end of the domain, and less as a float32."""
     model = LoadedModel(make_manifest("one_to_one", features=[quantity("value", high=0.3)]), FakeRuntime("one_to_one"))
     values = np.full((items, 1), 0.25, np.float32)
-    assert model._in_domain(Rows(values, [items])) == [True]
+    assert model.in_domain(Rows(values, [items])).tolist() == [True]
     for place in {0, items - 1}:
         outside = values.copy()
         outside[place] = far
-        assert model._in_domain(Rows(outside, [items])) == [False]
+        assert model.in_domain(Rows(outside, [items])).tolist() == [False]
 
 
 @pytest.mark.parametrize("features", [1, 2])
