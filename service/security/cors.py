@@ -7,7 +7,16 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
 METHODS: Final = ("GET", "POST")
-REQUEST_HEADERS: Final = ("authorization", "content-type", "x-api-key", "x-request-id", "x-request-timeout-ms")
+REQUEST_HEADERS: Final = (
+    "authorization",
+    "content-encoding",
+    "content-type",
+    "traceparent",
+    "tracestate",
+    "x-api-key",
+    "x-request-id",
+    "x-request-timeout-ms",
+)
 RESPONSE_HEADERS: Final = ("retry-after", "x-request-id")
 CACHE_SECONDS: Final = 600
 """Seconds for which a browser may cache the answer to a preflight request."""

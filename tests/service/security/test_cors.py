@@ -9,7 +9,7 @@ OURS, THEIRS = "https://page.example", "https://evil.example"
 APP = PlainTextResponse("answer")
 PREFLIGHT = {
     "access-control-request-method": "POST",
-    "access-control-request-headers": "authorization, content-type, x-api-key",
+    "access-control-request-headers": "authorization, content-encoding, content-type, traceparent, x-api-key",
 }
 
 
