@@ -111,7 +111,7 @@ def build_context() -> Iterator[Path]:
     """A folder with what both Dockerfiles copy. An image can only have files that are copied here."""
     with tempfile.TemporaryDirectory() as folder:
         context = Path(folder)
-        for file in (HERE / "slim.sh", HERE / "sbom.sh", REQUIREMENTS / "sbom.txt"):
+        for file in (HERE / "slim.sh", HERE / "sbom.sh", HERE / "page.cdx.json", REQUIREMENTS / "sbom.txt"):
             shutil.copy(file, context)
         yield context
 

@@ -17,8 +17,8 @@ FROM slim AS sbom
 ARG VERSION
 COPY --from=base /etc/os-release /tmp/root/etc/
 COPY --from=base /var/lib/dpkg /tmp/root/var/lib/dpkg
-COPY sbom.sh sbom.txt /tmp/
-RUN sh /tmp/sbom.sh /app/.venv /tmp/root "${VERSION}" /sbom
+COPY sbom.sh sbom.txt page.cdx.json /tmp/
+RUN sh /tmp/sbom.sh /app/.venv /tmp/root "${VERSION}" /sbom /tmp/page.cdx.json
 
 # Only to export the file: build --target inventory --output type=local,dest=<folder>
 FROM scratch AS inventory

@@ -112,6 +112,9 @@ def test_the_list_of_contents_names_every_package_of_the_image(machine: Machine,
     listed = {part["purl"] for part in parts}
     python = {f"pkg:pypi/{line.replace('==', '@')}" for line in pinned("serve", "cpu")}
     assert {purl for purl in listed if purl.startswith("pkg:pypi/")} == python  # nothing that has no hash
+    (script,) = (ROOT / "service" / "page" / "assets").glob("uPlot-*.js")
+    drawn_by = script.name.removeprefix("uPlot-").removesuffix(".min.js")
+    assert {purl for purl in listed if purl.startswith("pkg:npm/")} == {f"pkg:npm/uplot@{drawn_by}"}
     installed = machine.podman("run", "--rm", "--entrypoint", "dpkg-query", serve_image, "-W", "-f", "${Package} ${Version}\n")
     debian = [part for part in parts if part["purl"].startswith("pkg:deb/debian/") and "arch=source" not in part["purl"]]
     assert {f"{part['name']} {part['version']}" for part in debian} == set(installed.splitlines())
