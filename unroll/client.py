@@ -73,10 +73,12 @@ class _Common:
         late = isinstance(error, httpx2.ReadTimeout | httpx2.WriteTimeout)
         again = not late and isinstance(error, httpx2.TransportError) and not isinstance(error, httpx2.UnsupportedProtocol)
         why = "no answer in time" if late else str(error) or type(error).__name__
-        hint = " Does the service run there? Type: unroll serve"
-        if "CERTIFICATE_VERIFY_FAILED" in why:
+        if late:
+            hint = ""
+        elif "CERTIFICATE_VERIFY_FAILED" in why:
             hint = ' Name the file of the authority that signed the certificate: verify="tls.crt"'
-        hint = "" if late else hint
+        else:
+            hint = " Does the service run there? Type: unroll serve"
         return NotReached(f"{self.url}: {why}.{hint}", again=again)
 
     def __repr__(self) -> str:

@@ -111,7 +111,7 @@ class _Attendance:
         self._arbiter.loop.add_callback_from_signal(self._reap)
 
     def _reap(self) -> None:
-        self._arbiter.reap_processes()  # at once: when nobody is left, connections must be refused
+        self._arbiter.reap_processes()  # at once: when no worker is left, the supervisor stops listening
         self._look_soon()
 
     def _look_soon(self) -> None:

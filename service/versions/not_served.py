@@ -15,9 +15,11 @@ def unknown_version(name: str, wanted: str, served: ServedVersions, refused: str
     """`refused`: why the version, which is in the store, is refused."""
     known = f"{', '.join(sorted(served.aliases)) or 'no alias'}; in memory: {', '.join(sorted(served.versions))}"
     detail = f"expected a version or an alias of {name} ({known}); received {wanted[:100]}."
-    detail += f" That version is in the store and is refused: {refused}." if refused else ""
-    detail += did_you_mean(wanted, [*served.aliases, *served.versions]).removeprefix(".") if not refused else ""
-    detail += " Leave model_version out for the version in production." if not refused else ""
+    if refused:
+        detail += f" That version is in the store and is refused: {refused}."
+    else:
+        detail += did_you_mean(wanted, [*served.aliases, *served.versions]).removeprefix(".")
+        detail += " Leave model_version out for the version in production."
     return UnknownVersion(detail, model=name, aliases=sorted(served.aliases), versions=sorted(served.versions))
 
 

@@ -4,7 +4,8 @@ import os
 import signal
 import subprocess
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -38,14 +39,21 @@ ctypes.CDLL(None).pthread_exit(None)
 """
 
 
-def test_a_worker_that_ends_slowly_is_reaped_with_its_exit_code(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", SUPERVISOR, FIRST_THREAD_ENDS_FIRST, str(tmp_path)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as supervisor:
+@contextmanager
+def running(code: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """A supervisor of this code. In the end it is killed with its workers, if any is left."""
+    command, pipe = [sys.executable, "-c", code, *arguments], subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, start_new_session=True) as supervisor:
         try:
-            said, _ = supervisor.communicate(timeout=60)
+            yield supervisor
         finally:
             with suppress(ProcessLookupError):
                 os.killpg(supervisor.pid, signal.SIGKILL)
+
+
+def test_a_worker_that_ends_slowly_is_reaped_with_its_exit_code(tmp_path: Path) -> None:
+    with running(SUPERVISOR, FIRST_THREAD_ENDS_FIRST, str(tmp_path)) as supervisor:
+        said, _ = supervisor.communicate(timeout=60)
     assert said.startswith("worker ")
     assert said.endswith("has ended with 3\n")
 
@@ -58,8 +66,8 @@ from service.hosting.supervisor import attend
 
 attend(0.0, 1.0)
 env = {"PROMETHEUS_MULTIPROC_DIR": sys.argv[1]}
-commands = [sys.executable, ["-c", "print('started', flush=True); input()"]]
-worker = Watcher("worker", *commands, env=env, warmup_delay=1, close_child_stdin=False)
+arguments = ["-c", "print('started', flush=True); input()"]
+worker = Watcher("worker", sys.executable, arguments, env=env, warmup_delay=1, close_child_stdin=False)
 create_standalone_arbiter([worker]).start()
 """
 
@@ -67,16 +75,11 @@ create_standalone_arbiter([worker]).start()
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_told_to_end_while_it_starts_its_workers_it_ends(tmp_path: Path, number: signal.Signals) -> None:
     """The arbiter refuses every other command meanwhile."""
-    command, pipe = [sys.executable, "-c", STARTS_SLOWLY, str(tmp_path)], subprocess.PIPE
-    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, start_new_session=True) as supervisor:
-        try:
-            assert supervisor.stdout
-            assert supervisor.stdout.readline() == "started\n"
-            supervisor.send_signal(number)
-            assert supervisor.wait(30) == 0
-        finally:
-            with suppress(ProcessLookupError):
-                os.killpg(supervisor.pid, signal.SIGKILL)
+    with running(STARTS_SLOWLY, str(tmp_path)) as supervisor:
+        assert supervisor.stdout
+        assert supervisor.stdout.readline() == "started\n"
+        supervisor.send_signal(number)
+        assert supervisor.wait(30) == 0
 
 
 CONTAINER = """
