@@ -9,7 +9,7 @@ import yaml
 
 from contract.topologies import TOPOLOGY_NAMES
 from loadtests.client import why_not_ready
-from tests.asking import post
+from tests.asking import post, until
 from tests.deploy.chart import of_kind, render
 from tests.deploy.images.conftest import HARDENED, REQUEST
 from tests.deploy.machine import Machine
@@ -34,7 +34,7 @@ def test_the_deployment_runs(helm: str, machine: Machine, serve_image: str, tmp_
         assert state["HostConfig"]["Memory"] == 768 * 2**20
         assert not state["EffectiveCaps"]
     finally:
-        machine.podman("play", "kube", "--down", str(manifest))
+        take_down(machine)
 
 
 def test_a_deployment_on_an_empty_claim_serves_what_training_publishes(
@@ -63,7 +63,22 @@ def test_a_deployment_on_an_empty_claim_serves_what_training_publishes(
             assert answer["sequences"][0] == pytest.approx(REQUEST["sequences"][0], abs=0.05)
         finally:
             playing.kill()
-            machine.podman("play", "kube", "--down", str(manifest))
+            take_down(machine)
+
+
+def take_down(machine: Machine) -> None:
+    """Remove the pod. A mount of an ended container may be in use for a moment longer, and podman gives up at once."""
+
+    def removed() -> bool:
+        try:
+            machine.podman("pod", "rm", "--all", "--force")
+        except AssertionError as error:
+            if "device or resource busy" in str(error):
+                return False
+            raise
+        return True
+
+    until(removed)
 
 
 def named(machine: Machine, end: str) -> str:
