@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -104,7 +105,10 @@ def test_all_living_workers_are_seen_and_files_of_dead_ones_are_removed(tmp_path
     assert [path.name for path in tmp_path.iterdir()] == [f"{os.getpid()}.json"]
 
 
-def test_workers_of_one_supervisor_share_a_folder_that_no_other_user_can_read(tmp_path: Path) -> None:
+def test_workers_of_one_supervisor_share_a_folder_that_no_other_user_can_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))  # where no killed service has left its folder
     first, second = WorkerStates(tmp_path / "shared"), WorkerStates(tmp_path / "shared")
     first.tell({"serving": {}})
     assert second.all() == first.all()
